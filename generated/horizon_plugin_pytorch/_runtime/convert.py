@@ -1,0 +1,117 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/convert.py
+"""`convert_fx`: a calibrated or trained model becomes a model that computes on integers.
+
+In: what `prepare_qat_fx` returned. Out: a graph module of quantized modules in eval mode. Unless `inplace`, all module
+objects are new, so the QAT model stays usable; tensors of modules that are not swapped are shared with it.
+"""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.ao.quantization import FakeQuantizeBase
+
+from .._tables import TABLES
+from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
+from .match import GraphView
+from .module_tree import swap, swappable
+from .place import count_calls
+from .user_input import check_config_dict
+from .wrapped_use import uses_in_wrapped_methods
+
+
+def convert_fx(
+    graph_module: nn.Module,
+    inplace: bool = False,
+    convert_custom_config_dict: dict[str, Any] | None = None,
+    _remove_qconfig: bool = True,
+    fast_mode: bool = False,  # noqa: ARG001 - documented, without effect
+) -> QuantizedGraphModule:
+    """Swap every QAT module by its quantized class.
+
+    Args:
+        graph_module: the result of `prepare_qat_fx`, calibrated or trained.
+        inplace: convert this very object instead of a copy of its structure.
+        convert_custom_config_dict: `preserved_attributes` is accepted; all attributes are preserved.
+        _remove_qconfig: delete the qconfig attributes.
+        fast_mode: accepted; there is one forward only.
+
+    Returns:
+        The quantized model, in eval mode. Its graph may be edited and `recompile()`d. Modules with
+        `preserve_qat_mode=True` stay QAT modules.
+
+    Raises:
+        TypeError: not the result of `prepare_qat_fx`.
+        ValueError: the model is already converted.
+    """
+    check_config_dict(convert_custom_config_dict, "convert_custom_config_dict")
+    observed = _checked(graph_module)
+    _warn_uncollected(observed)
+    model = observed if inplace else observed.structural_clone()
+    model.eval()
+    made: dict[nn.Module, nn.Module] = {}
+    new: dict[str, nn.Module] = {}
+    for name, module in swappable(model, TABLES.quantized_modules):
+        if getattr(module, "preserve_qat_mode", False):
+            continue
+        if module not in made:
+            made[module] = _quantized_module(name, module)
+        new[name] = made[module]
+    swap(model, new)
+    if _remove_qconfig:
+        for module in model.modules():
+            module.__dict__.pop("qconfig", None)
+    return become(model, QuantizedGraphModule, model.graph)
+
+
+def _checked(model: nn.Module) -> ObservedGraphModule:
+    if isinstance(model, QuantizedGraphModule):
+        raise ValueError("convert_fx: the model is already converted")  # noqa: TRY004 - the right type, too late
+    if not isinstance(model, ObservedGraphModule):
+        remedy = "call prepare_qat_fx first"
+        if isinstance(model, nn.Module) and any(isinstance(m, FakeQuantizeBase) for m in model.modules()):
+            remedy = "it was prepared by the eager interface, so use quantization.convert"
+        raise TypeError(f"convert_fx takes the result of prepare_qat_fx, not a {type(model).__name__}: {remedy}")
+    return model
+
+
+def _quantized_module(name: str, module: nn.Module) -> nn.Module:
+    quantized_class: Any = TABLES.quantized_modules[type(module)]
+    try:
+        made = quantized_class.from_float(module)
+    except (NotImplementedError, ValueError, TypeError) as error:
+        raise type(error)(f"{name}: {error}") from error
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def _warn_uncollected(model: GraphModuleWithAttr) -> None:
+    if names := ", ".join(_uncollected(model)):
+        warnings.warn(
+            f"{names} has not collected any statistics of activations and its scale is 1, please check whether this is "
+            f"intended!",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _uncollected(model: GraphModuleWithAttr) -> Iterator[str]:
+    """Name and class of every QAT module in use whose output quantizer still has the scale it was made with."""
+    view = GraphView(model.graph, {})
+    called = (count_calls(view) + uses_in_wrapped_methods(model)).keys()
+    for name, module in swappable(model, TABLES.quantized_modules):
+        fake_quant = getattr(module, "activation_post_process", None)
+        used = any(name == place or name.startswith(f"{place}.") for place in called)
+        if used and isinstance(fake_quant, FakeQuantizeBase) and _saw_nothing(fake_quant):
+            yield f"{name} ({type(module).__name__})"
+
+
+def _saw_nothing(fake_quant: nn.Module) -> bool:
+    """Whether an observer of minimum and maximum has neither; an observer of a fixed scale has no such thing."""
+    seen = getattr(getattr(fake_quant, "activation_post_process", None), "min_val", None)
+    scale = getattr(fake_quant, "scale", None)
+    if not isinstance(seen, Tensor) or not isinstance(scale, Tensor):
+        return False
+    return (seen.numel() == 0 or bool(torch.isinf(seen).any())) and bool((scale == 1).all())

@@ -1,0 +1,195 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/exact.py
+"""Exact integer sums of products, computed by float kernels, which are the fast ones.
+
+In: integer tensors and a multiply-accumulate function on float tensors. Out: int32 or int64 sums, exact. They are,
+because all values are integers, every product and every partial sum is at most max|x| * sum|w| in magnitude, and a
+float type represents all integers up to that bound; then no addition rounds, in whatever order it happens. The bound is
+computed from the weights themselves, once. Arithmetic that would break the argument (products in a narrower format,
+transforms with fractional factors) is switched off for the duration of a call.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .dtype import QuantDType
+
+Multiply = Callable[[Tensor, Tensor], Tensor]
+
+_SIGNIFICANT_BITS = ((torch.float32, 24), (torch.float64, 53))
+_INT32_MAX = 2**31 - 1
+_BYTES_IN_FLOAT32 = 2  # integers of so many bytes are exact in float32
+
+
+class _Depth(threading.local):
+    value = 0
+
+
+_DEPTH = _Depth()
+
+
+def in_proved_region() -> bool:
+    """Whether this thread is inside of float arithmetic that was proved to be exact."""
+    return _DEPTH.value > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """A multiply-accumulate with a fixed integer weight; call it with an integer tensor.
+
+    Attributes:
+        multiply: (x, weight) -> sums, on float tensors; each element of the result belongs to one channel.
+        weight: the integer weight in the float type of the proof.
+        integer: the integer type of the result: int32 where the bound fits, else int64.
+        proof: why it is exact, such as "float32: 128 * 92160 = 11796480 < 2**24".
+    """
+
+    multiply: Multiply
+    weight: Tensor
+    integer: torch.dtype
+    proof: str
+
+    @classmethod
+    def prove(
+        cls, multiply: Multiply, weight: Tensor, channel_sums: Tensor | Callable[[Tensor], Tensor], dtype: QuantDType
+    ) -> "Accumulator":
+        """Choose the narrowest float type in which the sums are exact.
+
+        Args:
+            multiply: (x, weight) -> sums, on float tensors.
+            weight: integers, in the layout that `multiply` takes.
+            channel_sums: for each output channel the sum of |weight| over what one output element adds up; or a
+                function that gives these for the weight.
+            dtype: of the inputs; its range bounds them.
+
+        Raises:
+            ArithmeticError: no float type is wide enough.
+        """
+        sums = channel_sums(weight) if callable(channel_sums) else channel_sums
+        proof = _prove(max(-dtype.min, dtype.max), int(sums.max()) if sums.numel() else 0)
+        return cls(multiply, weight.detach().to(proof.kind), proof.integer, proof.text)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Exact sums, int32 or int64, of an integer tensor."""
+        with proved_region(x.device.type):
+            return self.multiply(x.to(self.weight.dtype), self.weight).to(self.integer)
+
+
+def channel_sums(channels_first: Tensor) -> Tensor:
+    """Sum of |weight|, int64 [out], of integers [out, everything that one output element adds up]."""
+    return channels_first.to(torch.int64).abs().flatten(1).sum(1)
+
+
+def exact_sum(x: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
+    """The sum of integers over some dimensions, int64; integers are added as integers."""
+    return x.sum(dim, keepdim=keepdim, dtype=torch.int64)
+
+
+def exact_window_sum(total: Callable[[Tensor], Tensor], x: Tensor, count: int, dtype: QuantDType) -> Tensor:
+    """Sums of up to `count` integers each, computed by a float function.
+
+    Args:
+        total: a function that only adds.
+        x: integers of `dtype`.
+        count: the most integers that are added up.
+        dtype: its range bounds the integers.
+
+    Returns:
+        int32 where the bound fits, else int64.
+
+    Raises:
+        ArithmeticError: no float type is wide enough.
+    """
+    proof = _prove(max(-dtype.min, dtype.max), count)
+    with proved_region(x.device.type):
+        return total(x.to(proof.kind)).to(proof.integer)
+
+
+def exact_float(select: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What `select`, a float function that only picks values, picks of integers; the integer type stays.
+
+    int8 and int16 are exact in float32, int32 is in float64.
+    """
+    kind = torch.float32 if x.element_size() <= _BYTES_IN_FLOAT32 else torch.float64
+    with proved_region(x.device.type):
+        return select(x.to(kind)).to(x.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    kind: torch.dtype
+    integer: torch.dtype
+    text: str
+
+
+def _prove(largest: int, sum_of_weights: int) -> _Proof:
+    """The narrowest float type that holds every integer up to `largest * sum_of_weights`."""
+    bound = largest * sum_of_weights
+    shown = f"{largest} * {sum_of_weights} = {bound}"
+    for kind, bits in _SIGNIFICANT_BITS:
+        if bound < 1 << bits:
+            integer = torch.int32 if bound <= _INT32_MAX else torch.int64
+            return _Proof(kind, integer, f"{str(kind).removeprefix('torch.')}: {shown} < 2**{bits}")
+    raise ArithmeticError(f"sums of products up to {shown} are exact in no float type")
+
+
+def exact_apply(function: Callable[[Tensor], Tensor], x: Tensor, bound: int) -> Tensor:
+    """What a function of float tensors gives for integers, when no value inside it exceeds `bound` in magnitude.
+
+    Args:
+        function: sums or picks elements.
+        x: integers.
+        bound: largest magnitude of any partial result.
+
+    Returns:
+        int32 where the bound fits, else int64.
+
+    Raises:
+        ArithmeticError: no float type is wide enough.
+    """
+    for kind, bits in _SIGNIFICANT_BITS:
+        if bound < 1 << bits:
+            with proved_region(x.device.type):
+                return function(x.to(kind)).to(torch.int32 if bound <= _INT32_MAX else torch.int64)
+    raise ArithmeticError(f"values up to {bound} are exact in no float type")
+
+
+@contextmanager
+def proved_region(device: str) -> Iterator[None]:
+    """Mark float arithmetic as proved, and switch off whatever is not plain IEEE arithmetic on this device."""
+    with ExitStack() as stack:
+        _plain_arithmetic(stack, device)
+        _DEPTH.value += 1
+        stack.callback(_leave)
+        yield
+
+
+def _leave() -> None:
+    _DEPTH.value -= 1
+
+
+def _plain_arithmetic(stack: ExitStack, device: str) -> None:
+    """Only what is not as it must be is changed, for changing costs more than the smallest products."""
+    if torch.get_float32_matmul_precision() != "highest":
+        stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+        torch.set_float32_matmul_precision("highest")
+    if device == "cpu":
+        _plain_cpu(stack)
+    else:
+        # Its fastest algorithms transform with fractions, and its products may be narrower.
+        stack.enter_context(torch.backends.cudnn.flags(enabled=False, allow_tf32=False))
+
+
+def _plain_cpu(stack: ExitStack) -> None:
+    if not torch.backends.mkldnn.enabled:
+        stack.enter_context(torch.backends.nnpack.flags(enabled=False))  # transforms with fractions
+    for part in (getattr(torch.backends.mkldnn, name, None) for name in ("conv", "matmul")):
+        precision: Any = getattr(part, "fp32_precision", "ieee")
+        if precision not in {"ieee", "none"}:
+            stack.callback(setattr, part, "fp32_precision", precision)
+            part.fp32_precision = "ieee"  # type: ignore[union-attr]

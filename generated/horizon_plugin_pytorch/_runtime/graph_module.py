@@ -1,0 +1,154 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/graph_module.py
+"""Graph modules that stay what the user's model was: its class, attributes, methods; only forward is the graph's.
+
+In: a model (a copy that we own) and its graph. Out: the same object, now of a class that derives from one of the three
+kinds below and from the model's own class. So `isinstance`, methods, `super()`, buffers, hooks and references to the
+model from its own parts all hold, which a graph module made of the graph's targets alone would lose.
+"""
+
+import copy
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeVar
+
+from torch import fx, nn
+
+from .graph_record import GraphRecord, graph_of, record_of
+from .module_tree import clone_state, redirect
+
+G = TypeVar("G", bound="GraphModuleWithAttr")
+
+SELF = "_self"
+"""The target of a get_attr node for the root module itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedPart:
+    """One part of a fused module: the qualified name and the class it had."""
+
+    name: str
+    type: type[nn.Module]
+
+
+class GraphModuleWithAttr(fx.GraphModule):
+    """The float model as a graph: what `fuse_fx` returns.
+
+    Attributes:
+        _generated_scopes: qualified name of a generated module -> that of the module whose forward held the call.
+        _fused_parts: qualified name of a fused module -> its parts, in data-flow order.
+    """
+
+    _kind: ClassVar[type["GraphModuleWithAttr"]]
+    _original: ClassVar[type[nn.Module]]
+    _generated_scopes: dict[str, str]
+    _fused_parts: dict[str, tuple[FusedPart, ...]]
+
+    def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
+        raise TypeError(f"{type(self).__name__} is made by fuse_fx, prepare_qat_fx and convert_fx, not constructed")
+
+    @property
+    def _self(self) -> Self:
+        """The module itself, so that a graph can call a method of it."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GraphModuleWithAttr":
+        twin = _blank(self._kind, self._original, type(self).__name__)
+        memo[id(self)] = twin
+        twin.__dict__.update({key: copy.deepcopy(value, memo) for key, value in vars(self).items() if key != "_graph"})
+        twin.graph = copy.deepcopy(self.graph)
+        return twin
+
+    def __copy__(self) -> "GraphModuleWithAttr":
+        twin = _blank(self._kind, self._original, type(self).__name__)
+        twin.__dict__.update(
+            {key: copy.copy(value) if isinstance(value, dict) else value for key, value in vars(self).items()}
+        )
+        twin.graph = copy.deepcopy(self.graph)
+        return twin
+
+    def structural_clone(self) -> "GraphModuleWithAttr":
+        """New module objects all the way down, the same tensors, a graph of its own."""
+        twin = _blank(self._kind, self._original, type(self).__name__)
+        memo: dict[int, nn.Module] = {id(self): twin}
+        twin.__dict__.update(clone_state(self, memo))
+        redirect(twin, memo)
+        twin.graph = copy.deepcopy(self.graph)
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {key: value for key, value in vars(self).items() if key not in {"_graph", "_code"}}
+        state["_record"] = record_of(self.graph)
+        return _blank, (self._kind, self._original, type(self).__name__), state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        record: GraphRecord = state["_record"]
+        self.__dict__.update({key: value for key, value in state.items() if key != "_record"})
+        self.graph = graph_of(record)
+
+
+class ObservedGraphModule(GraphModuleWithAttr):
+    """A model for calibration or QAT: what `prepare_qat_fx` returns.
+
+    Attributes:
+        qconfig_report: which rule gave which module its qconfig (`QConfigReport`); print it.
+    """
+
+    qconfig_report: Any
+
+
+class QuantizedGraphModule(GraphModuleWithAttr):
+    """A model that computes on integers: what `convert_fx` returns."""
+
+
+def become(model: nn.Module, kind: type[G], graph: fx.Graph) -> G:
+    """Turn `model` itself into a graph module of `kind` that runs `graph`.
+
+    Raises:
+        ValueError: the model uses a name for itself that a graph module needs.
+    """
+    original = original_class(model)
+    _check_names(model, original)
+    model.__class__ = _make_class(kind, original, type(model).__name__)
+    assert isinstance(model, kind)
+    for key, value in vars(fx.GraphModule(nn.Module(), fx.Graph())).items():
+        if key not in vars(model) and key != "_graph":
+            model.__dict__[key] = value
+    model.__dict__.setdefault("_generated_scopes", {})
+    model.__dict__.setdefault("_fused_parts", {})
+    model.graph = graph
+    return model
+
+
+def original_class(model: nn.Module) -> type[nn.Module]:
+    """The user's class behind `model`; nn.Module for a graph module that has none."""
+    if isinstance(model, GraphModuleWithAttr):
+        return model._original
+    return nn.Module if isinstance(model, fx.GraphModule) else type(model)
+
+
+def _make_class(kind: type[G], original: type[nn.Module], name: str) -> type[G]:
+    """A class for one object: recompiling a graph installs forward on the class."""
+    bases = (kind,) if issubclass(kind, original) else (kind, original)
+    body = {"_kind": kind, "_original": original, "__module__": original.__module__, "__doc__": original.__doc__}
+    made = types.new_class(name, bases, exec_body=lambda namespace: namespace.update(body))
+    assert issubclass(made, kind)
+    return made
+
+
+def _blank(kind: type[G], original: type[nn.Module], name: str) -> G:
+    return object.__new__(_make_class(kind, original, name))
+
+
+def _check_names(model: nn.Module, original: type[nn.Module]) -> None:
+    """A user's attribute named as one of the graph module's own would be hidden by it, or hide it."""
+    if isinstance(model, fx.GraphModule):
+        return
+    needed = {name for name in vars(fx.GraphModule) if not name.startswith("_")} | {SELF}
+    own = {*vars(model), *model._modules, *model._parameters, *model._buffers}
+    own.update(name for cls in original.__mro__ if not issubclass(nn.Module, cls) for name in vars(cls))
+    if taken := sorted(needed & own):
+        raise ValueError(
+            f"{original.__name__} has attributes that a torch.fx graph module needs for itself: {', '.join(taken)}; "
+            f"rename them"
+        )

@@ -1,0 +1,141 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/prepare.py
+"""`prepare_qat_fx`: a float model becomes a model for calibration or QAT.
+
+In: a float model, or what `fuse_fx` made of it, and the user's qconfigs. Out: a copy in which every module with a QAT
+class and a qconfig is an instance of that class; parameters, device and mode are the model's.
+"""
+
+import warnings
+from typing import Any
+
+from torch import nn
+from torch.ao.quantization import FakeQuantizeBase
+
+from .._tables import TABLES
+from .fuse import fuse_fx
+from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
+from .march import require_march
+from .module_tree import swap
+from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
+from .user_input import check_config_dict
+
+
+def prepare_qat_fx(
+    model: nn.Module,
+    qconfig_dict: dict[str, Any] | None = None,
+    prepare_custom_config_dict: dict[str, Any] | None = None,
+    optimize_graph: bool = False,  # noqa: ARG001 - documented, without effect
+    hybrid: bool = False,
+    hybrid_dict: dict[str, Any] | None = None,
+) -> ObservedGraphModule:
+    """Trace, replace, fuse and swap to QAT modules. Set the march first.
+
+    Args:
+        model: a float model or a fused graph module. It is copied, not changed.
+        qconfig_dict: "" (all modules), "module_type" (pairs of class and qconfig) and "module_name" (pairs or a dict
+            of qualified name and qconfig; a name covers what lies in it). A qconfig of None means: not quantized.
+            None: only `qconfig` attributes count, of the model and its modules.
+        prepare_custom_config_dict: `preserved_attributes` is accepted; all attributes are preserved.
+        optimize_graph: accepted; scales are never unified.
+        hybrid: must be False.
+        hybrid_dict: must be None.
+
+    Returns:
+        The prepared model; its `qconfig_report` says which rule gave which module its qconfig.
+
+    Raises:
+        RuntimeError: no march is set.
+        ValueError: the model is prepared already, no module has a qconfig, calibration and QAT presets are mixed, or an
+            unknown key.
+        TypeError: an argument of the wrong type.
+        NotImplementedError: `hybrid`, or an operator that the march does not support.
+    """
+    require_march("prepare_qat_fx")
+    if hybrid or hybrid_dict:
+        raise NotImplementedError(
+            "prepare_qat_fx does not implement hybrid mode: leave hybrid=False and hybrid_dict=None."
+        )
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"prepare_qat_fx takes an nn.Module, not {type(model).__name__}")
+    check_config_dict(prepare_custom_config_dict, "prepare_custom_config_dict")
+    rules = parse_rules(qconfig_dict)
+    check_is_float(model, "prepare_qat_fx")
+    fused = fuse_fx(model)
+    choices, report = resolve(fused, rules, TABLES.qat_modules)
+    check_stages(choices)
+    quantized = {name: choice for name, choice in choices.items() if choice.qconfig is not None}
+    if not quantized:
+        raise ValueError(
+            'no module of the model has a qconfig: pass prepare_qat_fx(model, {"": qconfig}) or set model.qconfig'
+        )
+    _warn(fused, report)
+    return _prepared(fused, quantized, report)
+
+
+def _prepared(fused: GraphModuleWithAttr, quantized: dict[str, Choice], report: QConfigReport) -> ObservedGraphModule:
+    made: dict[nn.Module, nn.Module] = {}
+    new: dict[str, nn.Module] = {}
+    for name, choice in quantized.items():
+        module = fused.get_submodule(name)
+        if module not in made:
+            module.qconfig = choice.qconfig
+            made[module] = _qat_module(name, module)
+        new[name] = made[module]
+    swap(fused, new)
+    observed = become(fused, ObservedGraphModule, fused.graph)
+    observed.qconfig_report = report
+    return observed
+
+
+def _qat_module(name: str, module: nn.Module) -> nn.Module:
+    qat_class: Any = TABLES.qat_modules[type(module)]
+    try:
+        made = qat_class.from_float(module)
+    except (NotImplementedError, ValueError, TypeError) as error:
+        raise type(error)(f"{name}: {error}") from error
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def check_is_float(model: nn.Module, caller: str) -> None:
+    """Raise ValueError when a model was prepared or converted before, by this interface or the eager one."""
+    if isinstance(model, QuantizedGraphModule):
+        raise ValueError(f"{caller} takes a float model; this one is already converted")  # noqa: TRY004 - right type
+    qat = set(TABLES.qat_modules.values()) - TABLES.qat_modules.keys()
+    integer = set(TABLES.quantized_modules.values()) - TABLES.qat_modules.keys() - qat - {TABLES.identity}
+    for name, module in model.named_modules():
+        if type(module) in integer:
+            raise ValueError(f"{caller} takes a float model; {name!r} is a quantized {type(module).__name__} already")
+        if type(module) in qat or isinstance(module, FakeQuantizeBase | ObservedGraphModule):
+            raise ValueError(
+                f"{caller} takes a float model, but this one is already prepared: {name!r} is a {_path(type(module))}. "
+                f"Eager and FX interfaces must not be mixed: prepare the float model"
+            )
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _warn(fused: GraphModuleWithAttr, report: QConfigReport) -> None:
+    if report.unmatched:
+        warnings.warn(
+            f"qconfig_dict has rules that match nothing in the model: {', '.join(report.unmatched)}",
+            UserWarning,
+            stacklevel=3,
+        )
+    for name, module in fused.named_modules():
+        if name and (base := _swapped_base(type(module))) is not None:
+            warnings.warn(
+                f"{name!r} is a {type(module).__name__}, a sub-class of {base.__name__}: classes are matched exactly, "
+                f"so it is not quantized and stays float. Hold a {base.__name__} in a module of your own instead",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def _swapped_base(cls: type[nn.Module]) -> type[nn.Module] | None:
+    """The class with a QAT form that a user's class derives from, if that has none itself."""
+    if cls in TABLES.qat_modules or cls.__module__.startswith("torch."):
+        return None
+    return next((base for base in cls.__mro__[1:] if base in TABLES.qat_modules), None)

@@ -1,0 +1,226 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/qat_module.py
+"""Bases of the generated QAT modules: float arithmetic on fake-quantized values.
+
+In: a float (or fused) module with a `qconfig`. Out: a module that shares its parameters, computes on the integer grid and
+fake-quantizes its own output. Generated classes add the float operation; everything that all of them do is here.
+"""
+
+from types import ModuleType
+from typing import ClassVar, Self
+
+from torch import Tensor, nn
+from torch.ao.quantization import FakeQuantizeBase
+
+from ..kernels import load
+from .dtype import QuantDType
+from .fake_quantize import fake_quantize_values
+from .fused_module import FusedModule
+from .march import require_march
+from .qconfig import QConfig
+from .qtensor import QTensor
+from .support import dtype_name, require_cell, require_operator
+from .weights import WeightLayout, as_stored, out_channels_first
+
+
+def raw(x: Tensor) -> Tensor:
+    """The plain tensor inside a QTensor; any other tensor as it is."""
+    return x.as_subclass(Tensor) if isinstance(x, QTensor) else x
+
+
+def adopt(module: nn.Module, source: nn.Module) -> None:
+    """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
+    nn.Module.__init__(module)
+    for key, value in source.__dict__.items():
+        module.__dict__[key] = value.copy() if isinstance(value, dict) else value
+
+
+class QATModule(nn.Module):
+    """What every QAT module has: its operator, its march, its qconfig and the fake quantizer of its output.
+
+    `_OP` is the operator's id in the support matrix, `_FLOAT_MODULES` the exact classes it replaces.
+    """
+
+    _OP: ClassVar[str]
+    _FLOAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
+    qconfig: QConfig
+    march: str
+    _admitted: set[QuantDType]
+    activation_post_process: FakeQuantizeBase | None
+
+    @classmethod
+    def from_float(cls, mod: nn.Module) -> Self:
+        """Build from a float module that carries a qconfig.
+
+        Raises:
+            TypeError: `mod` is not exactly one of the classes that this one replaces.
+            ValueError: `mod` has no qconfig.
+            NotImplementedError: the march does not support the operator.
+        """
+        if type(mod) not in cls._FLOAT_MODULES:
+            expected = ", ".join(t.__name__ for t in cls._FLOAT_MODULES)
+            msg = f"qat.{cls.__name__}.from_float takes {expected}, not {type(mod).__name__}"
+            raise TypeError(msg)
+        qconfig = getattr(mod, "qconfig", None)
+        if not qconfig:
+            msg = f"qat.{cls.__name__}.from_float needs a module with a qconfig"
+            raise ValueError(msg)
+        march = require_march(f"qat.{cls.__name__}.from_float")
+        cls._require_support(march, type(mod).__name__)
+        return cls._build(mod, qconfig, march)
+
+    @classmethod
+    def _require_support(cls, march: str, where: str) -> None:
+        require_operator(cls._OP, march, where)
+
+    @classmethod
+    def _build(cls, mod: nn.Module, qconfig: QConfig, march: str) -> Self:
+        module = cls.__new__(cls)
+        adopt(module, mod.base if isinstance(mod, FusedModule) else mod)
+        module.qconfig = qconfig
+        module.march = march
+        module._admitted = set()
+        module.train(mod.training)
+        module._set_up()
+        return module
+
+    def _set_up(self) -> None:
+        """Add fake quantizers; by default one for the output."""
+        self.activation_post_process = self._activation_fake_quant()
+
+    def _activation_fake_quant(self) -> FakeQuantizeBase | None:
+        return None if self.qconfig.activation is None else self.qconfig.activation()
+
+    def _admit(self, x: Tensor) -> Tensor:
+        """The values of an input, once the march is known to support its dtype."""
+        if not isinstance(x, QTensor):
+            return x
+        if x.dtype not in self._admitted:
+            require_cell(self._OP, self.march, str(x.dtype), self._result_dtype(x), type(self).__name__)
+            self._admitted.add(x.dtype)
+        return raw(x)
+
+    def _result_dtype(self, x: QTensor) -> str:
+        fake_quant = self.activation_post_process
+        return dtype_name(None if fake_quant is None else fake_quant.dtype)
+
+    def _finish(self, out: Tensor) -> Tensor:
+        """Fake-quantize the output; without an activation quantizer it stays a plain float tensor."""
+        if self.activation_post_process is None:
+            return out
+        finished: Tensor = self.activation_post_process(out)
+        return finished
+
+    @property
+    def kernels(self) -> ModuleType:
+        """The integer kernels of this module's march."""
+        return load(self.march)
+
+
+class QATWeighted(QATModule):
+    """A QAT module with a fake-quantized weight, one scale per output channel."""
+
+    _LAYOUT: ClassVar[WeightLayout] = "out_in"
+    weight: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def _build(cls, mod: nn.Module, qconfig: QConfig, march: str) -> Self:
+        module = super()._build(mod, qconfig, march)
+        if isinstance(mod, FusedModule):
+            module._swap_inputs = mod._swap_inputs
+        return module
+
+    def _set_up(self) -> None:
+        if self.qconfig.weight is None:
+            msg = f"{type(self).__name__}: qconfig must include weight"
+            raise ValueError(msg)
+        if (mode := getattr(self, "padding_mode", "zeros")) != "zeros":
+            msg = f"{type(self).__name__}: padding_mode {mode!r} has no integer form; pad with a layer of its own"
+            raise ValueError(msg)
+        super()._set_up()
+        self._swap_inputs = False
+        channels = out_channels_first(self.weight, self._LAYOUT, self._groups).shape[0]
+        self.weight_fake_quant = self.qconfig.weight(channel_len=channels)
+
+    @property
+    def _groups(self) -> int:
+        return int(getattr(self, "groups", 1))
+
+    def fake_quantized_weight(self) -> Tensor:
+        """The weight on its integer grid, in the layout it is stored in."""
+        channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
+        return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
+
+    def simulated_bias(self) -> Tensor | None:
+        """The bias as the march's integers will hold it, with the gradient of the bias itself (straight-through)."""
+        if self.bias is None:
+            return None
+        held: Tensor = self.kernels.simulate_bias(self.bias.detach())
+        return self.bias + (held - self.bias).detach()
+
+    def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The float operation; a generated class says which."""
+        raise NotImplementedError
+
+    def _weighted(self, x: Tensor) -> Tensor:
+        return self._multiply(self._admit(x), self.fake_quantized_weight(), self.simulated_bias())
+
+    def _operands(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        """(input of the layer, second operand of the add)."""
+        return (x2, x1) if self._swap_inputs else (x1, x2)
+
+    def swap_inputs(self) -> None:
+        """Note that the layer's result is the second operand of the add."""
+        self._swap_inputs = not self._swap_inputs
+
+    def add(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """The same as calling the module, so that code written for FloatFunctional keeps working."""
+        result: Tensor = self(x1, x2)
+        return result
+
+
+class QATPassThrough(QATModule):
+    """A QAT module whose output keeps the scale of its input: it has no fake quantizer of its own."""
+
+    def _set_up(self) -> None:
+        """Nothing to observe."""
+
+    def _apply_float(self, x: Tensor) -> Tensor:
+        """The float operation; a generated class says which."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The operation on the values; scale and dtype are the input's."""
+        return like(x, self._apply_float(self._admit(x)))
+
+    def _result_dtype(self, x: QTensor) -> str:
+        return str(x.dtype)
+
+
+class QATOwnOrInputScale(QATModule):
+    """A QAT module whose output scale is its own, or the input's on the marches in `_INPUT_SCALE_MARCHES`."""
+
+    _INPUT_SCALE_MARCHES: ClassVar[frozenset[str]] = frozenset()
+
+    def _set_up(self) -> None:
+        self.activation_post_process = None if self._keeps_scale else self._activation_fake_quant()
+
+    @property
+    def _keeps_scale(self) -> bool:
+        return self.march in self._INPUT_SCALE_MARCHES
+
+    def _result_dtype(self, x: QTensor) -> str:
+        return str(x.dtype) if self._keeps_scale else super()._result_dtype(x)
+
+    def _finish_like(self, x: Tensor, out: Tensor) -> Tensor:
+        """Fake-quantize with the own scale, or with that of `x`."""
+        if self._keeps_scale and isinstance(x, QTensor):
+            return like(x, fake_quantize_values(out, x.q_scale(), x.dtype, self.march))
+        return self._finish(out)
+
+
+def like(x: Tensor, out: Tensor) -> Tensor:
+    """Give `out` the scale and dtype of `x` if `x` has any."""
+    if not isinstance(x, QTensor):
+        return out
+    return QTensor(out, x.q_scale(), x.dtype, x.q_per_channel_axis())

@@ -1,0 +1,167 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/replace.py
+"""Function calls become modules: an operation that needs quantization parameters of its own gets a module to hold them.
+
+In: a traced model and its graph. Out: a graph in which the calls listed in the tables are calls of generated modules,
+named `<scope>_generated_<op>_<index>` and registered beside the module whose forward made the call.
+"""
+
+import inspect
+import operator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.node import map_arg
+
+from .._tables import TABLES
+from .tables import Replacement
+from .tracer import MODULE_METHOD
+
+_IN_PLACE_OPERATORS = frozenset(n for n in dir(operator) if n.startswith("i") and hasattr(operator, f"__{n[1:]}__"))
+_ARITHMETIC = frozenset({operator.add.__module__, "builtins", "math"})
+_SIZE_METHODS = frozenset({"size", "dim", "ndimension", "numel", "nelement", "stride", "element_size", "get_device"})
+_DATA_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "data", "real", "imag", "grad"})
+
+
+class _Kind(Enum):
+    """What a node holds: data that flows from the inputs, a tensor that does not, or a plain value such as a size."""
+
+    DATA = auto()
+    CONSTANT = auto()
+    PLAIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A traced call, sorted into what a replacement does with its arguments."""
+
+    replacement: Replacement
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    constructor: dict[str, Any]
+    in_place: bool
+
+
+def replace_calls(root: nn.Module, graph: fx.Graph) -> tuple[fx.Graph, dict[str, str]]:
+    """Register the generated modules in `root`.
+
+    Returns:
+        The new graph, and for each generated module's name the scope of its call.
+    """
+    kinds: dict[fx.Node, _Kind] = {}
+    scopes: dict[str, str] = {}
+    made = fx.Graph(tracer_cls=graph._tracer_cls)
+    env: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        kinds[node] = _kind(node, kinds)
+        call = _fitting_call(node, kinds)
+        if call is None:
+            env[node] = made.node_copy(node, env.__getitem__)
+            continue
+        name = _register(root, node.meta["scope"], call)
+        scopes[name] = node.meta["scope"]
+        args, kwargs = map_arg(call.args, env.__getitem__), map_arg(call.kwargs, env.__getitem__)
+        env[node] = _emit(made, name, call.replacement.method, args, kwargs)
+        env[node].meta.update(node.meta)
+        if call.in_place:
+            env[node.all_input_nodes[0]] = env[node]  # whoever reads the input later reads what was written into it
+    return made, scopes
+
+
+def _emit(graph: fx.Graph, name: str, method: str | None, args: Any, kwargs: Any) -> fx.Node:
+    if method is None:
+        return graph.create_node("call_module", name, args, kwargs)
+    owner = graph.create_node("get_attr", name)
+    return graph.create_node("call_method", method, (owner, *args), kwargs)
+
+
+def _register(root: nn.Module, scope: str, call: _Call) -> str:
+    path, _, last = scope.rpartition(".")
+    parent = root.get_submodule(path)
+    stem = f"{last}_generated_{call.replacement.op}_"
+    index = next(i for i in range(len(parent._modules) + 1) if not hasattr(parent, f"{stem}{i}"))
+    module = call.replacement.module(**call.constructor)
+    parent.add_module(f"{stem}{index}", module.train(parent.training))
+    return f"{path}.{stem}{index}" if path else f"{stem}{index}"
+
+
+def _kind(node: fx.Node, kinds: dict[fx.Node, _Kind]) -> _Kind:
+    if node.op == "get_attr":
+        return _Kind.CONSTANT
+    if node.op not in {"call_function", "call_method"}:
+        return _Kind.DATA
+    if _is_plain(node):
+        return _Kind.PLAIN
+    inputs = {kinds[n] for n in node.all_input_nodes}
+    if inputs == {_Kind.PLAIN} and getattr(node.target, "__module__", None) in _ARITHMETIC:
+        return _Kind.PLAIN
+    return _Kind.DATA if _Kind.DATA in inputs else _Kind.CONSTANT
+
+
+def _is_plain(node: fx.Node) -> bool:
+    if node.op == "call_method":
+        return node.target in _SIZE_METHODS or getattr(torch.Tensor, str(node.target), None) in TABLES.plain
+    if node.target is getattr:
+        return hasattr(torch.Tensor, str(node.args[1])) and node.args[1] not in _DATA_ATTRIBUTES
+    return node.target in TABLES.plain
+
+
+def _fitting_call(node: fx.Node, kinds: dict[fx.Node, _Kind]) -> _Call | None:
+    """The first replacement of the tables that this call fits, with the call's arguments sorted."""
+    if node.op not in {"call_function", "call_method"} or node.meta.get(MODULE_METHOD):
+        return None
+    for replacement in TABLES.replacements:
+        targets: tuple[Any, ...] = replacement.functions if node.op == "call_function" else replacement.methods
+        if node.target in targets and (call := _sorted_call(node, replacement, kinds)) is not None:
+            return call
+    return None
+
+
+def _sorted_call(node: fx.Node, replacement: Replacement, kinds: dict[fx.Node, _Kind]) -> _Call | None:
+    keywords = {k: v for k, v in node.kwargs.items() if k not in replacement.drop_kwargs}
+    count = max(replacement.data_args, 1)
+    args = (*node.args, *_pop_data(keywords, count - len(node.args)))
+    data, rest = args[:count], args[count:]
+    if len(data) < count or not _are_data(data[0] if replacement.data_args == 0 else data, kinds):
+        return None
+    constructor = dict(zip(replacement.constructor_args, rest, strict=False))
+    rest = rest[len(constructor) :]
+    constructor |= {k: keywords.pop(k) for k in replacement.constructor_args if k in keywords}
+    called = getattr(replacement.module, replacement.method or "forward")
+    if not _accepts(called, (*data, *rest), keywords) or any(isinstance(v, fx.Node) for v in constructor.values()):
+        return None
+    return _Call(replacement, (*data, *rest), keywords, constructor, _writes_input(node, constructor))
+
+
+def _pop_data(keywords: dict[str, Any], count: int) -> tuple[Any, ...]:
+    """Take up to `count` data arguments given by keyword; torch calls the first one `input`."""
+    named = sorted(
+        (k for k, v in keywords.items() if isinstance(v, fx.Node | list | tuple)), key=lambda k: k != "input"
+    )
+    return tuple(keywords.pop(k) for k in named[: max(count, 0)])
+
+
+def _are_data(data: Any, kinds: dict[fx.Node, _Kind]) -> bool:
+    """Whether all are tensors and at least one of them flows from the inputs."""
+    if not isinstance(data, list | tuple) or not all(isinstance(a, fx.Node) for a in data):
+        return False
+    found = {kinds[a] for a in data}
+    return _Kind.DATA in found and _Kind.PLAIN not in found
+
+
+def _accepts(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, *args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def _writes_input(node: fx.Node, constructor: dict[str, Any]) -> bool:
+    """Whether the call also writes its result into its first input: `add_`, `+=`, `inplace=True`."""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    special = name.startswith("__") and name.endswith("__")
+    by_name = name.strip("_") in _IN_PLACE_OPERATORS if special else name.endswith("_") or name in _IN_PLACE_OPERATORS
+    return by_name or constructor.get("inplace") is True

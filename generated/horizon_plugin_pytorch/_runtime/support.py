@@ -1,0 +1,48 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/support.py
+"""The support matrix at run time: what an operator does with a dtype on a march, and the error where it does not.
+
+In: the generated table `SUPPORT`. Out: nothing, or a NotImplementedError that names the operator, the march, the reason
+and the remedy. Checked when a model is prepared and when a layer is bound to its scales, never while it runs.
+"""
+
+from .._support import SUPPORT
+from .dtype import QuantDType
+
+Cells = dict[str, tuple[str, ...] | str]
+
+
+def require_operator(op: str, march: str, where: str) -> None:
+    """Raise NotImplementedError when `op` takes no dtype at all on `march`."""
+    cells = SUPPORT[op, march]
+    if all(isinstance(cell, str) for cell in cells.values()):
+        own_reason = str(next(iter(cells.values())))  # the table lists what the operator itself says first
+        raise NotImplementedError(_text(op, march, where, own_reason))
+
+
+def require_cell(op: str, march: str, source: str, target: str, where: str) -> None:
+    """Raise NotImplementedError unless `op` turns dtype `source` into `target` on `march`."""
+    cell = SUPPORT[op, march].get(source, f"{source} is not a feature dtype")
+    if isinstance(cell, str):
+        raise NotImplementedError(_text(op, march, where, f"{source} input: {cell}"))
+    if target not in cell:
+        raise NotImplementedError(_text(op, march, where, f"{source} input gives {', '.join(cell)}, not {target}"))
+
+
+def support_row(op: str, march: str) -> str:
+    """The cells of one operator on one march as one line: "qint8 -> qint8, qint32; qint16: <reason>"."""
+    return "; ".join(
+        f"{dtype}: {cell}" if isinstance(cell, str) else f"{dtype} -> {', '.join(cell)}"
+        for dtype, cell in SUPPORT[op, march].items()
+    )
+
+
+def _text(op: str, march: str, where: str, reason: str) -> str:
+    return (
+        f"{where}: {op} is not supported on {march}: {reason}. "
+        f"Support: {support_row(op, march)}. Change its qconfig, or set qconfig None to leave it in float."
+    )
+
+
+def dtype_name(dtype: QuantDType | None) -> str:
+    """The name of an output dtype; an unquantized output is the int32 accumulator."""
+    return "qint32" if dtype is None else str(dtype)

@@ -1,0 +1,99 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/tables.py
+"""The shapes of the generated tables that drive tracing, replacing, fusing, preparing and converting.
+
+In: nothing; these are definitions. Out: the types of `horizon_plugin_pytorch._tables.TABLES`, which the generator fills
+from the specs. The mechanism reads what an operator or a pattern is from here and knows none by name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A traced call that becomes a generated sub-module with its own quantization parameters.
+
+    Attributes:
+        op: the name in `<scope>_generated_<op>_<index>`.
+        functions: call_function targets.
+        methods: call_method targets on tensors.
+        module: the class of the generated sub-module.
+        method: its method to call; None: the module itself is called.
+        data_args: how many leading arguments must be data; 0: the first argument is a list of data.
+        constructor_args: arguments of the call, after the data, that move to the module's constructor.
+        drop_kwargs: keyword arguments without effect on the integers.
+    """
+
+    op: str
+    functions: tuple[Callable[..., object], ...]
+    methods: tuple[str, ...]
+    module: type[nn.Module]
+    method: str | None
+    data_args: int
+    constructor_args: tuple[str, ...]
+    drop_kwargs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of a fusable chain.
+
+    Attributes:
+        role: "weighted", "norm", "add" or "activation".
+        modules: exact types of the module that is called, or whose method is called.
+        method: for the role "add", the method; else None.
+    """
+
+    role: str
+    modules: tuple[type[nn.Module], ...]
+    method: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FusionPattern:
+    """A chain of operations that is computed as one.
+
+    Attributes:
+        id: its name, for messages.
+        steps: in data-flow order; the first is the weighted layer.
+        fused: the container class; None: the folded layer itself.
+        priority: the higher one wins among patterns of one length.
+    """
+
+    id: str
+    steps: tuple[Step, ...]
+    fused: type[nn.Module] | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything the mechanism has to be told.
+
+    Attributes:
+        replacements: calls that become modules.
+        patterns: fusable chains, longer first, then higher priority.
+        qat_modules: float or fused class -> QAT class.
+        quantized_modules: QAT class -> quantized class.
+        leaf_modules: classes never traced into, beside torch.nn's own.
+        leaf_method_modules: classes that are used by their methods; a method call is one node.
+        passthrough: functions whose result keeps scale and dtype.
+        passthrough_lists: the same, returning a list or tuple.
+        plain: functions that run on raw data and return plain values (shapes, sizes, ...).
+        support: (march, function path) -> a readable support row, for error texts.
+        identity: what takes the place of a module that was fused away.
+    """
+
+    replacements: tuple[Replacement, ...]
+    patterns: tuple[FusionPattern, ...]
+    qat_modules: Mapping[type[nn.Module], type[nn.Module]]
+    quantized_modules: Mapping[type[nn.Module], type[nn.Module]]
+    leaf_modules: tuple[type[nn.Module], ...]
+    leaf_method_modules: tuple[type[nn.Module], ...]
+    passthrough: frozenset[Callable[..., object]]
+    passthrough_lists: frozenset[Callable[..., object]]
+    plain: frozenset[Callable[..., object]]
+    support: Mapping[tuple[str, str], str]
+    identity: type[nn.Module]

@@ -1,0 +1,65 @@
+"""`explain MARCH OP [DTYPE]`: why an operator is or is not supported, by which formulas it is computed, and where."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from generator.decide import Decision, feature_dtypes
+from generator.diag import did_you_mean, errors, render
+from generator.pipeline import Knowledge, understand
+from generator.views.kernels import module_path
+
+
+def run(args: argparse.Namespace, root: Path) -> int:
+    """Print the chain of decisions with file:line, the formulas with their rounding sites, and the generated file."""
+    understood = understand(root)
+    if understood.knowledge is None or errors(understood.diagnostics):
+        print(render(understood.diagnostics, understood.texts), end="")
+        return 1
+    known = understood.knowledge
+    for name, kind, names in ((args.march, "march", known.catalog.marches), (args.op, "operator", known.catalog.ops)):
+        if name not in names:
+            print(f"no {kind} {name!r}. {did_you_mean(name, names)}")
+            return 1
+    dtypes = feature_dtypes(known.catalog)
+    if args.dtype and args.dtype not in dtypes:
+        print(f"no feature dtype {args.dtype!r}. {did_you_mean(args.dtype, dtypes)}")
+        return 1
+    for dtype in [args.dtype] if args.dtype else dtypes:
+        for line in _decision(known.decisions[args.op, args.march, dtype]):
+            print(line)
+    for line in _formulas(known, args.march, args.op):
+        print(line)
+    return 0
+
+
+def _decision(decision: Decision) -> Iterator[str]:
+    outcome = "-> " + ", ".join(decision.outputs) if decision.outputs else decision.reason
+    yield f"{decision.op} on {decision.march}, {decision.dtype}: {decision.status} {outcome}"
+    for step in decision.chain:
+        yield f"  {step.span}: {step.text}"
+
+
+def _formulas(known: Knowledge, march: str, op: str) -> Iterator[str]:
+    """The operator's kernel with everything it reads, and the facts behind each rounding site and constant."""
+    linked = known.catalog.ops[op]
+    role = linked.spec.kernel
+    if role is None:
+        yield f"{op} has no kernel of its own: it moves integers and keeps their scale"
+        return
+    kernel = known.compiled.by_march[march][role]
+    entry = next(e for e in known.catalog.kernels if e.kernel.id == role and (e.kernel.variant or "") == kernel.label.partition("/")[2])
+    yield f"kernel {kernel.label}, {entry.span('id')}: {entry.kernel.doc.strip().splitlines()[0]}"
+    yield from (f"  {line}" for line in kernel.math)
+    spec = known.catalog.marches[march]
+    for site in sorted(kernel.sites):
+        origin = spec.origin("rounding", site)
+        yield f"  rounding {site}: {spec.spec.rounding[site]}, {origin.span} ({origin.how})"
+    for constant in sorted(kernel.constants):
+        origin = spec.origin(*constant.split("."))
+        yield f"  {constant}, {origin.span} ({origin.how})"
+    for label in sorted(kernel.calls):
+        yield f"  calls {label}"
+    yield f"generated/horizon_plugin_pytorch/kernels/{module_path(march)}.py: {role}"
+    if linked.spec.python.file:
+        yield f"generated/horizon_plugin_pytorch/nn/quantized/{linked.spec.python.file}.py: {linked.spec.python.class_}"

@@ -1,0 +1,158 @@
+"""Kernel specs to proven, lowered kernels: the bridge between the catalog and the formula compiler.
+
+In: the Catalog. Out: for every march (and for what is common to all) its compiled kernels, and a diagnostic at the
+formula's own line and column for everything that cannot be proved.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from generator import formula
+from generator.diag import Diagnostic, Span, did_you_mean
+from generator.formula import Compiled, MarchFacts, Problem
+from generator.link import Catalog, KernelEntry, Linked
+from generator.schema import March, Spec
+
+Kernels = Mapping[str, Compiled]
+COMMON = "common"
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMarches:
+    """Compiled kernels by role: of every march, and of the kernels that no march changes."""
+
+    by_march: Mapping[str, Kernels]
+    common: Kernels
+
+    def compute_dtypes(self, role: str) -> tuple[str, ...]:
+        """The dtype arguments of a kernel's compute function: those that any of its variants reads, so that callers
+        need not know which one a march chose.
+        """
+        variants = [kernels[role] for kernels in (*self.by_march.values(), self.common) if role in kernels]
+        names = [arg.name for kernel in variants for arg in kernel.compute_args if arg.kind == "dtype"]
+        return tuple(sorted(set(names)))
+
+
+def compile_all(catalog: Catalog) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
+    """Compile every kernel for every march that it applies to."""
+    compiler = _Compiler(catalog)
+    by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
+    common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
+    diagnostics = [*_check_algorithms(catalog), *compiler.diagnostics]
+    return CompiledMarches(by_march, common), tuple(dict.fromkeys(diagnostics))
+
+
+def role_algorithm(entry: KernelEntry) -> str:
+    """The algorithm entry of a march that chooses among the variants of this kernel's role."""
+    return entry.kernel.algorithm or entry.kernel.id
+
+
+def march_facts(march: Linked[March], catalog: Catalog) -> MarchFacts:
+    """What formulas may read of a march."""
+    spec = march.spec
+    algorithms = {entry.kernel.id: spec.algorithm.get(role_algorithm(entry), "") for entry in catalog.kernels}
+    return MarchFacts(spec.id, dict(_constants(spec)), dict(spec.rounding), algorithms)
+
+
+def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """The numeric fields of a march under dotted names."""
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        if isinstance(value, Spec):
+            yield from _constants(value, f"{prefix}{name}.")
+        elif isinstance(value, int):
+            yield f"{prefix}{name}", value
+
+
+class _Compiler:
+    """Holds what every compilation shares, and collects diagnostics."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.diagnostics: list[Diagnostic] = []
+        self.facts = {name: march_facts(march, catalog) for name, march in catalog.marches.items()}
+        self.entries = {str(number): entry for number, entry in enumerate(catalog.kernels)}
+        self.kernels = {
+            (entry.kernel.id, entry.kernel.variant or ""): _to_formula(entry, number)
+            for number, entry in self.entries.items()
+        }
+        self.dtypes = {
+            name: formula.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in catalog.dtypes.spec.dtypes.items()
+        }
+        self.rounding = {
+            name: formula.RoundingMode(name, m.real, m.shift, m.doc) for name, m in catalog.rounding.spec.modes.items()
+        }
+
+    def compile(self, facts: MarchFacts, scope: str) -> Kernels:
+        """The kernels of one march (or the common ones), by role; kernels with problems are left out."""
+        compiled: dict[str, Compiled] = {}
+        for entry in self.entries.values():
+            kernel = entry.kernel
+            chosen = kernel.variant is None or facts.algorithms.get(kernel.id) == kernel.variant
+            if entry.family.spec.scope != scope or not chosen:
+                continue
+            result = formula.compile_kernel(
+                self.kernels[kernel.id, kernel.variant or ""], facts, self.kernels, self.dtypes, self.rounding
+            )
+            if isinstance(result, tuple):
+                self.diagnostics.extend(self._diagnostic(problem) for problem in result)
+            else:
+                compiled[kernel.id] = result
+        return compiled
+
+    def _diagnostic(self, problem: Problem) -> Diagnostic:
+        return Diagnostic(problem.code, problem.message, self._span(problem), hint=problem.hint)
+
+    def _span(self, problem: Problem) -> Span:
+        """The place of the formula text, moved to the offending column when the formula stands on one line."""
+        number, _, rest = problem.where.partition(":")
+        if number not in self.entries:
+            mode, _, form = rest.partition(".")
+            span = self.catalog.rounding.span("modes", mode, form)
+        else:
+            section, _, name = rest.partition(".")
+            span = self.entries[number].span(*filter(None, (section, name)))
+        return Span(span.path, span.line, span.col + max(problem.offset, 0))
+
+
+def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
+    kernel = entry.kernel
+    return formula.Kernel(
+        id=kernel.id,
+        variant=kernel.variant or "",
+        doc=kernel.doc,
+        types=kernel.types,
+        scales=kernel.scales,
+        integers=kernel.integers,
+        tensors=kernel.tensors,
+        sites=kernel.sites,
+        derive=_formulas(kernel.derive, f"{number}:derive"),
+        compute=_formulas(kernel.compute, f"{number}:compute"),
+        result=kernel.result,
+        where=f"{number}:",
+    )
+
+
+def _formulas(lines: Mapping[str, str | int], where: str) -> tuple[formula.Formula, ...]:
+    return tuple(
+        formula.Formula(tuple(target.strip() for target in targets.split(",")), str(text), f"{where}.{targets}")
+        for targets, text in lines.items()
+    )
+
+
+def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:
+    """Every variant role is chosen by every march, with a variant that exists; no march chooses for a role unknown."""
+    variants: dict[str, set[str]] = {}
+    for entry in catalog.kernels:
+        if entry.kernel.variant is not None:
+            variants.setdefault(role_algorithm(entry), set()).add(entry.kernel.variant)
+    for march in catalog.marches.values():
+        for role, variant in march.spec.algorithm.items():
+            span = march.span("algorithm", role)
+            if role not in variants:
+                yield Diagnostic("C001", f"no kernel has variants chosen by algorithm.{role}", span, hint=did_you_mean(role, variants))
+            elif variant not in variants[role]:
+                yield Diagnostic("C002", f"{role} has no variant {variant!r}", span, hint=did_you_mean(variant, variants[role]))
+        for role in sorted(set(variants) - set(march.spec.algorithm)):
+            options = ", ".join(sorted(variants[role]))
+            yield Diagnostic("C003", f"{march.spec.id} does not choose an algorithm for {role}", march.span("algorithm"), hint=f"one of {options}")

@@ -1,0 +1,124 @@
+"""(operator, march, dtype) to a Decision: supported, unsupported with a reason, or todo with a reason.
+
+In: the Catalog. Out: a decision for every cell, with the chain of reasons and their places, and a diagnostic for every
+cell that no spec decides. A march takes its own entry, else its parent's, else the operator's `default`, else what its
+`features` say of the dtype.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from generator.diag import Diagnostic, Span, did_you_mean
+from generator.link import Catalog, Linked
+from generator.schema import Cell, Op, Refusal
+
+DEFAULT = "default"
+Status = Literal["supported", "unsupported", "todo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One step of a decision and where it was written."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one operator does with one input dtype on one march."""
+
+    op: str
+    march: str
+    dtype: str
+    status: Status
+    outputs: tuple[str, ...]
+    reason: str
+    chain: tuple[Reason, ...]
+
+
+Decisions = Mapping[tuple[str, str, str], Decision]
+
+
+def feature_dtypes(catalog: Catalog) -> tuple[str, ...]:
+    """The columns of the support matrix: every dtype that some march's features mention, in order."""
+    seen: dict[str, None] = {}
+    for march in catalog.marches.values():
+        seen.update(dict.fromkeys(march.spec.features))
+    return tuple(seen)
+
+
+def decide(catalog: Catalog) -> tuple[Decisions, tuple[Diagnostic, ...]]:
+    """Decide every cell."""
+    decisions: dict[tuple[str, str, str], Decision] = {}
+    diagnostics: list[Diagnostic] = []
+    columns = feature_dtypes(catalog)
+    for op in catalog.ops.values():
+        diagnostics.extend(_dangling(catalog, op, columns))
+        for march in catalog.marches:
+            for dtype in columns:
+                found = _decide(catalog, op, march, dtype)
+                if isinstance(found, Diagnostic):
+                    diagnostics.append(found)
+                else:
+                    decisions[op.spec.id, march, dtype] = found
+    return decisions, tuple(diagnostics)
+
+
+def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> list[Diagnostic]:
+    """Entries of the support table for marches or dtypes that do not exist."""
+    found = []
+    for march, row in op.spec.support.items():
+        if march not in (*catalog.marches, DEFAULT):
+            span = op.span("support", march)
+            found.append(Diagnostic("D002", f"{op.spec.id}: support for {march!r}, which is not a march", span, hint=did_you_mean(march, catalog.marches)))
+        for dtype, cell in row.items():
+            named = (dtype, *(cell if isinstance(cell, tuple) else ()))
+            for name in named:
+                if name not in columns:
+                    span = op.span("support", march, dtype)
+                    found.append(Diagnostic("D003", f"{op.spec.id}: {name!r} is not a feature dtype of any march", span, hint=did_you_mean(name, columns)))
+    return found
+
+
+def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decision | Diagnostic:
+    chain: list[Reason] = []
+    for ancestor in (*catalog.lineage(march), DEFAULT):
+        cell = op.spec.support.get(ancestor, {}).get(dtype)
+        if cell is not None:
+            own = "" if ancestor == march else f" (inherited by {march})"
+            chain.append(Reason(f"{op.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}", op.span("support", ancestor, dtype)))
+            return _from_cell(op.spec.id, march, dtype, cell, tuple(chain))
+        chain.append(Reason(f"{op.spec.id} says nothing of {dtype} on {ancestor}", op.span("support")))
+    linked = catalog.marches[march]
+    feature = linked.spec.features.get(dtype)
+    origin = linked.origin("features", dtype)
+    if feature is None or feature == "supported":
+        return Diagnostic(
+            "D001",
+            f"{op.spec.id} is undecided for {dtype} on {march}",
+            op.span("support"),
+            hint=f"say under support.{march}.{dtype} which dtypes come out, or {{unsupported: the reason}}",
+            related=((origin.span, f"{march} computes {dtype} features, so the operator must decide"),),
+        )
+    chain.append(Reason(f"features.{dtype} of {march} ({origin.how}): {feature}", origin.span))
+    return Decision(op.spec.id, march, dtype, "unsupported", (), feature, tuple(chain))
+
+
+def _text(cell: Cell, dtype: str) -> str:
+    if isinstance(cell, Refusal):
+        return f"unsupported: {cell.unsupported}" if cell.unsupported else f"todo: {cell.todo}"
+    return "supported, output " + ", ".join(_outputs(cell, dtype))
+
+
+def _outputs(cell: tuple[str, ...] | str, dtype: str) -> tuple[str, ...]:
+    return (dtype,) if isinstance(cell, str) else cell
+
+
+def _from_cell(op: str, march: str, dtype: str, cell: Cell, chain: tuple[Reason, ...]) -> Decision:
+    if isinstance(cell, Refusal):
+        if cell.unsupported:
+            return Decision(op, march, dtype, "unsupported", (), cell.unsupported, chain)
+        return Decision(op, march, dtype, "todo", (), cell.todo or "", chain)
+    return Decision(op, march, dtype, "supported", _outputs(cell, dtype), "", chain)

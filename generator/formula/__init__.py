@@ -1,0 +1,30 @@
+"""The formula language: integer kernels as typed expressions, proved by intervals and lowered to code.
+
+In: kernel specs. Out: `Compiled` kernels: torch code, exact Python code, readable formulas, and the proof. Nothing is ever
+evaluated as Python; no formula is written twice.
+"""
+
+from generator.formula.compiler import compile_kernel
+from generator.formula.lower_python import PYTHON_HELPERS
+from generator.formula.lower_torch import TORCH_HELPERS
+from generator.formula.model import Arg, Compiled, Dtype, Formula, Kernel, Kind, MarchFacts, Param, RoundingMode
+from generator.formula.parse import parse
+from generator.formula.problems import CODES, Problem
+
+__all__ = [
+    "CODES",
+    "PYTHON_HELPERS",
+    "TORCH_HELPERS",
+    "Arg",
+    "Compiled",
+    "Dtype",
+    "Formula",
+    "Kernel",
+    "Kind",
+    "MarchFacts",
+    "Param",
+    "Problem",
+    "RoundingMode",
+    "compile_kernel",
+    "parse",
+]

@@ -1,0 +1,206 @@
+"""Formulas as exact Python numbers: the definition that tests compare the torch kernels with.
+
+A real is a Python float that is rounded to float32 after every operation; integers are Python's and never overflow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.formula.lower import ATOM, PRODUCT, SUM, Code, Lowering, is_literal
+from generator.formula.model import Kind
+from generator.formula.syntax import Binary, Call, Expr, Name, Num
+
+if TYPE_CHECKING:
+    from generator.formula.flatten import Line
+
+PYTHON_HELPERS = {
+    "f32": '''\
+def f32(v: float) -> float:
+    """The float32 nearest to v; too large a v is infinite."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", v))[0])
+    except OverflowError:
+        return math.copysign(math.inf, v)
+''',
+    "div": '''\
+def div(a: float, b: float) -> float:
+    """a / b rounded to float32; by zero it is infinite, 0 / 0 is NaN."""
+    if b == 0:
+        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1.0, b)
+    return f32(a / b)
+''',
+    "to_int": '''\
+def to_int(v: float, rounded: Callable[[float], int]) -> int:
+    """v rounded; beyond 2**62 it saturates there, NaN is 0."""
+    if math.isnan(v):
+        return 0
+    return rounded(min(max(v, -(2.0**62)), 2.0**62))
+''',
+    "exp2": '''\
+def exp2(n: int) -> float:
+    """2**n as float32."""
+    return f32(math.ldexp(1.0, min(max(n, -1000), 1000)))
+''',
+    "log2": '''\
+def log2(v: float) -> float:
+    """The float32 nearest to the base-2 logarithm."""
+    return f32(math.log2(v))
+''',
+    "half_away": '''\
+def half_away(v: float) -> int:
+    """Nearest integer, ties away from zero."""
+    whole = math.trunc(v)
+    return whole + (abs(v - whole) >= 0.5) * (1 if v > 0 else -1)
+''',
+    "wrap": '''\
+def wrap(v: int, bits: int) -> int:
+    """The low bits of v, sign-extended."""
+    half = 1 << (bits - 1)
+    return (v + half) % (2 * half) - half
+''',
+    "clip": '''\
+def clip(v: float, lo: float, hi: float) -> float:
+    """v, or the bound that it passes."""
+    return min(max(v, lo), hi)
+''',
+    "clip_int": '''\
+def clip_int(v: int, lo: int, hi: int) -> int:
+    """v, or the bound that it passes."""
+    return min(max(v, lo), hi)
+''',
+}
+"""Functions that generated reference code may call, by name."""
+
+
+class PythonLowering(Lowering):
+    """Writes expressions as plain Python."""
+
+    def statement(self, line: Line, tensors: frozenset[str] = frozenset()) -> str:  # noqa: ARG002 - as for torch
+        """One line of the generated function."""
+        return f"{', '.join(line.targets)} = {self.lower(line.expr).text}"
+
+    def _helper(self, name: str, kind: Kind, *args: str) -> Code:
+        self.helpers.add(name)
+        return self.call(name, kind, *args)
+
+    def _f32(self, text: str) -> Code:
+        return self._helper("f32", Kind.REAL, text)
+
+    def _as_real(self, expr: Expr) -> Code:
+        """A number as float32; exact where a literal is."""
+        code = self.lower(expr)
+        if code.kind is Kind.REAL or is_literal(expr):
+            return code
+        return self._f32(code.text)
+
+    def binary(self, expr: Binary) -> Code:
+        """An operator; a real result is rounded to float32."""
+        if (folded := self.constant(expr)) is not None:
+            return folded
+        kind = self.kind(expr)
+        if expr.op == "**":
+            if self.kind(expr.right) is Kind.INTEGER:
+                return self._helper("exp2", kind, self.lower(expr.right).text)
+            return self.joined(expr, kind)
+        if kind is Kind.REAL:
+            left, right = self._as_real(expr.left), self._as_real(expr.right)
+            if expr.op == "/":
+                return self._helper("div", kind, left.text, right.text)
+            precedence = PRODUCT if expr.op == "*" else SUM
+            return self._f32(f"{left.within(precedence)} {expr.op} {right.within(precedence + 1)}")
+        return self.joined(expr, kind)
+
+    def call_clip(self, call: Call) -> Code:
+        """Between bounds."""
+        kind = self.kind(call)
+        args = [self.lower(arg).text for arg in call.args]
+        return self._helper("clip" if kind in (Kind.REAL, Kind.HOST) else "clip_int", kind, *args)
+
+    def _plain(self, function: str, call: Call) -> Code:
+        return self.call(function, self.kind(call), *(self.lower(arg).text for arg in call.args))
+
+    def call_min(self, call: Call) -> Code:
+        """The smaller one."""
+        return self._plain("min", call)
+
+    def call_max(self, call: Call) -> Code:
+        """The larger one."""
+        return self._plain("max", call)
+
+    def call_abs(self, call: Call) -> Code:
+        """Magnitude."""
+        return self._plain("abs", call)
+
+    def _rounding(self, call: Call, function: str) -> Code:
+        return self._helper("to_int", Kind.INTEGER, self.lower(call.args[0]).text, function)
+
+    def call_floor(self, call: Call) -> Code:
+        """Toward -infinity."""
+        return self._rounding(call, "math.floor")
+
+    def call_ceil(self, call: Call) -> Code:
+        """Toward +infinity."""
+        return self._rounding(call, "math.ceil")
+
+    def call_trunc(self, call: Call) -> Code:
+        """Toward zero."""
+        return self._rounding(call, "math.trunc")
+
+    def call_round_half_even(self, call: Call) -> Code:
+        """Nearest, ties to even."""
+        return self._rounding(call, "round")
+
+    def call_round_half_away(self, call: Call) -> Code:
+        """Nearest, ties away from zero."""
+        self.helpers.add("half_away")
+        return self._rounding(call, "half_away")
+
+    def call_frexp(self, call: Call) -> Code:
+        """Mantissa and exponent."""
+        return self.call("math.frexp", Kind.REAL, self._as_real(call.args[0]).text)
+
+    def call_log2(self, call: Call) -> Code:
+        """Base-2 logarithm."""
+        return self._helper("log2", Kind.REAL, self.lower(call.args[0]).text)
+
+    def call_sqrt(self, call: Call) -> Code:
+        """Square root."""
+        return self._f32(f"math.sqrt({self.lower(call.args[0]).text})")
+
+    def call_exp2(self, call: Call) -> Code:
+        """2**n."""
+        return self._helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
+
+    def call_select(self, call: Call) -> Code:
+        """A conditional expression."""
+        if (known := self.always(call.args[0])) is not None:
+            return self.lower(call.args[1 if known else 2])
+        condition, yes, no = (self.lower(arg) for arg in call.args)
+        return Code(f"({yes.text} if {condition.text} else {no.text})", ATOM, self.kind(call))
+
+    def call_shift_left(self, call: Call) -> Code:
+        """Left shift."""
+        return self.joined(Binary("<<", *call.args, call.place), Kind.INTEGER)
+
+    def call_saturate(self, call: Call) -> Code:
+        """Clamp to a dtype or to a number of bits."""
+        value, target = self.lower(call.args[0]), call.args[1]
+        if isinstance(target, Num):
+            half = 2 ** (int(target.value) - 1)
+            return self._helper("clip_int", Kind.INTEGER, value.text, str(-half), str(half - 1))
+        assert isinstance(target, Name)
+        bounds = (self.name(Name(f"{target.text}.{end}", call.place)).text for end in ("min", "max"))
+        return self._helper("clip_int", Kind.INTEGER, value.text, *bounds)
+
+    def call_wrap(self, call: Call) -> Code:
+        """Keep the low bits, sign-extended."""
+        return self._helper("wrap", Kind.INTEGER, *(self.lower(arg).text for arg in call.args))
+
+    def call_real(self, call: Call) -> Code:
+        """An integer as float32."""
+        return self._f32(self.lower(call.args[0]).text)
+
+    def call_keep_real(self, call: Call) -> Code:
+        """A rounding whose result stays real."""
+        return self.call("float", Kind.REAL, self.lower(call.args[0]).text)

@@ -1,0 +1,230 @@
+"""Formulas as straight-line torch code.
+
+Reals are float32 tensors, one operation at a time in the written order; integers are int64 tensors, whose range was proved.
+Example of what is made of `clip(floor(m * 2**15 + 0.5), -32768, 32767)`::
+
+    mult = torch.clamp(to_int(torch.floor(m * 32768 + 0.5)), -32768, 32767)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.formula.lower import ATOM, PRODUCT, SUM, Code, Lowering
+from generator.formula.model import Kind
+from generator.formula.syntax import Binary, Call, Expr, Name, Num
+
+if TYPE_CHECKING:
+    from generator.formula.flatten import Line
+
+TORCH_HELPERS = {
+    "to_int": '''\
+def to_int(v: Tensor) -> Tensor:
+    """A rounded float32 as int64; beyond 2**62 it saturates there, NaN is 0."""
+    return torch.nan_to_num(v, nan=0.0).clamp(-(2.0**62), 2.0**62).to(torch.int64)
+''',
+    "exp2": '''\
+def exp2(n: Tensor) -> Tensor:
+    """2**n as float32, exact; n is an integer."""
+    n = torch.clamp(n, -252, 252)
+    half = n >> 1
+    return _power(half) * _power(n - half)
+''',
+    "_power": '''\
+def _power(n: Tensor) -> Tensor:
+    """2**n for -126 <= n <= 127, by writing the exponent of a float32."""
+    return ((n + 127) << 23).to(torch.int32).view(torch.float32)
+''',
+    "frexp": '''\
+def frexp(v: Tensor) -> tuple[Tensor, Tensor]:
+    """v = m * 2**e with 1/2 <= |m| < 1; 0 gives (0, 0)."""
+    mantissa, exponent = torch.frexp(v)
+    return mantissa, exponent.to(torch.int64)
+''',
+    "log2": '''\
+def log2(v: Tensor) -> Tensor:
+    """The float32 nearest to the base-2 logarithm."""
+    return torch.log2(v.to(torch.float64)).to(torch.float32)
+''',
+    "round_half_away": '''\
+def round_half_away(v: Tensor) -> Tensor:
+    """Nearest integer, ties away from zero."""
+    whole = torch.trunc(v)
+    return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
+''',
+    "real": '''\
+def real(v: float) -> Tensor:
+    """A host number as float32."""
+    return torch.tensor(v, dtype=torch.float32)
+''',
+}
+"""Functions that generated torch code may call, by name."""
+
+
+_BOUND = {"min": "max", "max": "min"}  # the smaller of v and a number is v clamped from above
+
+
+class TorchLowering(Lowering):
+    """Writes expressions as torch code."""
+
+    def statement(self, line: Line, tensors: frozenset[str] = frozenset()) -> str:
+        """One line of the generated function; a host value becomes a tensor where its name is in `tensors`."""
+        code = self.lower(line.expr)
+        text = code.text
+        if code.kind in (Kind.INT, Kind.HOST, Kind.FLAG) and tensors & set(line.targets):
+            text = f"torch.as_tensor({text})"
+        return f"{', '.join(line.targets)} = {text}"
+
+    def binary(self, expr: Binary) -> Code:
+        """An operator; 2**n of a tensor is a helper, integers that meet reals are cast."""
+        if (folded := self.constant(expr)) is not None:
+            return folded
+        kind = self.kind(expr)
+        if expr.op == "**":
+            if self.kind(expr.right) is Kind.INTEGER:
+                return self._helper("exp2", kind, self.lower(expr.right).text)
+            return self.joined(expr, kind)
+        if kind is Kind.REAL and expr.op in ("+", "-", "*", "/"):
+            precedence = PRODUCT if expr.op in "*/" else SUM
+            left, right = self._as_real(expr.left), self._as_real(expr.right)
+            return Code(f"{left.within(precedence)} {expr.op} {right.within(precedence + 1)}", precedence, kind)
+        return self.joined(expr, kind)
+
+    def _as_real(self, expr: Expr) -> Code:
+        code = self.lower(expr)
+        return Code(f"{code.within(ATOM)}.to(torch.float32)", ATOM, Kind.REAL) if code.kind is Kind.INTEGER else code
+
+    def _helper(self, name: str, kind: Kind, *args: str) -> Code:
+        self.helpers.add(name)
+        return self.call(name, kind, *args)
+
+    def _real_tensor(self, expr: Expr) -> str:
+        code = self.lower(expr)
+        if code.kind in (Kind.INT, Kind.HOST):
+            return self._helper("real", Kind.REAL, code.text).text
+        return code.text
+
+    def call_clip(self, call: Call) -> Code:
+        """Constant bounds in one clamp, tensor bounds by minimum and maximum."""
+        value, low, high = (self.lower(arg) for arg in call.args)
+        kind = self.kind(call)
+        if not value.kind.is_tensor:
+            return self.call("min", kind, self.call("max", kind, value.text, low.text).text, high.text)
+        if low.kind.is_tensor or high.kind.is_tensor:
+            return self._bounded("min", self._bounded("max", value, low, kind), high, kind)
+        return self.call("torch.clamp", kind, value.text, low.text, high.text)
+
+    def _bounded(self, which: str, left: Code, right: Code, kind: Kind) -> Code:
+        if not left.kind.is_tensor and not right.kind.is_tensor:
+            return self.call(which, kind, left.text, right.text)
+        if left.kind.is_tensor and right.kind.is_tensor:
+            return self.call(f"torch.{which}imum", kind, left.text, right.text)
+        tensor, number = (left, right) if left.kind.is_tensor else (right, left)
+        return self.call("torch.clamp", kind, tensor.text, f"{_BOUND[which]}={number.text}")
+
+    def call_min(self, call: Call) -> Code:
+        """The smaller one."""
+        return self._bounded("min", self.lower(call.args[0]), self.lower(call.args[1]), self.kind(call))
+
+    def call_max(self, call: Call) -> Code:
+        """The larger one."""
+        return self._bounded("max", self.lower(call.args[0]), self.lower(call.args[1]), self.kind(call))
+
+    def call_abs(self, call: Call) -> Code:
+        """Magnitude."""
+        code = self.lower(call.args[0])
+        return self.call("torch.abs" if code.kind.is_tensor else "abs", code.kind, code.text)
+
+    def _rounding(self, call: Call, torch_function: str, host_function: str) -> Code:
+        code = self.lower(call.args[0])
+        if code.kind is Kind.HOST:
+            return self.call(host_function, Kind.INT, code.text)
+        return self._helper("to_int", Kind.INTEGER, self.call(torch_function, Kind.REAL, code.text).text)
+
+    def call_floor(self, call: Call) -> Code:
+        """Toward -infinity."""
+        return self._rounding(call, "torch.floor", "math.floor")
+
+    def call_ceil(self, call: Call) -> Code:
+        """Toward +infinity."""
+        return self._rounding(call, "torch.ceil", "math.ceil")
+
+    def call_trunc(self, call: Call) -> Code:
+        """Toward zero."""
+        return self._rounding(call, "torch.trunc", "int")
+
+    def call_round_half_even(self, call: Call) -> Code:
+        """Nearest, ties to even."""
+        return self._rounding(call, "torch.round", "round")
+
+    def call_round_half_away(self, call: Call) -> Code:
+        """Nearest, ties away from zero."""
+        self.helpers.add("round_half_away")
+        return self._rounding(call, "round_half_away", "round")
+
+    def call_frexp(self, call: Call) -> Code:
+        """Mantissa and exponent."""
+        code = self._as_real(call.args[0])
+        text = self._real_tensor(call.args[0]) if code.kind is not Kind.REAL else code.text
+        return self._helper("frexp", Kind.REAL, text)
+
+    def call_log2(self, call: Call) -> Code:
+        """Base-2 logarithm."""
+        return self._helper("log2", Kind.REAL, self.lower(call.args[0]).text)
+
+    def call_sqrt(self, call: Call) -> Code:
+        """Square root."""
+        return self.call("torch.sqrt", Kind.REAL, self.lower(call.args[0]).text)
+
+    def call_exp2(self, call: Call) -> Code:
+        """2**n."""
+        return self._helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
+
+    def call_select(self, call: Call) -> Code:
+        """A host condition is Python's own; a tensor condition picks elements."""
+        if (known := self.always(call.args[0])) is not None:
+            return self.lower(call.args[1 if known else 2])
+        condition, yes, no = (self.lower(arg) for arg in call.args)
+        kind = self.kind(call)
+        if self.kind(call.args[0]) is Kind.MASK:
+            return self.call("torch.where", kind, condition.text, yes.text, no.text)
+        text = f"({yes.text} if {condition.text} else {no.text})"
+        if kind.is_tensor and not (yes.kind.is_tensor and no.kind.is_tensor):
+            text = f"torch.as_tensor({text[1:-1]})"
+        return Code(text, ATOM, kind)
+
+    def call_shift_left(self, call: Call) -> Code:
+        """Left shift."""
+        return self.joined(Binary("<<", *call.args, call.place), Kind.INTEGER)
+
+    def call_saturate(self, call: Call) -> Code:
+        """Clamp to a dtype or to a number of bits."""
+        value, target = self.lower(call.args[0]), call.args[1]
+        if isinstance(target, Num):
+            half = 2 ** (int(target.value) - 1)
+            bounds = (str(-half), str(half - 1))
+        else:
+            assert isinstance(target, Name)
+            fields = (Name(f"{target.text}.{end}", call.place) for end in ("min", "max"))
+            bounds = tuple(self.name(field).text for field in fields)  # type: ignore[assignment]
+        return self.call("torch.clamp", Kind.INTEGER, value.text, *bounds)
+
+    def call_wrap(self, call: Call) -> Code:
+        """Keep the low bits, sign-extended."""
+        half = 2 ** (int(self.range(call.args[1])[0]) - 1)
+        value = self.lower(call.args[0])
+        lo, hi = self.range(call.args[0])
+        if -half <= lo and hi < half:
+            return value
+        return Code(f"(({value.within(SUM)} + {half}) & {2 * half - 1}) - {half}", SUM, Kind.INTEGER)
+
+    def call_real(self, call: Call) -> Code:
+        """Integers as float32."""
+        return Code(f"{self.lower(call.args[0]).within(ATOM)}.to(torch.float32)", ATOM, Kind.REAL)
+
+    def call_keep_real(self, call: Call) -> Code:
+        """A rounding whose result stays float32."""
+        inner = self.lower(call.args[0])
+        return Code(inner.text.removeprefix("to_int(").removesuffix(")"), ATOM, Kind.REAL)
+
+

@@ -1,0 +1,115 @@
+"""Which outputs there are: one job an output, its template and its view.
+
+In: the checked knowledge. Out: jobs. The tree of templates is the tree of outputs; a name in brackets fans out over
+marches, kernels or the operators of a family.
+"""
+
+from collections.abc import Iterator
+
+from generator.compile import CompiledMarches
+from generator.decide import Decisions
+from generator.link import Catalog
+from generator.patterns import Expanded
+from generator.plan import Job
+from generator.schema_export import schema_jobs
+from generator.views import docs, exports, kernels, modules, package, presets, tables, tests
+
+PACKAGE = "horizon_plugin_pytorch"
+
+
+def jobs_of(
+    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+) -> tuple[Job, ...]:
+    """Every output of a build."""
+    return (
+        *_package(catalog, decisions, patterns),
+        *_kernels(catalog, compiled),
+        *_modules(catalog, patterns, compiled),
+        *_tests(catalog, decisions, compiled),
+        *_docs(catalog, decisions, patterns, compiled),
+        *schema_jobs(),
+    )
+
+
+def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") -> Job:
+    return Job(f"{PACKAGE}/{path}", f"{PACKAGE}/{template or path}.j2", view, specs)
+
+
+def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...]) -> Iterator[Job]:
+    marches = package.marches_view(catalog)
+    every_march = tuple(f"march/{name}" for name in catalog.marches)
+    every_op = tuple(f"op/{name}" for name in catalog.ops)
+    yield _job("_marches.py", marches, every_march)
+    yield _job("march.py", marches, every_march)
+    yield _job("kernels/__init__.py", marches, every_march)
+    yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
+    yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
+    yield _job("_tables.py", tables.tables_view(catalog, patterns), ("ops", "patterns", "qtensor"))
+    colors = package.colors_view(catalog)
+    every_color = tuple(f"color/{name}" for name in catalog.colors)
+    yield _job("_colors.py", colors, every_color)
+    yield _job("functional.py", colors, (*every_color, *(name for name in every_op if catalog.ops[name[3:]].spec.color)))
+    yield _job("__init__.py", exports.package_view(colors), every_color)
+    presets_view = presets.presets_view(catalog)
+    yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
+    yield _job("quantization/qconfig_factories.py", presets_view, ("qconfigs", "observers"))
+    yield _job("quantization/__init__.py", presets_view, ("qconfigs",))
+
+
+def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+    for march in (*catalog.marches, None):
+        specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
+        name = kernels.module_path(march)
+        yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+
+
+def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
+    for op in modules.of_family(catalog, "weighted"):
+        weighted = modules.weighted_view(catalog, op, patterns)
+        for folder in ("intrinsic", "qat", "quantized"):
+            yield _job(f"nn/{folder}/{op.python.file}.py", weighted, (f"op/{op.id}", "patterns"), f"nn/{folder}/[weighted].py")
+    for family in ("window_max", "window_mean"):
+        for op in modules.of_family(catalog, family):
+            window = modules.window_view(catalog, op)
+            for folder in ("qat", "quantized"):
+                yield _job(f"nn/{folder}/{op.python.file}.py", window, (f"op/{op.id}",), f"nn/{folder}/[{family}].py")
+    for op in modules.of_family(catalog, "clamp"):
+        if op.python.file:
+            for folder in ("qat", "quantized"):
+                yield _job(f"nn/{folder}/{op.python.file}.py", modules.clamp_view(op), (f"op/{op.id}",), f"nn/{folder}/[clamp].py")
+    norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
+    for folder in ("qat", "quantized"):
+        specs = tuple(f"op/{op.id}" for op in norms)
+        yield _job(f"nn/{folder}/{norms[0].python.file}.py", modules.norm_view(catalog), specs, f"nn/{folder}/[norm].py")
+    functional = modules.functional_view(catalog, compiled)
+    methods = tuple(f"op/{f.op}" for f in (*functional.binary, *functional.concat, *functional.reduction))
+    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py"):
+        yield _job(path, functional, methods)
+    stubs = modules.stubs_view(catalog)
+    for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
+        yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
+    for folder, view in exports.nn_views(catalog, patterns).items():
+        yield _job(f"nn/{folder}/__init__.py", view, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> Iterator[Job]:
+    for march in (*catalog.marches, None):
+        name = kernels.module_path(march)
+        specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
+        reference = kernels.reference_module(catalog, compiled, march)
+        yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
+        cases = tests.kernel_tests(catalog, compiled, march)
+        yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
+    for march in catalog.marches:
+        ops = tests.op_tests(catalog, decisions, march)
+        yield Job(f"tests/test_ops_{package.module_name(march)}.py", "tests/test_ops_[march].py.j2", ops, (f"march/{march}", "ops"))
+
+
+def _docs(
+    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+) -> Iterator[Job]:
+    yield Job("docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops"))
+    yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
+    for march in catalog.marches:
+        view = docs.march_view(catalog, decisions, compiled, march)
+        yield Job(f"docs/marches/{march}.md", "docs/marches/[march].md.j2", view, ("kernels", f"march/{march}"))

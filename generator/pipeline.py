@@ -1,0 +1,81 @@
+"""The pipeline as one function: specs in, jobs and diagnostics out. Reading its body is reading the design.
+
+In: the root of a tree with specs/. Out: a `PipelineResult` for render, format and publish, and the intermediate results
+for `explain` and `matrix`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.checks import check_catalog
+from generator.compile import CompiledMarches, compile_all
+from generator.decide import Decisions, decide
+from generator.diag import Diagnostic, errors
+from generator.link import Catalog, link
+from generator.outputs import jobs_of
+from generator.patterns import Expanded, expand
+from generator.plan import Job, PipelineResult
+from generator.source import load_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Everything that the specs say, checked: what all outputs are made from."""
+
+    catalog: Catalog
+    decisions: Decisions
+    patterns: tuple[Expanded, ...]
+    compiled: CompiledMarches
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The knowledge, unless the specs could not even be linked; all diagnostics; the texts for their snippets."""
+
+    knowledge: Knowledge | None
+    diagnostics: tuple[Diagnostic, ...]
+    texts: dict[str, str]
+
+
+def understand(root: Path) -> Understood:
+    """Read, type, link, check, decide and compile."""
+    docs, unreadable = load_tree(root / "specs", root)
+    texts = {doc.path: doc.text for doc in docs}
+    catalog, mistyped = link(docs)
+    if catalog is None or errors(unreadable):
+        return Understood(None, (*unreadable, *mistyped), texts)
+    dangling = check_catalog(catalog)
+    if errors(dangling):
+        return Understood(None, (*unreadable, *dangling), texts)
+    decisions, undecided = decide(catalog)
+    patterns, overlapping = expand(catalog)
+    compiled, unproved = compile_all(catalog)
+    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
+    return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
+
+
+def run(root: Path) -> PipelineResult:
+    """Plan every output; no jobs when the specs have errors."""
+    understood = understand(root)
+    jobs: tuple[Job, ...] = ()
+    names: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    if understood.knowledge is not None and not errors(understood.diagnostics):
+        jobs = jobs_of(understood.knowledge.catalog, understood.knowledge.decisions, understood.knowledge.patterns, understood.knowledge.compiled)
+    if understood.knowledge is not None:
+        names, plain = policy_names(understood.knowledge)
+    return PipelineResult(jobs, understood.diagnostics, understood.texts, names, plain)
+
+
+def policy_names(knowledge: Knowledge) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(ids that mechanism must not mention, those among them that are ordinary words).
+
+    An operator whose id is a word of the field (add, split, view, linear) cannot be searched for; one with a digit or an
+    underscore can. Marches always can.
+    """
+    ops = tuple(knowledge.catalog.ops)
+    patterns = tuple(pattern.id for pattern in knowledge.patterns)
+    classes = tuple(op.spec.python.class_ for op in knowledge.catalog.ops.values() if op.spec.python.class_)
+    names = (*knowledge.catalog.marches, *ops, *patterns, *classes)
+    plain = tuple(name for name in (*ops, *classes) if name.isalpha())
+    return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(plain))

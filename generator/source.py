@@ -1,0 +1,297 @@
+"""The first stage: files of specs/ become documents of plain values, with the place of every value.
+
+In: the folder specs/. Out: a `Doc` for each file (its text, its value made of dict, list, str, int, float, bool and
+None, and a `Span` for every value and key) and a finding for whatever is not a plain YAML 1.2 document. YAML's traps
+end here: scalars follow the 1.2 core schema (``no`` and ``12:30`` and dates are strings), keys are always strings, and
+anchors, tags, merge keys, duplicate keys and several documents in a file are findings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from generator.diag import Diagnostic, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_INTEGER = 1 << 63
+SUFFIX = ".yaml"
+TOLERATED = (".md",)  # notes for readers may lie beside the specs
+
+# What YAML takes for a line break but editors do not, and control characters: both would shift or hide places.
+_BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_WORDS: dict[str, object] = {"": None, "~": None}
+_WORDS |= {form: value for word, value in (("null", None), ("true", True), ("false", False))
+           for form in (word, word.capitalize(), word.upper())}  # fmt: skip
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_BASED = re.compile(r"0o([0-7]+)|0x([0-9a-fA-F]+)")
+_REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+Pointer = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """One file: its path relative to the root, its text, its plain value (key order kept), and places by pointer.
+
+    A pointer is the way down from the top, such as ``("rounding", "modes", 0)``; ``()`` is the whole document.
+    """
+
+    path: str
+    text: str
+    value: Any
+    spans: Mapping[Pointer, Span]
+    key_spans: Mapping[Pointer, Span]
+
+
+def load_tree(specs_dir: Path, root: Path) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
+    """Read every spec below `specs_dir`; return the documents sorted by path, and all findings.
+
+    A file that cannot be understood at all gives findings and no document; one with smaller faults gives both.
+    """
+    found: list[Diagnostic] = []
+    texts = {
+        path: text for path, file in _files(specs_dir, root, found) if (text := _read(file, path, found)) is not None
+    }
+    docs = (parse(path, texts[path], found) for path in sorted(texts))
+    return tuple(doc for doc in docs if doc is not None), tuple(found)
+
+
+def parse(path: str, text: str, found: list[Diagnostic]) -> Doc | None:
+    """Return the document in `text` (line ends are newlines); findings are added to `found`."""
+    composer = _Composer(path, found)
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            composer.take(event)
+    except _StopError:
+        return None
+    except yaml.MarkedYAMLError as error:
+        mark: Any = error.problem_mark or error.context_mark
+        span = Span(path, mark.line + 1, mark.column + 1) if mark else Span(path, 1, 1)
+        message = ", ".join(filter(None, (error.context, error.problem)))
+        found.append(Diagnostic("S104", f"not well-formed YAML: {message}", _inside(span, text)))
+        return None
+    if composer.frames or () not in composer.spans:
+        found.append(Diagnostic("S105", "the file is empty", Span(path, 1, 1)))
+        return None
+    return Doc(path, text, composer.value, composer.spans, composer.key_spans)
+
+
+def _core_scalar(text: str) -> str | float | bool | None:
+    """Return the value of an unquoted scalar by the YAML 1.2 core schema, or raise `_RefusedError`."""
+    if text in _WORDS:
+        return _WORDS[text]  # type: ignore[return-value]
+    if _DECIMAL.fullmatch(text):
+        digits = text.lstrip("+-")
+        if len(digits) > 1 and digits[0] == "0":
+            hint = f"write {text.replace(digits, digits.lstrip('0') or '0')[:40]}, or quote it"
+            raise _RefusedError("S112", f"the integer {text[:40]} has a leading zero", hint)
+        return _bounded(text, 10)
+    if based := _BASED.fullmatch(text):
+        return _bounded(text, 8 if based[1] else 16)
+    if _REAL.fullmatch(text):
+        number = float(text)
+        if abs(number) == float("inf"):
+            raise _RefusedError("S113", f"the number {text[:40]} is too large", "")
+        return number
+    if _NOT_FINITE.fullmatch(text):
+        raise _RefusedError("S113", f"the number {text} is not finite", "quote it if a word is meant")
+    return text
+
+
+def _bounded(text: str, base: int) -> int:
+    number = int(text, base) if len(text) <= 70 else MAX_INTEGER  # noqa: PLR2004 - 64 bits in any base are shorter
+    if not -MAX_INTEGER <= number < MAX_INTEGER:
+        raise _RefusedError("S113", f"the integer {text[:40]} does not fit 64 bits", "")
+    return number
+
+
+class _RefusedError(ValueError):
+    """An unquoted scalar is not accepted; the arguments are a finding's id, message and hint."""
+
+
+class _StopError(Exception):
+    """The rest of this document cannot be read; the finding is already noted."""
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or a sequence that is still open; `key` is the one that waits for its value."""
+
+    box: dict[str, Any] | list[Any]
+    pointer: Pointer
+    key: str | None = None
+
+
+@dataclass(slots=True)
+class _Composer:
+    """Builds one document from the events of the parser; a stack, so that depth costs no recursion."""
+
+    path: str
+    found: list[Diagnostic]
+    value: Any = None
+    spans: dict[Pointer, Span] = field(default_factory=dict)
+    key_spans: dict[Pointer, Span] = field(default_factory=dict)
+    frames: list[_Frame] = field(default_factory=list)
+    documents: int = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Take the next event."""
+        mark: Any = event.start_mark
+        span = Span(self.path, mark.line + 1, mark.column + 1)
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1 or event.version or event.tags:
+                self.stop("S109", "a second document, or a directive", span)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self.frames.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            self.node(event, span)
+
+    def node(self, event: yaml.NodeEvent, span: Span) -> None:
+        """Take a scalar, or the start of a mapping or a sequence."""
+        if event.anchor is not None:
+            word, sign = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
+            self.note("S107", f"the {word} {sign}{event.anchor} is not allowed in a spec", span)
+        if (tag := getattr(event, "tag", None)) is not None:
+            self.note("S108", f"the tag {tag} is not allowed in a spec", span, "remove it")
+        frame = self.frames[-1] if self.frames else None
+        if frame is not None and isinstance(frame.box, dict) and frame.key is None:
+            return self.take_key(frame, event, span)
+        pointer = () if frame is None else (*frame.pointer, len(frame.box) if frame.key is None else frame.key)
+        self.spans.setdefault(pointer, span)
+        if isinstance(event, yaml.CollectionStartEvent):
+            box: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
+            self.put(frame, box)
+            self.frames.append(_Frame(box, pointer))
+            if len(self.frames) > MAX_DEPTH:
+                self.stop("S110", f"nested more than {MAX_DEPTH} levels deep", span)
+        else:
+            self.put(frame, self.scalar(event, span) if isinstance(event, yaml.ScalarEvent) else None)
+        return None
+
+    def put(self, frame: _Frame | None, value: Any) -> None:
+        """Store a value where it belongs; of a key given twice the first value stays."""
+        if frame is None:
+            self.value = value
+        elif isinstance(frame.box, list):
+            frame.box.append(value)
+        else:
+            frame.box.setdefault(str(frame.key), value)
+            frame.key = None
+
+    def take_key(self, frame: _Frame, event: yaml.NodeEvent, span: Span) -> None:
+        """Take the key of a mapping's next value: always a string."""
+        if not isinstance(event, yaml.ScalarEvent):
+            return self.stop("S111", "a key must be a plain word", span)
+        key: str = event.value
+        pointer = (*frame.pointer, key)
+        if key == "<<" and event.implicit[0]:
+            self.note("S107", "the merge key << is not allowed in a spec", span)
+        elif not key:
+            self.note("S111", "a key is missing", span)
+        first = self.key_spans.setdefault(pointer, span)
+        if first != span:
+            message = f"the key '{key}' is given twice, in line {first.line} and in line {span.line}"
+            self.note("S106", message, span, related=((first, "first given here"),))
+        frame.key = key
+        return None
+
+    def scalar(self, event: yaml.ScalarEvent, span: Span) -> str | float | bool | None:
+        """Return a scalar's value; what is quoted, or a block, is a string."""
+        try:
+            return _core_scalar(event.value) if event.implicit[0] else str(event.value)
+        except _RefusedError as error:
+            name, message, hint = error.args
+            self.note(name, message, span, hint)
+            return str(event.value)
+
+    def note(
+        self, name: str, message: str, span: Span, hint: str = "", related: tuple[tuple[Span, str], ...] = ()
+    ) -> None:
+        """Add a finding."""
+        self.found.append(Diagnostic(name, message, span, hint=hint, related=related))
+
+    def stop(self, name: str, message: str, span: Span) -> None:
+        """Add a finding that ends the reading of this document."""
+        self.note(name, message, span)
+        raise _StopError
+
+
+def _files(specs_dir: Path, root: Path, found: list[Diagnostic]) -> Iterator[tuple[str, Path]]:
+    """Yield (path relative to the root, path to open) of every spec; report what lies there and is none."""
+    home = os.path.realpath(specs_dir)
+    for folder, subfolders, names in os.walk(specs_dir, onerror=lambda error: found.append(_unreadable(error, root))):
+        linked = [name for name in subfolders if Path(folder, name).is_symlink()]
+        subfolders[:] = [name for name in subfolders if name not in linked and not name.startswith(".")]
+        for name in (*linked, *(name for name in names if not name.startswith("."))):
+            file = Path(folder, name)
+            path = file.relative_to(root).as_posix()
+            if name in linked or not os.path.realpath(file).startswith(home + os.sep):
+                found.append(Diagnostic("S114", "a symbolic link to a folder, or out of specs/", Span(path, 1, 1)))
+            elif name.endswith(SUFFIX):
+                yield path, file
+            elif not name.endswith(TOLERATED):
+                hint = f"rename it to *{SUFFIX}, or move it elsewhere"
+                found.append(
+                    Diagnostic("S115", f"not read: the name does not end in {SUFFIX}", Span(path, 1, 1), hint=hint)
+                )
+
+
+def _read(file: Path, path: str, found: list[Diagnostic]) -> str | None:
+    """Return the text of a file with plain line ends and no byte order mark, or None after reporting why not."""
+    try:
+        with open(file, "rb", opener=_open_regular) as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        found.append(Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1)))
+        return None
+    if len(data) > MAX_BYTES:
+        found.append(Diagnostic("S102", f"larger than {MAX_BYTES} bytes", Span(path, 1, 1)))
+        return None
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        found.append(Diagnostic("S103", f"not UTF-8: byte 0x{data[error.start]:02x}", _place(path, before)))
+        return None
+    if bad := _BAD_CHARACTER.search(text):
+        place = _place(path, text[: bad.start()])
+        found.append(Diagnostic("S103", f"the control character U+{ord(bad[0]):04X} is not allowed", place))
+        return None
+    return text
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a regular file only: a pipe or a device would block."""
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(0, "not a regular file")
+    return handle
+
+
+def _place(path: str, before: str) -> Span:
+    return Span(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _inside(span: Span, text: str) -> Span:
+    """Move a place behind the end of the text (where the parser notices what is missing) to its last line."""
+    lines = text.rstrip("\n").split("\n")
+    return span if span.line <= len(lines) else Span(span.path, len(lines), len(lines[-1]) + 1)
+
+
+def _unreadable(error: OSError, root: Path) -> Diagnostic:
+    path = Path(error.filename).relative_to(root).as_posix()
+    return Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1))

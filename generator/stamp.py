@@ -1,0 +1,128 @@
+"""The quick check, which asks whether everything is as it was when a build or check was last clean.
+
+In: the bytes below the root. Out: a digest of all inputs (specs, templates, the generator itself, pyproject.toml, the
+versions of the tools) and the answer whether it is the one in ``.horizon-gen/stamp`` while every output still has the
+hash of its MANIFEST line. Nothing here trusts a time stamp of the file system, and nothing imports more than it must:
+hashing a few hundred files costs less than importing a YAML parser.
+"""
+
+# ruff: noqa: PTH - importing pathlib would cost the quick check a third of its time
+from __future__ import annotations
+
+import os
+import sys
+from hashlib import blake2b
+
+from generator.layout import GENERATED, GENERATOR, MANIFEST, SPECS, STATE, TEMPLATES, files_below
+from generator.manifest import body_hash, parse
+
+JOURNAL = "journal"
+_STAMP = "stamp"
+_LINT_STAMP = "lint"
+_TOOLS = ("jinja2-", "pydantic-", "pydantic_core-", "pyyaml-", "ruff-")
+
+
+def is_clean(root: str) -> int:
+    """Return the number of outputs when nothing changed since the last clean build or check, or -1."""
+    if os.path.exists(os.path.join(root, STATE, JOURNAL)):
+        return -1
+    try:
+        manifest = _read(os.path.join(root, GENERATED, MANIFEST))
+    except OSError:
+        return -1
+    entries, exact = parse(manifest)
+    found = files_below(os.path.join(root, GENERATED))
+    if not exact or len(found) != len(entries) + 1:
+        return -1
+    if _read_stamp(root, _STAMP) != input_digest(root):
+        return -1
+    for path, file, regular in found:
+        if path != MANIFEST and (not regular or path not in entries or entries[path][0][0] != body_hash(_read(file))):
+            return -1
+    return len(entries)
+
+
+def write_stamp(root: str, digest: str) -> None:
+    """Note the inputs (see `input_digest`, taken before the run began) for which all outputs are right."""
+    _write_stamp(root, _STAMP, digest)
+
+
+def lint_digest(root: str, names: str) -> str:
+    """Return a digest of what the lints depend on: templates, generator, and the names they look for."""
+    return _digest(root, (TEMPLATES, GENERATOR), (), names)
+
+
+def is_linted(root: str, digest: str) -> bool:
+    """Whether the lints found nothing for this digest before."""
+    return _read_stamp(root, _LINT_STAMP) == digest
+
+
+def write_lint_stamp(root: str, digest: str) -> None:
+    """Note the digest for which the lints found nothing."""
+    _write_stamp(root, _LINT_STAMP, digest)
+
+
+def input_digest(root: str) -> str:
+    """Return a digest of everything that outputs are made from, and of MANIFEST."""
+    files = ("pyproject.toml", f"{GENERATED}/{MANIFEST}")
+    return _digest(root, (SPECS, TEMPLATES, GENERATOR), files, " ".join(_tool_versions()))
+
+
+def _digest(root: str, folders: tuple[str, ...], files: tuple[str, ...], extra: str) -> str:
+    total = blake2b(extra.encode(), digest_size=16)
+    for folder in folders:
+        home = os.path.join(root, folder)
+        if folder == GENERATOR and not os.path.isdir(home):  # an installed generator works on another checkout
+            home = os.path.dirname(os.path.abspath(__file__))
+        for path, file, _ in files_below(home):
+            if folder != GENERATOR or path.endswith(".py"):
+                total.update(f"{folder}/{path} {_hash_of(file)}\n".encode("utf-8", "surrogateescape"))
+    for path in files:
+        total.update(f"{path} {_hash_of(os.path.join(root, path))}\n".encode())
+    return total.hexdigest()
+
+
+def _tool_versions() -> list[str]:
+    """Return 'ruff-0.17.6.dist-info' and the like: one listing of a folder, no metadata is read."""
+    found = [f"python-{sys.version_info[0]}.{sys.version_info[1]}"]
+    for place in sys.path:
+        if place.endswith(("site-packages", "dist-packages")) and os.path.isdir(place):
+            found += [name for name in os.listdir(place) if name.lower().startswith(_TOOLS)]
+    return sorted(set(found))
+
+
+def _hash_of(file: str) -> str:
+    try:
+        return body_hash(_read(file))
+    except OSError as error:
+        return f"errno {error.errno}"
+
+
+def _read(file: str) -> bytes:
+    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
+    try:
+        parts = []
+        while part := os.read(handle, 1 << 20):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(handle)
+
+
+def _read_stamp(root: str, name: str) -> str:
+    try:
+        return _read(os.path.join(root, STATE, name)).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _write_stamp(root: str, name: str, digest: str) -> None:
+    """Write a stamp, replacing it whole; a checkout that cannot be written to simply has none."""
+    try:
+        os.makedirs(os.path.join(root, STATE), exist_ok=True)
+        file = os.path.join(root, STATE, f"{name}.{os.getpid()}")
+        with open(file, "w", encoding="ascii", newline="\n") as stream:
+            stream.write(digest + "\n")
+        os.replace(file, os.path.join(root, STATE, name))
+    except OSError:
+        return

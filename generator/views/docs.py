@@ -1,0 +1,160 @@
+"""Views of generated/docs: the support matrix, the pattern catalogue, one page a march with its formulas.
+
+In: decisions, patterns and compiled kernels. Out: rows of final text.
+"""
+
+from dataclasses import dataclass
+
+from generator.compile import CompiledMarches
+from generator.decide import Decision, Decisions, feature_dtypes
+from generator.link import Catalog
+from generator.patterns import Expanded
+from generator.schema import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRowView:
+    """One operator: a cell a march, and the reasons why not."""
+
+    title: str
+    cells: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixView:
+    """The support matrix."""
+
+    header: str
+    rule: str
+    rows: tuple[MatrixRowView, ...]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRowView:
+    """One fusable chain."""
+
+    id: str
+    chain: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatternsView:
+    """The pattern catalogue."""
+
+    doc: str
+    rows: tuple[PatternRowView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaView:
+    """One kernel's formulas."""
+
+    name: str
+    doc: str
+    source: str
+    lines: tuple[str, ...]
+    proof: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FactView:
+    """One field of a march."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarchPageView:
+    """A page about one march."""
+
+    title: str
+    id: str
+    boards: str
+    doc: str
+    facts: tuple[FactView, ...]
+    formulas: tuple[FormulaView, ...]
+
+
+def matrix_view(catalog: Catalog, decisions: Decisions) -> MatrixView:
+    """Every operator on every march."""
+    marches = tuple(catalog.marches)
+    rows = tuple(_row(catalog, decisions, op) for op in catalog.ops)
+    todo = sum(d.status == "todo" for d in decisions.values())
+    supported = sum(d.status == "supported" for d in decisions.values())
+    return MatrixView(
+        header="| operator | " + " | ".join(marches) + " |",
+        rule="|---|" + "---|" * len(marches),
+        rows=rows,
+        summary=f"{len(decisions)} cells: {supported} supported, {len(decisions) - supported - todo} unsupported, {todo} to do.",
+    )
+
+
+def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
+    dtypes = feature_dtypes(catalog)
+    cells = []
+    reasons: dict[str, list[str]] = {}
+    for march in catalog.marches:
+        row = [decisions[op, march, dtype] for dtype in dtypes]
+        cells.append("<br>".join(_cell(d) for d in row if d.status == "supported") or "-")
+        for d in row:
+            if d.status != "supported" and not d.chain[-1].text.startswith("features."):
+                reasons.setdefault(f"{d.dtype}: {d.reason}", []).append(march)
+    lines = tuple(f"{', '.join(names)}, {reason}" for reason, names in reasons.items())
+    return MatrixRowView(catalog.ops[op].spec.title, " | ".join(cells), lines)
+
+
+def _cell(decision: Decision) -> str:
+    return f"{decision.dtype} -> {', '.join(decision.outputs)}"
+
+
+def patterns_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> PatternsView:
+    """Every chain, longest first."""
+    doc = " ".join(family.spec.doc.strip() for family in catalog.patterns)
+    return PatternsView(doc, tuple(PatternRowView(p.id, _chain(catalog, p), _result(p)) for p in patterns))
+
+
+def _chain(catalog: Catalog, pattern: Expanded) -> str:
+    titles = {
+        "base": (pattern.base,),
+        "norm": pattern.norms,
+        "add": pattern.adds,
+        "activation": (pattern.activation,),
+    }
+    return " -> ".join("/".join(catalog.ops[op].spec.title for op in titles[step]) for step in pattern.steps)
+
+
+def _result(pattern: Expanded) -> str:
+    if not pattern.tail:
+        return "the base, folded, at its own name"
+    return "at the add's name" if pattern.add else "at the base's name"
+
+
+def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches, march: str) -> MarchPageView:
+    """A page about one march."""
+    spec = catalog.marches[march].spec
+    entries = {(e.kernel.id, e.kernel.variant): e.kernel for e in catalog.kernels}
+    formulas = []
+    for role, kernel in compiled.by_march[march].items():
+        source = entries[role, kernel.label.partition("/")[2] or None]
+        formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
+    facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))
+    facts += tuple(FactView(f"rounding of {site}", mode) for site, mode in spec.rounding.items())
+    facts += tuple(FactView(f"algorithm of {role}", variant) for role, variant in spec.algorithm.items())
+    supported = sum(d.status == "supported" for d in decisions.values() if d.march == march)
+    facts += (FactView("supported cells", str(supported)),)
+    return MarchPageView(spec.title, march, ", ".join(spec.boards), spec.doc.strip(), facts, tuple(formulas))
+
+
+def _facts(spec: Spec, prefix: str) -> tuple[FactView, ...]:
+    facts: list[FactView] = []
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        if isinstance(value, Spec):
+            facts.extend(_facts(value, f"{prefix} {name}"))
+        elif value is not None:
+            facts.append(FactView(f"{prefix} {name}".replace("_", " "), str(value)))
+    return tuple(facts)

@@ -1,0 +1,65 @@
+"""Views of `__init__` modules: what they re-export.
+
+In: the catalog and the patterns. Out: per package the names of each of its modules.
+"""
+
+from dataclasses import dataclass
+
+from generator.link import Catalog
+from generator.patterns import Expanded
+from generator.views.modules import class_name, of_family, weighted_view
+from generator.views.package import ColorsView
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleExportView:
+    """The names that one module gives."""
+
+    module: str
+    names: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackageExportsView:
+    """What a package re-exports."""
+
+    doc: str
+    modules: tuple[ModuleExportView, ...]
+    names: tuple[str, ...]
+
+
+_DOCS = {
+    "intrinsic": "Float containers of fused layers.",
+    "qat": "QAT modules: float arithmetic on fake-quantized values.",
+    "quantized": "Quantized modules: integers in, integers out.",
+}
+_FIXED = {
+    "intrinsic": {},
+    "qat": {"stubs": ["QuantStub", "DeQuantStub"], "functional_modules": ["FloatFunctional"]},
+    "quantized": {"quantize": ["Quantize", "DeQuantize"], "functional_modules": ["FloatFunctional", "QFunctional"]},
+}
+
+
+def package_view(colors: ColorsView) -> PackageExportsView:
+    """The package itself: colour functions at top level."""
+    return PackageExportsView("", (ModuleExportView("functional", ", ".join(colors.exports)),), colors.exports)
+
+
+def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, PackageExportsView]:
+    """nn.intrinsic, nn.qat and nn.quantized."""
+    return {folder: _folder(catalog, patterns, folder) for folder in _DOCS}
+
+
+def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> PackageExportsView:
+    modules: dict[str, list[str]] = {name: list(names) for name, names in _FIXED[folder].items()}
+    for op in of_family(catalog, "weighted"):
+        view = weighted_view(catalog, op, patterns)
+        fused = view.quantized_fused if folder == "quantized" else view.fused
+        base = [] if folder == "intrinsic" else [view.base_class]
+        modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
+    if folder != "intrinsic":
+        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm"):
+            if op.python.file:
+                modules.setdefault(op.python.file, []).append(class_name(op))
+    views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
+    return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

@@ -1,0 +1,162 @@
+"""Views of generated kernels/<march>.py and of the exact-integer references that tests compare them with.
+
+In: compiled kernels. Out: `KernelModuleView` (torch code) and `ReferenceModuleView` (Python integers), for example::
+
+    def derive_relu(...) -> ...        # nothing is derived, so only the next line exists
+    def relu(x: Tensor) -> Tensor: return torch.clamp(x, min=0)
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from generator.compile import COMMON, CompiledMarches, Kernels
+from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param
+from generator.link import Catalog, KernelEntry
+from generator.views.names import camel, module_name, sentence
+
+_TORCH_TYPES = {"tensor": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
+_PYTHON_TYPES = {"tensor": "int", "scale": "float", "int": "int", "dtype": "QuantDType"}
+
+
+@dataclass(frozen=True, slots=True)
+class ParamView:
+    """A derived integer: its name and its range."""
+
+    name: str
+    annotation: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelView:
+    """One kernel: signatures, docstrings and straight-line bodies."""
+
+    name: str
+    params_class: str
+    params: tuple[ParamView, ...]
+    params_call: str
+    derive_signature: str
+    derive_doc: tuple[str, ...]
+    derive_lines: tuple[str, ...]
+    compute_signature: str
+    summary: str
+    compute_doc: tuple[str, ...]
+    compute_lines: tuple[str, ...]
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelModuleView:
+    """A whole kernel module."""
+
+    title: str
+    doc: str
+    package: str
+    helpers: tuple[str, ...]
+    derives: bool
+    takes_dtypes: bool
+    kernels: tuple[KernelView, ...]
+
+
+def torch_module(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelModuleView:
+    """The torch kernels of a march, or those common to all for None."""
+    return _module(catalog, compiled, march, torch=True)
+
+
+def reference_module(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelModuleView:
+    """The same kernels as exact Python integers."""
+    return _module(catalog, compiled, march, torch=False)
+
+
+def _chosen(compiled: CompiledMarches, march: str | None) -> Kernels:
+    return compiled.common if march is None else compiled.by_march[march]
+
+
+def _module(catalog: Catalog, compiled: CompiledMarches, march: str | None, *, torch: bool) -> KernelModuleView:
+    kernels = _chosen(compiled, march)
+    entries = {entry.kernel.id: entry for entry in _entries(catalog, kernels)}
+    needed = [name for kernel in kernels.values() for name in (kernel.torch_helpers if torch else kernel.python_helpers)]
+    helpers = TORCH_HELPERS if torch else PYTHON_HELPERS
+    arguments = [arg for kernel in kernels.values() for arg in (*kernel.derive_args, *kernel.compute_args)]
+    return KernelModuleView(
+        title=f"Integer kernels of {march}." if march else "Kernels that are the same on every march.",
+        doc=catalog.marches[march].spec.doc if march else "Colour conversion and the like.",
+        package="..",
+        helpers=tuple(text for name, text in _closure(helpers, needed).items()),
+        derives=any(kernel.params for kernel in kernels.values()),
+        takes_dtypes=any(arg.kind == "dtype" for arg in arguments),
+        kernels=tuple(_kernel(entries[role].kernel.doc, entries[role].kernel.source, kernel, role, compiled.compute_dtypes(role), torch=torch) for role, kernel in kernels.items()),
+    )
+
+
+def _entries(catalog: Catalog, kernels: Kernels) -> Iterable[KernelEntry]:
+    labels = {kernel.label for kernel in kernels.values()}
+    for entry in catalog.kernels:
+        label = f"{entry.kernel.id}/{entry.kernel.variant}" if entry.kernel.variant else entry.kernel.id
+        if label in labels:
+            yield entry
+
+
+def _closure(helpers: Mapping[str, str], needed: Iterable[str]) -> dict[str, str]:
+    """The helper functions named, and those that they call, in the order of the table."""
+    wanted = set(needed)
+    while True:
+        called = {name for name in helpers if any(f"{name}(" in helpers[other] for other in wanted)}
+        if called <= wanted:
+            return {name: text.rstrip("\n") for name, text in helpers.items() if name in wanted}
+        wanted |= called
+
+
+def _kernel(doc: str, source: str, kernel: Compiled, role: str, dtypes: tuple[str, ...], *, torch: bool) -> KernelView:
+    params_class = camel(role) + "Params"
+    types = _TORCH_TYPES if torch else _PYTHON_TYPES
+    summary, *rest = doc.strip().splitlines()
+    ranges = _proof_lines(kernel)
+    plain = (arg for arg in kernel.compute_args if arg.kind != "dtype")
+    compute_args = (*plain, *(Arg(name, "dtype") for name in dtypes))
+    return KernelView(
+        name=role,
+        params_class=params_class,
+        params=tuple(_param(param, torch=torch) for param in kernel.params),
+        params_call=", ".join(param.name for param in kernel.params),
+        derive_signature=_signature(kernel.derive_args, types),
+        derive_doc=_arguments(kernel.derive_args, torch=torch) if torch else (f"Source: {source}.",),
+        derive_lines=kernel.torch_derive if torch else kernel.python_derive,
+        compute_signature=_signature(compute_args, types, params_class if kernel.params else ""),
+        summary=sentence(summary),
+        compute_doc=(*rest, *([""] if rest else []), *ranges, f"Source: {source}."),
+        compute_lines=kernel.torch_compute if torch else kernel.python_compute,
+        result="float" if kernel.result == "real" else "int",
+    )
+
+
+def _param(param: Param, *, torch: bool) -> ParamView:
+    if torch:
+        return ParamView(param.name, "Tensor", f"{_number(param.lo)} .. {_number(param.hi)}" if param.kind != "real" else "float32")
+    return ParamView(param.name, "float" if param.kind == "real" else "int", f"{_number(param.lo)} .. {_number(param.hi)}")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _signature(args: tuple[Arg, ...], types: Mapping[str, str], params_class: str = "") -> str:
+    """`x: Tensor, p: AddParams, *, output: QuantDType`: tensors, then parameters, then the rest by keyword."""
+    first = [f"{arg.name}: {types[arg.kind]}" for arg in args if arg.kind in ("tensor", "scale")]
+    last = [f"{arg.name}: {types[arg.kind]}" for arg in args if arg.kind in ("int", "dtype")]
+    params = [f"p: {params_class}"] if params_class else []
+    return ", ".join([*first, *params, *(["*", *last] if last else [])])
+
+
+def _arguments(args: tuple[Arg, ...], *, torch: bool) -> tuple[str, ...]:
+    scales = ", ".join(arg.name for arg in args if arg.kind == "scale")
+    return (f"{scales or 'Everything'}: float32 tensors, 0-d or broadcastable per channel; results are int64.",) if scales and torch else ("All arguments are host values.",)
+
+
+def _proof_lines(kernel: Compiled) -> tuple[str, ...]:
+    return ("Proved ranges:", *(f"    {line}" for line in kernel.proof), "") if kernel.proof else ()
+
+
+def module_path(march: str | None) -> str:
+    """The file name of a march's module, without suffix."""
+    return module_name(march) if march else COMMON

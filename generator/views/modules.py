@@ -1,0 +1,292 @@
+"""Views of nn.intrinsic, nn.qat and nn.quantized: classes by operator family.
+
+In: the catalog and the expanded patterns. Out: views; every class name, call and docstring is final.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from generator.compile import CompiledMarches
+from generator.link import Catalog
+from generator.patterns import Expanded
+from generator.schema import Op
+from generator.views.names import sentence
+
+
+@dataclass(frozen=True, slots=True)
+class FusedView:
+    """One fused class of a weighted layer."""
+
+    name: str
+    doc: str
+    add: bool
+    activation_class: str
+    activation_function: str
+    activation_kernel: str
+    qat_classes: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedView:
+    """A weighted operator with all of its fused forms."""
+
+    op: str
+    doc: str
+    qat_doc: str
+    base_class: str
+    float_class: str
+    child: str
+    function: str
+    float_call: str
+    integer_call: str
+    weight_layout: str
+    trailing: int
+    qat_classes: str
+    fused: tuple[FusedView, ...]
+    quantized_fused: tuple[FusedView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """A pooling operator."""
+
+    op: str
+    doc: str
+    class_name: str
+    float_class: str
+    function: str
+    call: str
+    kernel: str
+    input_scale_marches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClampView:
+    """An activation that clamps integers."""
+
+    op: str
+    doc: str
+    class_name: str
+    float_class: str
+    function: str
+    kernel: str
+
+
+@dataclass(frozen=True, slots=True)
+class NormView:
+    """A standalone normalization."""
+
+    op: str
+    doc: str
+    class_name: str
+    float_class: str
+    float_classes: str
+    kernel: str
+    scale_kernel: str
+    trailing: int
+
+
+@dataclass(frozen=True, slots=True)
+class NormModuleView:
+    """Every standalone normalization of one module."""
+
+    norms: tuple[NormView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionView:
+    """One method of FloatFunctional."""
+
+    op: str
+    method: str
+    doc: str
+    formula: str
+    function: str
+    kernel: str
+    compute_dtypes: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionalView:
+    """The methods of FloatFunctional by shape: two operands, a list of operands, a reduction."""
+
+    binary: tuple[FunctionView, ...]
+    concat: tuple[FunctionView, ...]
+    reduction: tuple[FunctionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StubView:
+    """One stub."""
+
+    op: str
+    doc: str
+    float_class: str
+    kernel: str
+
+
+@dataclass(frozen=True, slots=True)
+class StubsView:
+    """Both stubs."""
+
+    quant: StubView
+    dequant: StubView
+
+
+def of_family(catalog: Catalog, *families: str) -> Iterable[Op]:
+    """The operators of some families, in the order of their files."""
+    return (op.spec for op in catalog.ops.values() if op.spec.family in families)
+
+
+def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> WeightedView:
+    """A weighted operator; its fused forms are those that patterns name."""
+    assert op.mac is not None
+    base = class_name(op)
+    tails = list(dict.fromkeys((p.add, p.activation) for p in patterns if p.base == op.id and p.tail))
+    fused = tuple(_fused(catalog, op, add, activation) for add, activation in tails)
+    arguments = [f"self.{name}" for name in op.mac.arguments]
+    return WeightedView(
+        op=op.id,
+        doc=sentence(op.doc),
+        qat_doc="Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer.",
+        base_class=base,
+        float_class=op.float.modules[0],
+        child=op.python.child or "",
+        function=op.mac.function,
+        float_call=", ".join(["x", "weight", "bias", *arguments]),
+        integer_call=", ".join(["x", "weight", "None", *arguments]),
+        weight_layout=op.mac.weight_layout,
+        trailing=op.mac.spatial_dims,
+        qat_classes=f"qat.{base}",
+        fused=fused,
+        quantized_fused=_quantized(base, fused),
+    )
+
+
+def class_name(op: Op) -> str:
+    """The generated class of an operator."""
+    return op.python.class_ or ""
+
+
+def fused_name(op: Op, tail: str) -> str:
+    """The class of a fused form: the tail stands where the spec says."""
+    return (op.python.fused or "{tail}").replace("{tail}", tail)
+
+
+def _fused(catalog: Catalog, op: Op, add: bool, activation: str) -> FusedView:
+    act = catalog.ops[activation].spec if activation else None
+    tail = ("Add" if add else "") + ((act.tail or "") if act else "")
+    parts = [class_name(op), *(["a second operand"] if add else []), *([act.float.modules[0].rpartition(".")[2]] if act else [])]
+    return FusedView(
+        name=fused_name(op, tail),
+        doc=sentence(" + ".join(parts)),
+        add=add,
+        activation_class=act.float.modules[0] if act else "",
+        activation_function=act.float.functions[0] if act else "",
+        activation_kernel=_kernel_of_activation(catalog, act) if act else "",
+        qat_classes=f"qat.{fused_name(op, tail)}",
+    )
+
+
+def _kernel_of_activation(catalog: Catalog, act: Op) -> str:
+    """Its own kernel, or that of the clamp whose upper bound the output range absorbs."""
+    if act.kernel:
+        return act.kernel
+    return next(op.kernel for op in of_family(catalog, "clamp") if op.kernel)
+
+
+def _quantized(base: str, fused: tuple[FusedView, ...]) -> tuple[FusedView, ...]:
+    """Fused forms with the same integer computation are one quantized class: the first of them gives the name."""
+    groups: dict[tuple[bool, str], list[FusedView]] = {}
+    for view in fused:
+        groups.setdefault((view.add, view.activation_kernel), []).append(view)
+    return tuple(
+        FusedView(
+            name=views[0].name,
+            doc=views[0].doc,
+            add=add,
+            activation_class="",
+            activation_function="",
+            activation_kernel=kernel,
+            qat_classes=", ".join(view.qat_classes for view in views),
+        )
+        for (add, kernel), views in groups.items()
+    )
+
+
+def window_view(catalog: Catalog, op: Op) -> WindowView:
+    """A pooling operator."""
+    assert op.window is not None
+    return WindowView(
+        op=op.id,
+        doc=sentence(op.doc),
+        class_name=class_name(op),
+        float_class=op.float.modules[0],
+        function=op.window.function,
+        call=", ".join(["x", *(f"{name}=self.{name}" for name in op.window.arguments)]),
+        kernel=op.kernel or "",
+        input_scale_marches=tuple(m for m in catalog.marches if keeps_scale(catalog, op, m)),
+    )
+
+
+def keeps_scale(catalog: Catalog, op: Op, march: str) -> bool:
+    """Whether the output of an operator keeps the scale of its input on a march."""
+    for ancestor in catalog.lineage(march):
+        if ancestor in op.march_scale:
+            return op.march_scale[ancestor] == "input"
+    return op.scale == "input"
+
+
+def clamp_view(op: Op) -> ClampView:
+    """A standalone activation."""
+    return ClampView(op.id, sentence(op.doc), class_name(op), op.float.modules[0], op.float.functions[0], op.kernel or "")
+
+
+def norm_view(catalog: Catalog) -> NormModuleView:
+    """Every normalization that can stand alone."""
+    return NormModuleView(tuple(_norm(op) for op in of_family(catalog, "norm") if op.mac is not None))
+
+
+def _norm(op: Op) -> NormView:
+    assert op.mac is not None
+    return NormView(
+        op=op.id,
+        doc=sentence(op.doc),
+        class_name=class_name(op),
+        float_class=op.float.modules[0],
+        float_classes="".join(f"{name}, " for name in op.float.modules),
+        kernel=op.kernel or "",
+        scale_kernel="norm_scale",
+        trailing=op.mac.spatial_dims,
+    )
+
+
+def functional_view(catalog: Catalog, compiled: CompiledMarches) -> FunctionalView:
+    """The methods of FloatFunctional."""
+    return FunctionalView(
+        binary=tuple(_function(op, compiled) for op in of_family(catalog, "binary")),
+        concat=tuple(_function(op, compiled) for op in of_family(catalog, "concat")),
+        reduction=tuple(_function(op, compiled) for op in of_family(catalog, "reduction")),
+    )
+
+
+def _function(op: Op, compiled: CompiledMarches) -> FunctionView:
+    values = {"input": "x.dtype", "other": "y.dtype", "output": "self.dtype"}
+    return FunctionView(
+        op=op.id,
+        method=op.python.method or "",
+        doc=sentence(op.doc),
+        formula=op.formula or "",
+        function=op.float.functions[0],
+        kernel=op.kernel or "",
+        compute_dtypes=", ".join(f"{name}={values[name]}" for name in compiled.compute_dtypes(op.kernel or "")),
+    )
+
+
+def stubs_view(catalog: Catalog) -> StubsView:
+    """Both stubs."""
+    return StubsView(*(_stub(next(iter(of_family(catalog, family)))) for family in ("quantize_stub", "dequantize_stub")))
+
+
+def _stub(op: Op) -> StubView:
+    return StubView(op.id, sentence(op.doc), op.float.modules[0], op.kernel or "")

@@ -1,0 +1,27 @@
+"""How ids become Python names and sentences: the one place where strings are built from ids."""
+
+
+def camel(name: str) -> str:
+    """`avg_pool` -> `AvgPool`."""
+    return "".join(part.capitalize() for part in name.replace("-", "_").split("_"))
+
+
+def module_name(march: str) -> str:
+    """`x9-e` -> `x9_e`: a module name."""
+    return march.replace("-", "_")
+
+
+def constant_name(march: str) -> str:
+    """`x9-e` -> `X9_E`: a constant."""
+    return module_name(march).upper()
+
+
+def sentence(text: str) -> str:
+    """The text with exactly one full stop."""
+    return text.strip().rstrip(".") + "."
+
+
+def split_target(dotted: str) -> tuple[str, str]:
+    """`torch.nn.functional.relu` -> (`torch.nn.functional`, `relu`)."""
+    module, _, name = dotted.rpartition(".")
+    return module, name

@@ -1,0 +1,211 @@
+"""View of `_tables.py`: operators and patterns as the mechanism needs them.
+
+In: the catalog and the expanded patterns. Out: rows whose fields are Python expressions, for example::
+
+    Step(role="activation", modules=(torch.nn.ReLU,), method=None)
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from generator.link import Catalog
+from generator.patterns import Expanded
+from generator.schema import Op
+from generator.views.modules import class_name, fused_name, of_family
+
+_FUNCTIONAL = "quantized.FloatFunctional"
+_TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
+_METHOD_FAMILIES = {"binary": 2, "concat": 0, "reduction": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementView:
+    """A traced call that becomes a sub-module."""
+
+    op: str
+    functions: str
+    methods: tuple[str, ...]
+    module: str
+    method: str | None
+    data_args: int
+    constructor_args: tuple[str, ...]
+    drop_kwargs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step of patterns."""
+
+    name: str
+    role: str
+    modules: str
+    method: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatternView:
+    """One fusable chain."""
+
+    id: str
+    steps: str
+    fused: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """A class and the class that takes its place."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablesView:
+    """Everything in `_tables.py`."""
+
+    replacements: tuple[ReplacementView, ...]
+    steps: tuple[StepView, ...]
+    patterns: tuple[PatternView, ...]
+    qat_modules: tuple[PairView, ...]
+    quantized_modules: tuple[PairView, ...]
+    passthrough: str
+    passthrough_lists: str
+    plain: str
+    operators: tuple[PairView, ...]
+
+
+def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
+    """Build every table."""
+    steps: dict[str, StepView] = {}
+    pattern_views = tuple(_pattern(catalog, pattern, steps) for pattern in patterns)
+    return TablesView(
+        replacements=tuple(_replacements(catalog)),
+        steps=tuple(steps.values()),
+        patterns=pattern_views,
+        qat_modules=tuple(_qat_modules(catalog, patterns)),
+        quantized_modules=tuple(_quantized_modules(catalog, patterns)),
+        passthrough=_listed(_passthrough(catalog, "one")),
+        passthrough_lists=_listed(_passthrough(catalog, "list")),
+        plain=_listed(_plain(catalog)),
+        operators=tuple(_operators(catalog)),
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _tuple(names: Iterable[str]) -> str:
+    return "".join(f"{name}, " for name in dict.fromkeys(names))
+
+
+def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
+    for op in of_family(catalog, *_METHOD_FAMILIES):
+        count = _METHOD_FAMILIES[op.family]
+        yield ReplacementView(op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ())
+    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
+        arguments = op.window.arguments if op.window else op.float.constructor
+        yield ReplacementView(op.id, _tuple(op.float.functions), op.float.methods, op.float.modules[0], None, 1, arguments, ())
+
+
+def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
+    names = []
+    for role in pattern.steps:
+        view = _step(catalog, pattern, role)
+        steps.setdefault(view.name, view)
+        names.append(view.name)
+    op = catalog.ops[pattern.base].spec
+    tail = ("Add" if pattern.add else "") + (catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else "")
+    fused = f"intrinsic.{fused_name(op, tail)}" if pattern.tail else "None"
+    return PatternView(pattern.id, _tuple(names), fused, pattern.priority)
+
+
+def _step(catalog: Catalog, pattern: Expanded, role: str) -> StepView:
+    if role == "base":
+        return StepView(f"_{pattern.base.upper()}", "weighted", _modules(catalog, (pattern.base,)), None)
+    if role == "norm":
+        return StepView("_NORM", "norm", _modules(catalog, pattern.norms), None)
+    if role == "add":
+        method = catalog.ops[pattern.adds[0]].spec.python.method
+        return StepView("_ADD", "add", f"{_FUNCTIONAL}, {_TORCH_FUNCTIONAL}", method)
+    return StepView(f"_{pattern.activation.upper()}", "activation", _modules(catalog, (pattern.activation,)), None)
+
+
+def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
+    return _tuple(module for op in ops for module in catalog.ops[op].spec.float.modules)
+
+
+def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
+    for op in catalog.ops.values():
+        if op.spec.python.class_:
+            for module in op.spec.float.modules:
+                yield PairView(module, f"qat.{class_name(op.spec)}")
+    yield PairView("QuantStub", "qat.QuantStub")
+    yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
+    yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
+    for name in _fused_names(catalog, patterns):
+        yield PairView(f"intrinsic.{name}", f"qat.{name}")
+
+
+def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, str]:
+    """Fused class -> the quantized class of its integers; the first fused class with one computation gives the name."""
+    names: dict[str, str] = {}
+    first: dict[tuple[str, bool, bool], str] = {}
+    for pattern in sorted((p for p in patterns if p.tail), key=_declared_order(catalog)):
+        op = catalog.ops[pattern.base].spec
+        tail = catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else ""
+        name = fused_name(op, ("Add" if pattern.add else "") + tail)
+        names[name] = first.setdefault((pattern.base, pattern.add, bool(pattern.activation)), name)
+    return names
+
+
+def _declared_order(catalog: Catalog):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a sort key
+    order = {name: index for index, name in enumerate(catalog.ops)}
+    return lambda p: (order[p.base], p.add, order.get(p.activation, -1))
+
+
+def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
+    for op in catalog.ops.values():
+        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub"):
+            yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
+    yield PairView("qat.QuantStub", "quantized.Quantize")
+    yield PairView("qat.DeQuantStub", "quantized.DeQuantize")
+    yield PairView("qat.FloatFunctional", "quantized.QFunctional")
+    for fused, quantized in _fused_names(catalog, patterns).items():
+        yield PairView(f"qat.{fused}", f"quantized.{quantized}")
+    for op_spec in of_family(catalog, "identity"):
+        for module in op_spec.float.modules:
+            yield PairView(module, "Identity")
+
+
+def _passthrough(catalog: Catalog, returns: str) -> Iterable[str]:
+    for op in of_family(catalog, "passthrough", "identity"):
+        if op.returns == returns:
+            yield from _torch_functions(op)
+    if returns == "one":
+        kept = catalog.qtensor.spec.same_scale
+        yield from kept.functions
+        yield from (f"torch.Tensor.{name}" for name in kept.methods)
+
+
+def _torch_functions(op: Op) -> Iterable[str]:
+    """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
+    yield from (name for name in op.float.functions if name.startswith("torch."))
+    yield from (f"torch.Tensor.{name}" for name in op.float.methods)
+
+
+def _plain(catalog: Catalog) -> Iterable[str]:
+    plain = catalog.qtensor.spec.plain
+    yield from plain.functions
+    yield from (f"torch.Tensor.{name}" for name in plain.methods)
+    yield from (f"torch.Tensor.{name}.__get__" for name in plain.attributes)
+
+
+def _operators(catalog: Catalog) -> Iterable[PairView]:
+    """Function -> operator, for error texts."""
+    seen: dict[str, str] = {}
+    for op in catalog.ops.values():
+        for name in _torch_functions(op.spec):
+            seen.setdefault(name, op.spec.id)
+    return (PairView(name, op) for name, op in seen.items())

@@ -1,0 +1,162 @@
+"""Views of the generated tests: tables of cases; the test bodies are in templates/tests/harness*.py.
+
+In: compiled kernels and decisions. Out: for each march the kernels with the ranges of their operands, and every cell of
+the support matrix with the cases of its operator.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+from generator.compile import CompiledMarches
+from generator.decide import Decision, Decisions, feature_dtypes
+from generator.formula import Compiled
+from generator.link import Catalog, KernelEntry
+from generator.schema import Case, Op
+from generator.views.kernels import module_path
+
+_DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
+_LIST_FAMILIES = frozenset({"concat"})
+_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity"})
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCaseView:
+    """One kernel with one combination of dtypes, as keyword arguments of the harness."""
+
+    id: str
+    kernel: str
+    tensors: tuple[tuple[str, int, int], ...]
+    reals: tuple[str, ...]
+    scales: tuple[str, ...]
+    integers: tuple[tuple[str, int, int], ...]
+    derive_dtypes: tuple[tuple[str, str], ...]
+    compute_dtypes: tuple[tuple[str, str], ...]
+    derived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTestsView:
+    """Every kernel of one march."""
+
+    march: str
+    module: str
+    cases: tuple[KernelCaseView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpCaseView:
+    """One cell of the support matrix with one case: how the operator is made and called."""
+
+    id: str
+    op: str
+    kind: str
+    target: str
+    make: str
+    shapes: tuple[tuple[int, ...], ...]
+    arguments: tuple[object, ...]
+    keywords: tuple[tuple[str, object], ...]
+    as_list: bool
+    source: str
+    output: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpTestsView:
+    """The support matrix of one march as tests."""
+
+    march: str
+    supported: tuple[OpCaseView, ...]
+    unsupported: tuple[OpCaseView, ...]
+
+
+def kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelTestsView:
+    """Every kernel of a march, once for each combination of its dtypes."""
+    kernels = compiled.by_march[march] if march else compiled.common
+    cases = []
+    for role, kernel in kernels.items():
+        entry = next(e for e in catalog.kernels if _label(e) == kernel.label)
+        for values in product(*entry.kernel.types.values()):
+            types = dict(zip(entry.kernel.types, values, strict=True))
+            cases.append(_kernel_case(catalog, entry, role, kernel, types, compiled.compute_dtypes(role)))
+    return KernelTestsView(march or "", module_path(march), tuple(cases))
+
+
+def _label(entry: KernelEntry) -> str:
+    return f"{entry.kernel.id}/{entry.kernel.variant}" if entry.kernel.variant else entry.kernel.id
+
+
+def _kernel_case(
+    catalog: Catalog, entry: KernelEntry, role: str, kernel: Compiled, types: dict[str, str], compute: tuple[str, ...]
+) -> KernelCaseView:
+    spec = entry.kernel
+    tensors, reals = [], []
+    for name, kind in spec.tensors.items():
+        if kind == "real":
+            reals.append(name)
+        elif isinstance(kind, tuple):
+            tensors.append((name, *kind))
+        else:
+            dtype = catalog.dtypes.spec.dtypes[types.get(kind, kind)]
+            tensors.append((name, dtype.min, dtype.max))
+    derive_args = {arg.name for arg in kernel.derive_args}
+    return KernelCaseView(
+        id="-".join([role, *types.values()]),
+        kernel=role,
+        tensors=tuple(tensors),
+        reals=tuple(reals),
+        scales=tuple(spec.scales),
+        integers=tuple((name, lo, hi) for name, (lo, hi) in spec.integers.items()),
+        derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in derive_args),
+        compute_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in compute),
+        derived=bool(kernel.params),
+    )
+
+
+def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
+    """Every cell of the matrix that has a case."""
+    supported, unsupported = [], []
+    for op in catalog.ops.values():
+        for number, case in enumerate(op.spec.cases):
+            for dtype in feature_dtypes(catalog):
+                decision = decisions[op.spec.id, march, dtype]
+                if dtype not in catalog.dtypes.spec.dtypes or catalog.dtypes.spec.dtypes[dtype].bits > 16:
+                    continue  # float32 and accumulators do not enter through a QuantStub
+                if decision.status == "supported":
+                    steps = _steps(catalog, op.spec, march)
+                    supported.extend(_op_case(op.spec, case, number, decision, output, steps) for output in decision.outputs)
+                elif number == 0:
+                    unsupported.append(_op_case(op.spec, case, number, decision, dtype, {}))
+    return OpTestsView(march, tuple(supported), tuple(unsupported))
+
+
+def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
+    """How far integers may be from QAT: what the operator says for the march, else what the dtype's width implies."""
+    own = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
+    return {**_DTYPE_STEPS, **own}
+
+
+def _op_case(
+    op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]
+) -> OpCaseView:
+    kind = "module" if op.family in _MODULE_FAMILIES else "function" if op.float.functions else "method"
+    forms = {"module": op.float.modules, "function": op.float.functions, "method": op.float.methods}
+    make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
+    return OpCaseView(
+        id=f"{op.id}-{number}-{decision.dtype}-{output}",
+        op=op.id,
+        kind=kind,
+        target=forms[kind][0],
+        make=f"{forms[kind][0]}({make})" if kind == "module" else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
+        shapes=case.inputs,
+        arguments=case.arguments,
+        keywords=tuple(case.call.items()),
+        as_list=op.family in _LIST_FAMILIES,
+        source=decision.dtype,
+        output=output,
+        steps=steps.get(output, 1),
+    )
+
+
+def _python(value: object) -> str:
+    return repr(tuple(value)) if isinstance(value, (list, tuple)) else repr(value)

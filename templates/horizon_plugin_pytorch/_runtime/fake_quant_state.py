@@ -1,0 +1,62 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/fake_quant_state.py
+"""The states of a prepared model: when its fake quantizers observe and when they quantize.
+
+In: a prepared model and a state. Out: the same model, with the switches of each of its fake quantizers set. A switch
+is a buffer of its fake quantizer, nothing is process-global, so two models may be in different states.
+"""
+
+from enum import Enum
+
+from torch import nn
+from torch.ao.quantization import FakeQuantizeBase
+
+from .errors import ArgumentError
+
+
+class FakeQuantState(Enum):
+    """What fake quantizers do."""
+
+    QAT = "qat"
+    """Observe and quantize."""
+    CALIBRATION = "calibration"
+    """Observe only."""
+    VALIDATION = "validation"
+    """Quantize only."""
+    _FLOAT = "float"
+    """Neither, to examine a pipeline."""
+
+
+def set_fake_quantize(model: nn.Module, mode: FakeQuantState) -> None:
+    """Put the fake quantizers of a model into a state; call `model.train()` or `model.eval()` before, not after.
+
+    Args:
+        model: a prepared model, in train mode for QAT, in eval mode for CALIBRATION and VALIDATION.
+        mode: the state.
+
+    Raises:
+        TypeError: `mode` is no `FakeQuantState`.
+        ArgumentError: the model is in the wrong mode.
+    """
+    if not isinstance(mode, FakeQuantState):
+        raise TypeError(f"set_fake_quantize takes a FakeQuantState, not {mode!r}")
+    if mode is not FakeQuantState._FLOAT:
+        _check_mode(model, mode)
+    for module in model.modules():
+        if isinstance(module, FakeQuantizeBase):
+            _set_state(module, mode)
+
+
+def _check_mode(model: nn.Module, mode: FakeQuantState) -> None:
+    """The model's own mode counts: CALIBRATION itself puts fake quantizers into train mode."""
+    training = mode is FakeQuantState.QAT
+    if not isinstance(model, FakeQuantizeBase) and model.training != training:
+        call = "model.train()" if training else "model.eval()"
+        raise ArgumentError(f"Call {call} before set fake quant to {mode.name} mode.")
+
+
+def _set_state(module: FakeQuantizeBase, mode: FakeQuantState) -> None:
+    observes = mode in {FakeQuantState.QAT, FakeQuantState.CALIBRATION}
+    if mode is not FakeQuantState._FLOAT:
+        module.train(observes)
+    module.enable_observer(mode is not FakeQuantState._FLOAT)
+    module.enable_fake_quant(mode in {FakeQuantState.QAT, FakeQuantState.VALIDATION})

@@ -1,0 +1,69 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/fold.py
+"""Folding a normalization with running statistics into the weighted layer before it.
+
+In: the layer and the normalization. Out: a layer with w' = w * gamma / sqrt(var + eps) and
+b' = (b - mean) * gamma / sqrt(var + eps) + beta for each output channel. Nothing is divided by gamma, so a channel with
+gamma 0 folds to the constant beta.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .module_tree import clone_structure
+
+
+def foldable(base: nn.Module, norm: nn.Module) -> bool:
+    """Whether `norm` has running statistics, one for each output channel of `base`."""
+    mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
+    if not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
+        return False
+    return mean.numel() == _channels_first(base, _weight(base)).shape[0]
+
+
+def fold(base: nn.Module, norm: Any) -> nn.Module:
+    """A new layer that computes `norm(base(x))` as in eval mode; both inputs stay as they are.
+
+    The new weight and bias are parameters of the dtype of the old weight, trainable when it was.
+    """
+    weight = _weight(base)
+    factor = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.weight is not None:
+        factor = factor * norm.weight
+    bias = base.bias if isinstance(base.bias, Tensor) else torch.zeros_like(norm.running_mean)
+    shift = (bias - norm.running_mean) * factor
+    if norm.bias is not None:
+        shift = shift + norm.bias
+    folded = clone_structure(base)
+    first = _channels_first(base, weight)
+    scaled = first * factor.reshape(-1, *(1 for _ in first.shape[1:]))
+    folded._parameters["weight"] = _parameter(_as_stored(base, scaled, weight), weight)
+    folded._parameters["bias"] = _parameter(shift, weight)
+    return folded
+
+
+def _weight(base: nn.Module) -> Tensor:
+    weight = base.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def _parameter(value: Tensor, like: Tensor) -> nn.Parameter:
+    return nn.Parameter(value.detach().to(like.dtype), requires_grad=like.requires_grad)
+
+
+def _channels_first(base: Any, weight: Tensor) -> Tensor:
+    """The weight as [out, ...]: a transposed layer stores [in, out / groups, ...]."""
+    if not getattr(base, "transposed", False):
+        return weight
+    grouped = weight.reshape(base.groups, -1, *weight.shape[1:])
+    return grouped.transpose(1, 2).reshape(-1, grouped.shape[1], *weight.shape[2:])
+
+
+def _as_stored(base: Any, first: Tensor, weight: Tensor) -> Tensor:
+    """The inverse of `_channels_first`."""
+    if not getattr(base, "transposed", False):
+        return first
+    grouped = first.reshape(base.groups, -1, *first.shape[1:])
+    return grouped.transpose(1, 2).reshape(weight.shape).contiguous()

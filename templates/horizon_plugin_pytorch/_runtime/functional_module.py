@@ -1,0 +1,71 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/functional_module.py
+"""Bases of modules that are used by their methods: one instance is one call site.
+
+In: the generated method bodies. Out: what all of them share: a forward that says how to use them, the support check of
+an operator, and the dimensions that a reduction runs over.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from .qat_module import QATModule, raw
+from .qtensor import QTensor
+from .quantized_module import QuantizedModule
+from .support import dtype_name, require_cell
+
+
+def reduced_dims(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The dimensions that `dim` names, as non-negative indices; all of them for None."""
+    count = x.dim()
+    if dim is None:
+        return tuple(range(count))
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    return tuple(d % count for d in dims)
+
+
+class FunctionalModule(nn.Module):
+    """A module without a forward: call one of its methods."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise RuntimeError: this module is used by its methods."""
+        msg = f"{type(self).__name__} is not called; use one of its methods, one instance for each call site"
+        raise RuntimeError(msg)
+
+
+class QATFunctional(QATModule, FunctionalModule):
+    """QAT form: which operator it is shows only when a method is called."""
+
+    @classmethod
+    def _require_support(cls, march: str, where: str) -> None:
+        """Checked by each method."""
+
+    def _values(self, op: str, *inputs: Tensor) -> list[Tensor]:
+        """The values of the inputs of a method, once the march is known to support their dtypes."""
+        for x in inputs:
+            key = (op, str(x.dtype))
+            if isinstance(x, QTensor) and key not in self._methods_admitted:
+                require_cell(op, self.march, str(x.dtype), self._result_dtype(x), f"{type(self).__name__}.{op}")
+                self._methods_admitted.add(key)
+        return [raw(x) for x in inputs]
+
+    def _set_up(self) -> None:
+        super()._set_up()
+        self._methods_admitted: set[tuple[str, str]] = set()
+
+
+class QuantizedFunctional(QuantizedModule, FunctionalModule):
+    """Integer form: the support cell is that of the method."""
+
+    _OP = ""
+
+    def _check(self, *inputs: QTensor) -> None:
+        """Checked by each method."""
+
+    def _require(self, op: str, *inputs: QTensor) -> None:
+        key = (op, *(str(x.dtype) for x in inputs))
+        if key not in self.__dict__.setdefault("_checked", set()):
+            for x in inputs:
+                require_cell(op, self.march, str(x.dtype), dtype_name(self.dtype), type(self).__name__)
+            self._checked.add(key)

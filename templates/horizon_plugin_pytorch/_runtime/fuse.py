@@ -1,0 +1,143 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/fuse.py
+"""`fuse_fx`: chains of operations that are computed as one become one module.
+
+In: a float model. Out: a copy of it as a graph module: function calls replaced by modules, normalizations folded and
+the chains of the tables' patterns fused. It computes the same in eval mode.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import fx, nn
+from torch.fx.node import map_arg
+
+from .._tables import TABLES
+from .fold import fold
+from .graph_module import FusedPart, GraphModuleWithAttr, become
+from .match import GraphView, Match
+from .module_tree import clone_structure, copy_model, set_modules
+from .place import Fusion, count_calls, plan_fusions
+from .qat_mode import QATMode, get_qat_mode, tricks
+from .replace import replace_calls
+from .tracer import QuantTracer
+from .user_input import check_config_dict
+from .wrapped_use import uses_in_wrapped_methods
+
+_UNSET: Any = object()
+
+
+def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = None) -> GraphModuleWithAttr:
+    """Trace a float model and fuse it.
+
+    Args:
+        model: a float model that torch.fx can trace, or the result of an earlier call. It is copied, not changed.
+        fuse_custom_config_dict: `preserved_attributes` (a list of names) is accepted; all attributes are preserved.
+
+    Returns:
+        A graph module that is still an instance of the model's class and keeps all its attributes.
+
+    Raises:
+        TypeError: not a module.
+        ValueError: the model stores a tensor that cannot be copied, or uses a name that a graph module needs.
+        NotImplementedError: the QAT mode keeps normalizations unfolded.
+        torch.fx.proxy.TraceError: the model's code depends on values.
+    """
+    check_config_dict(fuse_custom_config_dict, "fuse_custom_config_dict")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"fuse_fx takes an nn.Module, not {type(model).__name__}")
+    if get_qat_mode() != QATMode.FuseBN:
+        raise NotImplementedError(
+            f"QAT mode {get_qat_mode()!r} is not implemented: normalizations are always folded when a model is fused; "
+            f"call set_qat_mode(QATMode.FuseBN)"
+        )
+    own = copy_model(model, "fuse_fx")
+    traced = own if isinstance(own, GraphModuleWithAttr) else _traced(own)
+    fuse_graph(traced)
+    return traced
+
+
+def _traced(model: nn.Module) -> GraphModuleWithAttr:
+    graph, scopes = replace_calls(model, QuantTracer().trace(model))
+    traced = become(model, GraphModuleWithAttr, graph)
+    traced._generated_scopes.update(scopes)
+    return traced
+
+
+def fuse_graph(model: GraphModuleWithAttr) -> None:
+    """Fuse a graph module in place; nothing to fuse is nothing done."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    view = GraphView(model.graph, modules)
+    reserved = uses_in_wrapped_methods(model)
+    fusions = plan_fusions(view, TABLES.patterns, reserved, duplicate=tricks.fx_force_duplicate_shared_convbn)
+    if not fusions:
+        return
+    folded: dict[tuple[nn.Module, nn.Module], nn.Module] = {}
+    new: dict[str, nn.Module] = {}
+    for fusion in fusions:
+        model._fused_parts[fusion.name] = tuple(_parts(model, modules, fusion.matches[0]))
+        folded = {} if tricks.fx_force_duplicate_shared_convbn else folded
+        new[fusion.name] = _fused_module(modules, fusion.matches[0], folded)
+    model.graph = _rewritten(model.graph, fusions)
+    called = count_calls(GraphView(model.graph, modules)) + reserved
+    for name in {part.name for fusion in fusions for part in model._fused_parts[fusion.name]} - new.keys():
+        if not called[name]:
+            new[name] = TABLES.identity()
+    set_modules(model, new)
+
+
+def _parts(model: GraphModuleWithAttr, modules: dict[str, nn.Module], match: Match) -> Iterable[FusedPart]:
+    for step in match.pattern.steps:
+        name = match.target(step.role)
+        assert name is not None
+        yield from model._fused_parts.get(name, (FusedPart(name, type(modules[name])),))
+
+
+def _fused_module(
+    modules: dict[str, nn.Module], match: Match, folds: dict[tuple[nn.Module, nn.Module], nn.Module]
+) -> nn.Module:
+    """The module that computes the chain; those of one pair of layer and norm share the folded parameters in `folds`."""
+    parts = {step.role: modules[match.target(step.role) or ""] for step in match.pattern.steps}
+    base = parts["weighted"]
+    activation = clone_structure(parts["activation"]) if "activation" in parts else None
+    pair = (base, parts.get("norm", base))
+    if pair not in folds:
+        folds[pair] = fold(*pair) if "norm" in parts else base
+    layer = clone_structure(folds[pair])
+    fused = layer if match.pattern.fused is None else _contain(match.pattern.fused, layer, activation)
+    fused.train(base.training)
+    for part in parts.values():
+        if (qconfig := getattr(part, "qconfig", _UNSET)) is not _UNSET:
+            fused.qconfig = qconfig
+    if (preserve := getattr(base, "preserve_qat_mode", _UNSET)) is not _UNSET:
+        fused.preserve_qat_mode = preserve
+    return fused
+
+
+def _contain(container: Any, base: nn.Module, activation: nn.Module | None) -> nn.Module:
+    module = container.from_parts(base, activation)
+    assert isinstance(module, nn.Module)
+    return module
+
+
+def _rewritten(graph: fx.Graph, fusions: tuple[Fusion, ...]) -> fx.Graph:
+    """The graph with each chain as one call at the place of its last node."""
+    calls = {match.nodes[-1]: (fusion.name, match) for fusion in fusions for match in fusion.matches}
+    inner = {node for _, match in calls.values() for node in (*match.nodes, *_owners(match))} - calls.keys()
+    made = fx.Graph(tracer_cls=graph._tracer_cls)
+    env: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        if node in inner:
+            continue
+        if node in calls:
+            name, match = calls[node]
+            env[node] = made.create_node("call_module", name, map_arg(match.inputs, env.__getitem__))
+            env[node].meta.update(node.meta)
+        else:
+            env[node] = made.node_copy(node, env.__getitem__)
+    return made
+
+
+def _owners(match: Match) -> tuple[fx.Node, ...]:
+    """The get_attr node of the module whose method the add calls."""
+    add = match.node("add")
+    return () if add is None else tuple(a for a in add.args[:1] if isinstance(a, fx.Node))

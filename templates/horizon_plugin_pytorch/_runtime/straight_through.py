@@ -1,0 +1,84 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/straight_through.py
+"""Fake quantization of values: onto the integer grid and back to float, with a gradient.
+
+In: float32 values and scales. Out: float32 values `q * scale` with the very integers q that the march's kernels give.
+Backward, rounding counts as the identity (straight-through); saturation may stop the gradient.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..kernels import load
+from .dtype import QuantDType
+from .qtensor import broadcast_scale
+
+Rounding = Callable[[Tensor], Tensor]
+
+
+def rounding_of(march: str, *, per_channel: bool) -> Rounding:
+    """How quotients are rounded on a march: weights have a scale for each channel, activations one."""
+    kernels = load(march)
+    rounding: Rounding = kernels.round_weight if per_channel else kernels.round_activation
+    return rounding
+
+
+def fake_quantize_values(
+    x: Tensor,
+    scale: Tensor,
+    dtype: QuantDType,
+    march: str,
+    *,
+    axis: int = -1,
+    saturate: bool = True,
+    in_place: bool = False,
+) -> Tensor:
+    """clamp(R(x / scale), min, max) * scale.
+
+    Args:
+        x: floating point, any shape.
+        scale: float32, one element, or one for each channel of `axis`; it gets no gradient.
+        dtype: its range is the clamp.
+        march: its rounding is R.
+        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+        saturate: stop the gradient where R(x / scale) is outside of the range.
+        in_place: write the result into `x`.
+
+    Returns:
+        A plain float32 tensor of the shape of `x`.
+    """
+    steps = broadcast_scale(scale.detach(), x.dim(), axis)
+    rounding = rounding_of(march, per_channel=axis >= 0)
+    values: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
+        x.to(torch.float32), steps, rounding, dtype.min, dtype.max, saturate, in_place
+    )
+    return values
+
+
+class _StraightThrough(torch.autograd.Function):
+    """See `fake_quantize_values`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, rounding: Rounding, low: int, high: int, saturate: bool, in_place: bool
+    ) -> Tensor:
+        rounded = rounding(x / scale)
+        if saturate and ctx.needs_input_grad[0]:
+            clamped = rounded.clamp(low, high)
+            ctx.save_for_backward(clamped == rounded)
+        else:
+            clamped = rounded.clamp_(low, high)
+        values = clamped.mul_(scale)
+        if not in_place:
+            return values
+        ctx.mark_dirty(x)
+        return x.copy_(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        if ctx.saved_tensors:
+            gradient = gradient * ctx.saved_tensors[0]
+        return gradient, None, None, None, None, None, None

@@ -1,0 +1,129 @@
+# mirrored to generated/ by the generator; edit only templates/tests/harness_ops.py
+"""The body of every operator test: float -> calibrate -> convert on one cell of the support matrix.
+
+In: a table row that says how an operator is made and called, and the dtypes that enter and leave. The converted operator
+is fed the integers that the QAT operator was fed; they agree within one step of the output.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from horizon_plugin_pytorch.march import set_march
+from horizon_plugin_pytorch.quantization import (
+    FakeQuantState,
+    QuantStub,
+    convert_fx,
+    get_default_qconfig,
+    prepare_qat_fx,
+    set_fake_quantize,
+)
+from horizon_plugin_pytorch.quantization.qconfig import QConfig
+
+ACCUMULATOR = "qint32"
+
+
+@dataclass(frozen=True, slots=True)
+class OpCase:
+    """One cell of the matrix with one way to make and call the operator."""
+
+    id: str
+    op: str
+    kind: str
+    make: Callable[[], Any]
+    shapes: tuple[tuple[int, ...], ...]
+    arguments: tuple[object, ...]
+    keywords: tuple[tuple[str, object], ...]
+    as_list: bool
+    source: str
+    output: str
+    steps: int
+
+
+class _OneOperator(nn.Module):
+    """Stubs and one operator; its output stays a QTensor, so that integers can be compared."""
+
+    def __init__(self, case: OpCase) -> None:
+        super().__init__()
+        self.quants = nn.ModuleList(QuantStub() for _ in case.shapes)
+        target = case.make()
+        self.op = target if case.kind == "module" else None
+        self.call = (case.kind, target, case.arguments, dict(case.keywords), case.as_list)
+
+    def apply_operator(self, *inputs: Tensor) -> Any:
+        kind, target, arguments, keywords, as_list = self.call
+        if self.op is not None:
+            return self.op(*inputs, *arguments, **keywords)
+        if kind == "method":
+            return getattr(inputs[0], target)(*inputs[1:], *arguments, **keywords)
+        return target(*([list(inputs)] if as_list else inputs), *arguments, **keywords)
+
+
+class _One(_OneOperator):
+    def forward(self, x: Tensor) -> Any:
+        return self.apply_operator(self.quants[0](x))
+
+
+class _Two(_OneOperator):
+    def forward(self, x: Tensor, y: Tensor) -> Any:
+        return self.apply_operator(self.quants[0](x), self.quants[1](y))
+
+
+class _Three(_OneOperator):
+    def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Any:
+        return self.apply_operator(self.quants[0](x), self.quants[1](y), self.quants[2](z))
+
+
+_MODELS = {1: _One, 2: _Two, 3: _Three}
+
+
+def check_supported(march: str, case: OpCase) -> None:
+    """Assert that QAT and integers agree within the steps that the dtype allows, and that the result has the dtype of the cell."""
+    qat, integers = _run(march, case)
+    pairs = zip(qat, integers, strict=True) if isinstance(qat, (list, tuple)) else [(qat, integers)]
+    for expected, given in pairs:
+        assert given.is_quantized
+        assert str(given.dtype) == case.output
+        if case.output == ACCUMULATOR and case.source != ACCUMULATOR:
+            step = given.q_scale().max().item()
+            values = expected.as_subclass(Tensor)
+            torch.testing.assert_close(given.dequantize(), values, rtol=1e-4, atol=4 * step)
+        else:
+            assert torch.equal(given.q_scale(), expected.q_scale())
+            difference = given.int_repr().to(torch.int64) - expected.int_repr().to(torch.int64)
+            worst = int(difference.abs().max())
+            assert worst <= case.steps, f"{case.id}: {worst} steps apart"
+
+
+def check_unsupported(march: str, case: OpCase) -> None:
+    """Assert that somewhere between prepare and inference an error names the march and the reason."""
+    with pytest.raises(NotImplementedError, match=march):
+        _run(march, case)
+
+
+def _run(march: str, case: OpCase) -> tuple[Any, Any]:
+    torch.manual_seed(sum(map(ord, case.id)))
+    set_march(march)
+    inputs = [torch.randn(shape) * (1 + index) for index, shape in enumerate(case.shapes)]
+    model = _MODELS[len(inputs)](case).eval()
+    qconfig = {"": _qconfig(case.output), "module_name": {"quants": _qconfig(case.source)}}
+    prepared = prepare_qat_fx(model, qconfig).eval()
+    set_fake_quantize(prepared, FakeQuantState.CALIBRATION)
+    with torch.no_grad():
+        for factor in (1.0, 0.7):
+            prepared(*(factor * x for x in inputs))
+        prepared.eval()
+        set_fake_quantize(prepared, FakeQuantState.VALIDATION)
+        qat = prepared(*inputs)
+        return qat, convert_fx(prepared)(*inputs)
+
+
+def _qconfig(dtype: str) -> QConfig:
+    full = get_default_qconfig(activation_qkwargs={"dtype": "qint8" if dtype == ACCUMULATOR else dtype})
+    return QConfig(activation=None, weight=full.weight) if dtype == ACCUMULATOR else full
+
+

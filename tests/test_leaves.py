@@ -1,0 +1,106 @@
+"""Every number and every choice of the specs is held by a golden, a schema, a check or the formula compiler.
+
+Each leaf is changed in memory, the kernels that it can reach are compiled anew, and the goldens run until one fails.
+`pytest -s` prints what caught each change.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from golden import facts, vectors
+from golden.leaves import Leaf, Mutant, leaves, mutants, value_at
+from golden_support import Build, Golden, Key, MemoryBuild, UnprovedError, load_specs
+
+from generator.checks import check_catalog
+from generator.compile import _check_algorithms
+from generator.diag import errors
+from generator.link import link
+from generator.source import Doc
+
+GOLDENS = (*vectors.GOLDENS, *facts.GOLDENS)
+
+
+class Trial:
+    """The specs as they are, and what every golden asks of them."""
+
+    def __init__(self) -> None:
+        self.docs, self.catalog = load_specs()
+        self.build = MemoryBuild(self.catalog)
+        self.asked: dict[Golden, frozenset[Key]] = {}
+        for golden in GOLDENS:
+            self.build.touched = set()
+            golden.check(self.build)
+            self.asked[golden] = frozenset(self.build.touched)
+        self.leaves = leaves(self.docs)
+        self.choices = {"rounding": tuple(self.catalog.rounding.spec.modes)}
+        for entry in self.catalog.kernels:
+            role = entry.kernel.algorithm or entry.kernel.id
+            if entry.kernel.variant and entry.kernel.variant not in self.choices.get(role, ()):
+                self.choices[role] = (*self.choices.get(role, ()), entry.kernel.variant)
+
+    def mutants(self, leaf: Leaf) -> Iterator[Mutant]:
+        doc = next(doc for doc in self.docs if doc.path == leaf.path)
+        return mutants(doc, leaf, self.choices)
+
+    def caught_by(self, mutant: Mutant) -> str:
+        """What notices the change; empty when nothing does."""
+        docs = tuple(mutant.doc if doc.path == mutant.leaf.path else doc for doc in self.docs)
+        catalog, found = link(docs)
+        if catalog is None:
+            return f"link {found[0].code}"
+        if found := errors((*check_catalog(catalog), *_check_algorithms(catalog))):
+            return f"check {found[0].code}"
+        build = MemoryBuild(catalog, self.build)
+        changed = build.changed()
+        return self._failing_golden(build, changed) or _unproved(build, changed) or _restated(mutant)
+
+    def _failing_golden(self, build: MemoryBuild, changed: set[Key]) -> str:
+        reached = [golden for golden in GOLDENS if changed & self.asked[golden] and not _is_twin(build, golden.march)]
+        for golden in sorted(reached, key=lambda golden: len(self.asked[golden])):
+            try:
+                golden.check(build)
+            except UnprovedError as error:
+                return f"compile {error.args[0].partition(':')[0]}"
+            except Exception as error:  # noqa: BLE001 - a kernel that cannot be called is caught, too
+                return f"{golden.name}{'' if isinstance(error, AssertionError) else f' [{type(error).__name__}]'}"
+        return ""
+
+
+def _is_twin(build: MemoryBuild, march: str) -> bool:
+    """Whether an earlier march has the very same facts, so that its goldens say it all."""
+    for other, facts_ in build.facts.items():
+        if other == march:
+            return False
+        now = build.facts[march]
+        if (facts_.constants, facts_.sites, facts_.algorithms) == (now.constants, now.sites, now.algorithms):
+            return True
+    return False
+
+
+def _unproved(build: MemoryBuild, changed: set[Key]) -> str:
+    for march, role in sorted(changed):
+        if march in build.facts and role in build.roles(march):
+            try:
+                build.compiled(march, role)
+            except UnprovedError as error:
+                return f"compile {error.args[0].partition(':')[0]}"
+    return ""
+
+
+def _restated(mutant: Mutant) -> str:
+    known = facts.RESTATED.get(mutant.leaf.name)
+    return "restated" if known is not None and value_at(mutant.doc, mutant.leaf) != known.value else ""
+
+
+def test_every_change_of_a_leaf_is_caught() -> None:
+    torch.set_num_threads(1)
+    trial = Trial()
+    caught = {str(mutant): trial.caught_by(mutant) for leaf in trial.leaves for mutant in trial.mutants(leaf)}
+    width = max(map(len, caught))
+    print()
+    for change, by in caught.items():
+        print(f"{change:{width}}  {by or 'NOT CAUGHT'}")
+    survivors = [change for change, by in caught.items() if not by]
+    print(f"{len(caught)} changes of {len(trial.leaves)} leaves, {len(survivors)} not caught")
+    assert not survivors, "\n".join(survivors)
