@@ -102,7 +102,7 @@ def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) ->
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
         ops = tests.op_tests(catalog, decisions, march)
-        yield Job(f"tests/test_ops_{package.module_name(march)}.py", "tests/test_ops_[march].py.j2", ops, (f"march/{march}", "ops"))
+        yield Job(f"tests/test_ops_{kernels.module_path(march)}.py", "tests/test_ops_[march].py.j2", ops, (f"march/{march}", "ops"))
 
 
 def _docs(

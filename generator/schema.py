@@ -212,6 +212,7 @@ class Op(Spec):
     mac: Mac | None = None
     window: Window | None = None
     color: ColorUse | None = None
+    requires: dict[PythonName, bool | int | str | None] = Field(default={}, description="Module attribute -> the only value with an integer form.")
     formula: str | None = Field(default=None, description="The float value, over x and y.")
     kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
     tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")
@@ -228,7 +229,6 @@ class Op(Spec):
 class PlainFunctions(Spec):
     """Functions that leave the quantized world."""
 
-    attributes: tuple[PythonName, ...] = ()
     functions: tuple[DottedName, ...] = ()
     methods: tuple[PythonName, ...] = ()
 

@@ -48,9 +48,9 @@ class Trial:
         docs = tuple(mutant.doc if doc.path == mutant.leaf.path else doc for doc in self.docs)
         catalog, found = link(docs)
         if catalog is None:
-            return f"link {found[0].code}"
+            return f"link {found[0].id}"
         if found := errors((*check_catalog(catalog), *_check_algorithms(catalog))):
-            return f"check {found[0].code}"
+            return f"check {found[0].id}"
         build = MemoryBuild(catalog, self.build)
         changed = build.changed()
         return self._failing_golden(build, changed) or _unproved(build, changed) or _restated(mutant)

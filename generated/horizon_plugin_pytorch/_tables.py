@@ -8,7 +8,6 @@ import operator
 import torch
 
 from ._runtime.tables import FusionPattern, Replacement, Step, Tables
-from ._support import SUPPORT
 from .nn import intrinsic, qat, quantized
 from .nn.identity import Identity
 from .quantization.stubs import QuantStub
@@ -112,7 +111,7 @@ REPLACEMENTS = (
         module=torch.nn.AvgPool2d,
         method=None,
         data_args=1,
-        constructor_args=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+        constructor_args=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
         drop_kwargs=(),
     ),
     Replacement(
@@ -125,7 +124,7 @@ REPLACEMENTS = (
         module=torch.nn.MaxPool2d,
         method=None,
         data_args=1,
-        constructor_args=("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
+        constructor_args=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
         drop_kwargs=(),
     ),
 )
@@ -692,17 +691,12 @@ TABLES = Tables(
             torch.unsqueeze,
             torch.Tensor.unsqueeze,
             torch.Tensor.view,
-            torch.clone,
-            torch.detach,
             torch.roll,
             torch.tile,
             torch.flip,
             torch.gather,
             torch.index_select,
             torch.t,
-            torch.Tensor.clone,
-            torch.Tensor.contiguous,
-            torch.Tensor.detach,
             torch.Tensor.expand,
             torch.Tensor.expand_as,
             torch.Tensor.repeat,
@@ -712,8 +706,6 @@ TABLES = Tables(
             torch.Tensor.gather,
             torch.Tensor.index_select,
             torch.Tensor.t,
-            torch.Tensor.cpu,
-            torch.Tensor.cuda,
         }
     ),
     passthrough_lists=frozenset(
@@ -726,37 +718,8 @@ TABLES = Tables(
             torch.is_floating_point,
             torch.argmax,
             torch.argmin,
-            torch.Tensor.size,
-            torch.Tensor.dim,
-            torch.Tensor.numel,
-            torch.Tensor.get_device,
-            torch.Tensor.is_contiguous,
-            torch.Tensor.stride,
-            torch.Tensor.is_complex,
-            torch.Tensor.is_floating_point,
-            torch.Tensor.__len__,
-            torch.Tensor.backward,
-            torch.Tensor.data_ptr,
-            torch.Tensor.storage_offset,
-            torch.Tensor.ndimension,
-            torch.Tensor.nelement,
             torch.Tensor.argmax,
             torch.Tensor.argmin,
-            torch.Tensor.item,
-            torch.Tensor.tolist,
-            torch.Tensor.register_hook,
-            torch.Tensor.retain_grad,
-            torch.Tensor.shape.__get__,
-            torch.Tensor.ndim.__get__,
-            torch.Tensor.device.__get__,
-            torch.Tensor.is_cuda.__get__,
-            torch.Tensor.requires_grad.__get__,
-            torch.Tensor.grad.__get__,
-            torch.Tensor.grad_fn.__get__,
-            torch.Tensor.is_leaf.__get__,
-            torch.Tensor.layout.__get__,
-            torch.Tensor.is_sparse.__get__,
         }
     ),
-    support=SUPPORT,
 )

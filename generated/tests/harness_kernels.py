@@ -42,7 +42,7 @@ def check_kernel(kernels: ModuleType, reference: ModuleType, case: KernelCase) -
         scales = _scales(random_source, case.scales, number)
         integers = {name: _integer(random_source, lo, hi) for name, lo, hi in case.integers}
         params, exact = _derive(kernels, reference, case, scales, integers)
-        operands = {name: _integers(random_source, lo, hi) for name, lo, hi in case.tensors}
+        operands: dict[str, list[Any]] = {name: _integers(random_source, lo, hi) for name, lo, hi in case.tensors}
         operands |= {name: _reals(random_source) for name in case.reals}
         _compare(kernels, reference, case, operands, (params, exact), scales, integers)
 

@@ -161,7 +161,7 @@ class Flattener:
         name = site.text.removeprefix("@")
         mode = self.march.sites.get(name)
         form = _SITE_FUNCTIONS[expr.function]
-        text = getattr(self.rounding[mode], form) if mode in self.rounding else None
+        text = getattr(self.rounding[mode], form) if mode is not None and mode in self.rounding else None
         if mode is None or text is None:
             missing = f"march {self.march.id} has no rounding site {name!r}" if mode is None else f"rounding mode {mode!r} has no {form} form"
             self.problems.append(problem("F009", site.place, missing, did_you_mean(name, self.march.sites) if mode is None else "choose another mode, or give it that form in rounding.yaml"))
@@ -215,7 +215,17 @@ class Flattener:
         sites = {k: v.text.removeprefix("@") for k, v in keywords.items() if k in callee.sites and isinstance(v, Name)}
         self._splice(caller, formula, call, callee, keywords, self.flatten(callee, sites, stack), flat)
 
-    def _splice(self, caller, formula, call, callee, keywords, inner, flat) -> None:  # noqa: ANN001, PLR0913
+    def _splice(
+        self,
+        caller: Kernel,
+        formula: Formula,
+        call: Call,
+        callee: Kernel,
+        keywords: Mapping[str, Expr],
+        inner: Flat,
+        flat: Flat,
+    ) -> None:
+        """Add the lines of an inlined callee, renamed, to those of the caller."""
         prefix = f"{formula.targets[0]}_"
         bindings: dict[str, Expr] = {}
         for name, arg in zip(callee.tensors, call.args, strict=True):

@@ -38,7 +38,7 @@ def _text(expr: Expr) -> tuple[str, int]:
             if expr.function in _BRACKETS:
                 return _BRACKETS[expr.function].format(inner), ATOM
             if expr.function == "shift_left":
-                return _text(Binary("<<", *expr.args, expr.place))
+                return _text(Binary("<<", expr.args[0], expr.args[1], expr.place))
             return f"{expr.function}({inner})", ATOM
 
 

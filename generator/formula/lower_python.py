@@ -181,7 +181,7 @@ class PythonLowering(Lowering):
 
     def call_shift_left(self, call: Call) -> Code:
         """Left shift."""
-        return self.joined(Binary("<<", *call.args, call.place), Kind.INTEGER)
+        return self.joined(Binary("<<", call.args[0], call.args[1], call.place), Kind.INTEGER)
 
     def call_saturate(self, call: Call) -> Code:
         """Clamp to a dtype or to a number of bits."""

@@ -98,10 +98,11 @@ class _Reader:
             case _:
                 return self._forbidden(node.op if isinstance(node, ast.UnaryOp) else node, place)
 
-    def _refuse(self, code: str, place: Place, message: str, hint: str = "") -> None:
+    def _refuse(self, code: str, place: Place, message: str, hint: str = "") -> Expr | None:
         self.problems.append(problem(code, place, message, hint))
+        return None
 
-    def _forbidden(self, node: ast.AST, place: Place) -> None:
+    def _forbidden(self, node: ast.AST, place: Place) -> Expr | None:
         what = type(node).__name__
         return self._refuse("F003", place, f"{what} is not part of the formula language", _HINTS.get(type(node), ""))
 

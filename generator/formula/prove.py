@@ -167,8 +167,8 @@ class Prover:
             return self.report("F022", expr, f"the shift count may be {count.lo}", "clip it to 0 or more")
         if count.hi > MAX_SHIFT:
             return self.report("F023", expr, f"the shift count may be {count.hi}", f"clip it to {MAX_SHIFT} or less")
-        shift = (lambda a, n: int(a) << int(n)) if op == "<<" else (lambda a, n: int(a) >> int(n))
-        ends = [shift(a, n) for a in (left.lo, left.hi) for n in (count.lo, count.hi)]
+        corners = [(int(a), int(n)) for a in (left.lo, left.hi) for n in (count.lo, count.hi)]
+        ends = [a << n if op == "<<" else a >> n for a, n in corners]
         return self._held(expr, Value(_joined(left.kind, count.kind), min(ends), max(ends)))
 
     def _held(self, expr: Expr, value: Value) -> Value:

@@ -39,8 +39,11 @@ class WeightedView:
     function: str
     float_call: str
     integer_call: str
+    arguments: tuple[str, ...]
     weight_layout: str
+    narrower_forward: bool
     trailing: int
+    requires: str
     qat_classes: str
     fused: tuple[FusedView, ...]
     quantized_fused: tuple[FusedView, ...]
@@ -56,7 +59,9 @@ class WindowView:
     float_class: str
     function: str
     call: str
+    arguments: tuple[str, ...]
     kernel: str
+    requires: str
     input_scale_marches: tuple[str, ...]
 
 
@@ -155,8 +160,11 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         function=op.mac.function,
         float_call=", ".join(["x", "weight", "bias", *arguments]),
         integer_call=", ".join(["x", "weight", "None", *arguments]),
+        arguments=op.mac.arguments,
         weight_layout=op.mac.weight_layout,
+        narrower_forward=op.mac.weight_layout == "in_out",
         trailing=op.mac.spatial_dims,
+        requires=repr(op.requires),
         qat_classes=f"qat.{base}",
         fused=fused,
         quantized_fused=_quantized(base, fused),
@@ -224,7 +232,9 @@ def window_view(catalog: Catalog, op: Op) -> WindowView:
         float_class=op.float.modules[0],
         function=op.window.function,
         call=", ".join(["x", *(f"{name}=self.{name}" for name in op.window.arguments)]),
+        arguments=op.window.arguments,
         kernel=op.kernel or "",
+        requires=repr(op.requires),
         input_scale_marches=tuple(m for m in catalog.marches if keeps_scale(catalog, op, m)),
     )
 

@@ -5,7 +5,7 @@ In: the catalog and the expanded patterns. Out: rows whose fields are Python exp
     Step(role="activation", modules=(torch.nn.ReLU,), method=None)
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from generator.link import Catalog
@@ -72,7 +72,6 @@ class TablesView:
     passthrough: str
     passthrough_lists: str
     plain: str
-    operators: tuple[PairView, ...]
 
 
 def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
@@ -88,7 +87,6 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
         plain=_listed(_plain(catalog)),
-        operators=tuple(_operators(catalog)),
     )
 
 
@@ -105,8 +103,8 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         count = _METHOD_FAMILIES[op.family]
         yield ReplacementView(op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ())
     for op in of_family(catalog, "window_max", "window_mean", "clamp"):
-        arguments = op.window.arguments if op.window else op.float.constructor
-        yield ReplacementView(op.id, _tuple(op.float.functions), op.float.methods, op.float.modules[0], None, 1, arguments, ())
+        form = op.float
+        yield ReplacementView(op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, form.constructor, ())
 
 
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
@@ -160,7 +158,8 @@ def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, 
     return names
 
 
-def _declared_order(catalog: Catalog):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a sort key
+def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, int]]:
+    """A sort key: the order in which operators are written."""
     order = {name: index for index, name in enumerate(catalog.ops)}
     return lambda p: (order[p.base], p.add, order.get(p.activation, -1))
 
@@ -199,13 +198,3 @@ def _plain(catalog: Catalog) -> Iterable[str]:
     plain = catalog.qtensor.spec.plain
     yield from plain.functions
     yield from (f"torch.Tensor.{name}" for name in plain.methods)
-    yield from (f"torch.Tensor.{name}.__get__" for name in plain.attributes)
-
-
-def _operators(catalog: Catalog) -> Iterable[PairView]:
-    """Function -> operator, for error texts."""
-    seen: dict[str, str] = {}
-    for op in catalog.ops.values():
-        for name in _torch_functions(op.spec):
-            seen.setdefault(name, op.spec.id)
-    return (PairView(name, op) for name, op in seen.items())

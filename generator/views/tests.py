@@ -115,7 +115,8 @@ def _kernel_case(
 
 def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
     """Every cell of the matrix that has a case."""
-    supported, unsupported = [], []
+    supported: list[OpCaseView] = []
+    unsupported: list[OpCaseView] = []
     for op in catalog.ops.values():
         for number, case in enumerate(op.spec.cases):
             for dtype in feature_dtypes(catalog):

@@ -107,9 +107,11 @@ def test_yuv_agrees_with_rgb(converted: tuple[str, Path]) -> None:
 def test_picture(converted: tuple[str, Path]) -> None:
     picture = Image.open(converted[1])
     assert picture.format == "PNG"
-    assert picture.size == (1280, 1130)
+    assert picture.size == (1280, 1312)
     assert len(set(picture.convert("RGB").getdata())) > 10_000
-    blank = [y for y in range(0, picture.height, 10) if len(set(picture.crop((0, y, picture.width, y + 10)).getdata())) < 2]
+    blank = [
+        y for y in range(0, picture.height, 10) if len(set(picture.crop((0, y, picture.width, y + 10)).getdata())) < 2
+    ]
     assert len(blank) < picture.height / 10 / 2
 
 
@@ -152,6 +154,8 @@ def test_mosaics_repeat_and_do_not_mix_training_with_validation() -> None:
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.labels, second.labels)
     assert 0 < float(first.labels.double().mean()) < 1
-    columns = [{band + x for band in bands for x in range(data.BAND)} for bands in (data.TRAINING_BANDS, data.VALIDATION_BANDS)]
+    columns = [
+        {band + x for band in bands for x in range(data.BAND)} for bands in (data.TRAINING_BANDS, data.VALIDATION_BANDS)
+    ]
     assert not columns[0] & columns[1]
     assert max(columns[0] | columns[1]) < photos[0].pixels.shape[2] // 2

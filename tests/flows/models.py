@@ -83,13 +83,14 @@ class SmallMobileNet(nn.Module):
             InvertedResidual(8, 12, 2, 3),
             InvertedResidual(12, 12, 1, 3),
         )
+        self.dropout = nn.Dropout(0.2)
         self.classifier = nn.Conv2d(12, classes, 1)
         self.dequant = torch.ao.quantization.DeQuantStub()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(self.quant(x))
         x = F.avg_pool2d(x, 8)
-        return self.dequant(self.classifier(F.dropout(x, training=self.training)))
+        return self.dequant(self.classifier(self.dropout(x)))
 
 
 class DoubleConv(nn.Module):

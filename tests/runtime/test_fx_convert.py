@@ -1,7 +1,6 @@
 """convert_fx: what is swapped, what stays, what is warned of."""
 
 import warnings
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from fx_models import Parts, Seed, conv, randomized, table
 from torch import nn
 
 from horizon_plugin_pytorch import set_march
-from horizon_plugin_pytorch._runtime import march as march_state
 from horizon_plugin_pytorch._runtime.graph_module import QuantizedGraphModule
 from horizon_plugin_pytorch.nn import qat as qat_nn
 from horizon_plugin_pytorch.nn import quantized as quantized_nn
@@ -20,11 +18,8 @@ X = torch.rand(2, 3, 8, 8)
 
 
 @pytest.fixture(autouse=True)
-def _march() -> Iterator[None]:
-    before = march_state.get_march()
+def _march() -> None:
     set_march("bayes")
-    yield
-    march_state._Process.march = before
 
 
 def prepared(model: nn.Module | None = None) -> torch.fx.GraphModule:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as nnf
 
 from horizon_plugin_pytorch.nn.quantized import FloatFunctional
-from horizon_plugin_pytorch.qat_mode import QATMode, get_qat_mode, set_qat_mode
+from horizon_plugin_pytorch.qat_mode import QATMode, ReLUMode, get_qat_mode, set_qat_mode, tricks
 from horizon_plugin_pytorch.quantization import fuse_fx
 
 X = torch.randn(2, 4, 6, 6)
@@ -174,6 +174,13 @@ def test_a_norm_without_running_statistics_stays() -> None:
     assert calls(fuse_fx(model)) == ["conv", "bn"]
 
 
+def test_a_folded_layer_may_start_another_chain() -> None:
+    model = Parts(lambda m, x: m.relu(m.b(m.a(m.conv(x)))), conv=conv(), a=nn.BatchNorm2d(4), b=nn.BatchNorm2d(4))
+    model.relu = nn.ReLU()
+    fused = assert_fuses_equal(model, X)
+    assert types(fused) == {"conv": "ConvReLU2d", "a": "Identity", "b": "Identity", "relu": "Identity"}
+
+
 def test_fusing_twice_changes_nothing() -> None:
     once = fuse_fx(randomized(nn.Sequential(Block(4, 4), Block(4, 8))))
     twice = fuse_fx(once)
@@ -212,3 +219,16 @@ def test_other_qat_modes_are_refused() -> None:
         set_qat_mode(QATMode.FuseBN)
     with pytest.raises(ValueError, match="did you mean 'fuse_bn'"):
         set_qat_mode("fusebn")
+
+
+def test_tricks_check_what_they_are_given() -> None:
+    assert tricks.relu6 == ReLUMode.INHERIT
+    with pytest.raises(ValueError, match="relu_mode_inherit"):
+        tricks.relu6 = "relu6"
+    with pytest.raises(TypeError, match="True or False"):
+        tricks.fx_force_duplicate_shared_convbn = "yes"
+    with pytest.raises(AttributeError, match="did you mean 'relu6'"):
+        tricks.relu = True
+    tricks.relu6 = True
+    assert tricks.relu6 == ReLUMode.FORCE_RELU6
+    tricks.relu6 = ReLUMode.INHERIT

@@ -94,6 +94,17 @@ def test_lists_of_data(form: object) -> None:
     assert "_generated_cat_0" in dict(fused.named_modules())
 
 
+def test_arguments_that_the_module_would_default_to() -> None:
+    model = Parts(
+        lambda m, x: m.conv(nnf.max_pool2d(x, 2)) + nnf.max_pool2d(x, 2, stride=2, ceil_mode=True), conv=conv()
+    )
+    fused = assert_fuses_equal(model, X)
+    assert calls(fused) == ["_generated_max_pool2d_0", "_generated_max_pool2d_1", "_generated_add_0"]
+    values = nnf.max_pool2d(X, 2, return_indices=True)[0]
+    fused = fuse_fx(Parts(lambda _, x: nnf.max_pool2d(x, 2, return_indices=True)[0]))
+    assert torch.equal(fused(X), values)
+
+
 def test_functional_methods_are_kept() -> None:
     model = Parts(lambda m, x: m.block.ff.add(x, x), block=nn.Sequential())
     model.block.ff = FloatFunctional()

@@ -1,5 +1,7 @@
 """What tracing cannot follow is one error with the line and the remedy."""
 
+import warnings
+
 import pytest
 import torch
 from fx_models import Parts, conv
@@ -70,8 +72,11 @@ def test_a_frozen_branch_is_warned_of(training: bool) -> None:
     assert model[0].training is training
 
 
-def test_a_training_flag_passed_on_is_a_constant() -> None:
-    model = Parts(lambda m, x: nnf.dropout(x, 0.5, m.training)).eval()
-    with pytest.warns(UserWarning, match="training of the model is tested"):
-        fused = fuse_fx(model)
-    assert [n.kwargs["training"] for n in fused.graph.nodes if n.op == "call_function"] == [False]
+def test_a_training_flag_passed_on_is_read_when_the_graph_runs() -> None:
+    drop = Parts(lambda m, x: nnf.dropout(x, 0.5, m.training))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fused = fuse_fx(Parts(lambda m, x: m.inner(nnf.dropout(x, training=m.training)), inner=nn.Sequential(drop)))
+    x = torch.ones(100)
+    assert fused.eval()(x).equal(x)
+    assert not fused.train()(x).equal(x)

@@ -64,8 +64,9 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         """Checked by each method."""
 
     def _require(self, op: str, *inputs: QTensor) -> None:
+        checked: set[tuple[str, ...]] = self.__dict__.setdefault("_checked", set())
         key = (op, *(str(x.dtype) for x in inputs))
-        if key not in self.__dict__.setdefault("_checked", set()):
+        if key not in checked:
             for x in inputs:
                 require_cell(op, self.march, str(x.dtype), dtype_name(self.dtype), type(self).__name__)
-            self._checked.add(key)
+            checked.add(key)

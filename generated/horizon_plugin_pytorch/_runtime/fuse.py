@@ -52,7 +52,8 @@ def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = N
         )
     own = copy_model(model, "fuse_fx")
     traced = own if isinstance(own, GraphModuleWithAttr) else _traced(own)
-    fuse_graph(traced)
+    while _fuse_once(traced):  # a folded layer may be the start of another chain
+        pass
     return traced
 
 
@@ -63,14 +64,14 @@ def _traced(model: nn.Module) -> GraphModuleWithAttr:
     return traced
 
 
-def fuse_graph(model: GraphModuleWithAttr) -> None:
-    """Fuse a graph module in place; nothing to fuse is nothing done."""
+def _fuse_once(model: GraphModuleWithAttr) -> bool:
+    """Fuse all chains of the graph as it is, in place; False when there is none."""
     modules = dict(model.named_modules(remove_duplicate=False))
     view = GraphView(model.graph, modules)
     reserved = uses_in_wrapped_methods(model)
     fusions = plan_fusions(view, TABLES.patterns, reserved, duplicate=tricks.fx_force_duplicate_shared_convbn)
     if not fusions:
-        return
+        return False
     folded: dict[tuple[nn.Module, nn.Module], nn.Module] = {}
     new: dict[str, nn.Module] = {}
     for fusion in fusions:
@@ -83,6 +84,7 @@ def fuse_graph(model: GraphModuleWithAttr) -> None:
         if not called[name]:
             new[name] = TABLES.identity()
     set_modules(model, new)
+    return True
 
 
 def _parts(model: GraphModuleWithAttr, modules: dict[str, nn.Module], match: Match) -> Iterable[FusedPart]:

@@ -5,8 +5,9 @@ In: a float (or fused) module with a `qconfig`. Out: a module that shares its pa
 fake-quantizes its own output. Generated classes add the float operation; everything that all of them do is here.
 """
 
+from collections.abc import Mapping
 from types import ModuleType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
@@ -37,11 +38,13 @@ def adopt(module: nn.Module, source: nn.Module) -> None:
 class QATModule(nn.Module):
     """What every QAT module has: its operator, its march, its qconfig and the fake quantizer of its output.
 
-    `_OP` is the operator's id in the support matrix, `_FLOAT_MODULES` the exact classes it replaces.
+    `_OP` is the operator's id in the support matrix, `_FLOAT_MODULES` the exact classes it replaces, `_REQUIRES` the only
+    values of some attributes that have an integer form.
     """
 
     _OP: ClassVar[str]
     _FLOAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
+    _REQUIRES: ClassVar[Mapping[str, object]] = {}
     qconfig: QConfig
     march: str
     _admitted: set[QuantDType]
@@ -80,15 +83,28 @@ class QATModule(nn.Module):
         module.march = march
         module._admitted = set()
         module.train(mod.training)
+        module._check_attributes()
         module._set_up()
         return module
+
+    def _check_attributes(self) -> None:
+        for name, needed in self._REQUIRES.items():
+            if (given := getattr(self, name)) != needed:
+                msg = f"{type(self).__name__}: {name}={given!r} has no integer form; only {name}={needed!r} has"
+                raise ValueError(msg)
 
     def _set_up(self) -> None:
         """Add fake quantizers; by default one for the output."""
         self.activation_post_process = self._activation_fake_quant()
 
     def _activation_fake_quant(self) -> FakeQuantizeBase | None:
-        return None if self.qconfig.activation is None else self.qconfig.activation()
+        if self.qconfig.activation is None:
+            return None
+        made = self.qconfig.activation()
+        if not isinstance(made, FakeQuantizeBase):
+            msg = f"{type(self).__name__}: qconfig.activation makes a {type(made).__name__}, which is no fake quantizer"
+            raise TypeError(msg)
+        return made
 
     def _admit(self, x: Tensor) -> Tensor:
         """The values of an input, once the march is known to support its dtype."""
@@ -100,7 +116,7 @@ class QATModule(nn.Module):
         return raw(x)
 
     def _result_dtype(self, x: QTensor) -> str:
-        fake_quant = self.activation_post_process
+        fake_quant: Any = self.activation_post_process
         return dtype_name(None if fake_quant is None else fake_quant.dtype)
 
     def _finish(self, out: Tensor) -> Tensor:
@@ -121,7 +137,7 @@ class QATWeighted(QATModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     weight: Tensor
-    bias: Tensor | None
+    bias: Any  # a Tensor or None, as the float class has it
 
     @classmethod
     def _build(cls, mod: nn.Module, qconfig: QConfig, march: str) -> Self:
@@ -133,9 +149,6 @@ class QATWeighted(QATModule):
     def _set_up(self) -> None:
         if self.qconfig.weight is None:
             msg = f"{type(self).__name__}: qconfig must include weight"
-            raise ValueError(msg)
-        if (mode := getattr(self, "padding_mode", "zeros")) != "zeros":
-            msg = f"{type(self).__name__}: padding_mode {mode!r} has no integer form; pad with a layer of its own"
             raise ValueError(msg)
         super()._set_up()
         self._swap_inputs = False
@@ -156,7 +169,8 @@ class QATWeighted(QATModule):
         if self.bias is None:
             return None
         held: Tensor = self.kernels.simulate_bias(self.bias.detach())
-        return self.bias + (held - self.bias).detach()
+        bias: Tensor = self.bias
+        return bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""

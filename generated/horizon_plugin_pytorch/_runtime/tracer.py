@@ -94,9 +94,9 @@ class QuantTracer(fx.Tracer):
         return node
 
     def create_arg(self, a: Any) -> Any:
-        """As torch.fx does; the root is an argument like any other module."""
+        """As torch.fx does; the root is an argument like any other module, and `training` is read when the graph runs."""
         if isinstance(a, _TrainingFlag):
-            return bool(a)
+            return self.create_node("get_attr", f"{a.module}.training" if a.module else "training", (), {})
         if isinstance(a, nn.Module):
             return self.create_node("get_attr", self.path_of_module(a) or SELF, (), {})
         return super().create_arg(a)

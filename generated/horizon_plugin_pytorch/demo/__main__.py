@@ -41,8 +41,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--march", help=f"one of {', '.join(MARCH_IDS)}; all of them when left out")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for the picture (default: demo-out)")
-    parser.add_argument("--steps", type=int, help="training steps of the float model (default: %d)" % Budget().training)
+    parser.add_argument(
+        "--steps", type=_count, help=f"training steps of the float model (default: {Budget().training})"
+    )
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

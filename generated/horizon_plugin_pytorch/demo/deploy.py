@@ -7,6 +7,7 @@ QuantStub, and how far its results are from those of the RGB-fed model.
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -56,24 +57,23 @@ def to_yuv(images: Tensor) -> Tensor:
 
 
 def stub_scale(quantized: fx.GraphModule) -> Tensor:
-    """A copy of the scale of the QuantStub of a converted model."""
+    """The scale of the QuantStub of a converted model: the buffer itself."""
     scale = quantized.get_submodule(STUB).scale
     assert isinstance(scale, Tensor)
-    return scale.detach().clone()
+    return scale
 
 
 def with_conversion(quantized: QuantizedGraphModule) -> QuantizedGraphModule:
     """A copy of a converted model with the colour conversion behind its QuantStub, whose scale becomes 1."""
-    scale = stub_scale(quantized)
     deployed = copy.deepcopy(quantized)
-    settings = {"swing": SWING, "mean": MEAN, "std": STD, "q_scale": float(scale)}
+    settings: dict[str, Any] = {"swing": SWING, "mean": MEAN, "std": STD, "q_scale": float(stub_scale(quantized))}
     for node in deployed.graph.nodes:
         if node.target == STUB:
             with deployed.graph.inserting_after(node):
                 converted = deployed.graph.call_function(centered_yuv2rgb, (node,), settings)
             node.replace_all_uses_with(converted)
             converted.args = (node,)
-    deployed.quant.scale.fill_(1.0)
+    stub_scale(deployed).fill_(1.0)
     deployed.recompile()
     assert isinstance(deployed, QuantizedGraphModule)
     return deployed
@@ -86,7 +86,7 @@ def agreement(quantized: QuantizedGraphModule, deployed: QuantizedGraphModule, b
     expected, given = record(quantized, rgb), record(deployed, yuv)
     *_, features, _, logits = expected  # the last layer and what turns its integers into float32
     with torch.no_grad():
-        first = _converted(quantized, batch.images, stub_scale(quantized))
+        first = _converted(batch.images, stub_scale(quantized))
     return Agreement(
         accuracy=_share(named, batch.labels),
         same=_share(named, predict(quantized, rgb)),
@@ -99,11 +99,11 @@ def agreement(quantized: QuantizedGraphModule, deployed: QuantizedGraphModule, b
 def round_trip(quantized: QuantizedGraphModule, photo: Tensor) -> Tensor:
     """A photo [3, H, W] to YUV, back to RGB by the integers of the march, and denormalized to 0..255."""
     with torch.no_grad():
-        rgb = _converted(quantized, photo[None], stub_scale(quantized)).dequantize()
+        rgb = _converted(photo[None], stub_scale(quantized)).dequantize()
     return denormalize(rgb)[0]
 
 
-def _converted(quantized: QuantizedGraphModule, images: Tensor, scale: Tensor) -> QTensor:
+def _converted(images: Tensor, scale: Tensor) -> QTensor:
     """What the layer behind the conversion is given: quantized, normalized RGB."""
     yuv = QTensor(to_yuv(images).to(torch.int8), torch.ones(1), qint8)
     return centered_yuv2rgb(yuv, swing=SWING, mean=MEAN, std=STD, q_scale=scale)

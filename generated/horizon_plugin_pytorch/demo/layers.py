@@ -129,4 +129,4 @@ def _steps(expected: Tensor, given: Output) -> float:
 
 def _scale_text(scale: Tensor) -> str:
     low, high = float(scale.min()), float(scale.max())
-    return f"{low:.6g}" if scale.numel() == 1 else f"{low:.3g} .. {high:.3g}"
+    return f"{low:.6g}" if scale.numel() == 1 else f"{low:.4g} .. {high:.4g}"

@@ -31,7 +31,7 @@ class FloatFunctional(FunctionalModule):
 
     def cat(self, x: Sequence[Tensor], dim: int = 0) -> Tensor:
         """Concatenation; every input is requantized to the output scale first."""
-        return torch.cat(x, dim)
+        return torch.cat(list(x), dim)
 
     def mean(self, x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
         """The mean over one or more dimensions."""

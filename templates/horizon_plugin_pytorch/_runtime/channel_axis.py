@@ -3,7 +3,8 @@
 
 In: a shape, one scale for each channel, and a function that moves, picks or repeats elements. Out: the scales of the
 result and the dimension they run along. Found by moving the scales themselves: they are laid out as a tensor of the
-shape that steps through memory along the channel only, so the result's strides tell where that dimension went.
+shape that steps through memory along the channel only, so the result's strides tell where that dimension went. Where
+the function copies, the values tell.
 """
 
 from collections.abc import Callable
@@ -27,9 +28,9 @@ def follow_channels(
         return scale, -1
     laid_out = scale.detach().reshape(-1, *([1] * (len(shape) - 1 - axis))).expand(shape)
     moved = move(laid_out)
-    steps = [
-        dim for dim, (size, stride) in enumerate(zip(moved.shape, moved.stride(), strict=True)) if size > 1 and stride
-    ]
+    steps = [dim for dim in range(moved.dim()) if moved.shape[dim] > 1 and moved.stride(dim)]
+    if len(steps) > 1:  # copied: strides say nothing, values do
+        steps = [dim for dim in steps if bool((moved != moved.narrow(dim, 0, 1)).any())]
     if len(steps) > 1:
         raise NotImplementedError(
             f"a QTensor {list(shape)} with one scale for each channel of dimension {axis} cannot mix its channels into "

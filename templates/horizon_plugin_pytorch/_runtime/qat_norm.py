@@ -19,10 +19,10 @@ from .weights import per_channel
 class QATNorm(QATModule):
     """QAT form; a generated class says how the weight's scale follows from the weight."""
 
-    weight: Tensor | None
-    bias: Tensor | None
-    running_mean: Tensor | None
-    running_var: Tensor | None
+    weight: Any  # these are the float class's, a Tensor or None each
+    bias: Any
+    running_mean: Any
+    running_var: Any
     eps: float
 
     def _set_up(self) -> None:
@@ -36,9 +36,7 @@ class QATNorm(QATModule):
 
     def affine_map(self) -> tuple[Tensor, Tensor]:
         """(weight, bias) of the affine map that the running statistics make, float32 [C]."""
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        weight = torch.rsqrt(self.running_var + self.eps)
+        weight: Tensor = torch.rsqrt(self.running_var + self.eps)
         if self.weight is not None:
             weight = weight * self.weight
         bias = -self.running_mean * weight
@@ -54,7 +52,7 @@ class QATNorm(QATModule):
         """Batch statistics in training; the integer grid's affine map otherwise."""
         x = self._admit(input)
         if self.training:
-            normalized: Tensor = super().forward(x)  # type: ignore[misc]  # the float class beside this base
+            normalized: Tensor = super().forward(x)
             return self._finish(normalized)
         integers, scale = self.integer_weight()
         weight, bias = integers * scale, self.kernels.simulate_bias(self.affine_map()[1])

@@ -99,12 +99,14 @@ class QuantizedModule(nn.Module):
         return dtype_name(self.dtype)
 
     def _result(self, integers: Tensor) -> QTensor:
+        assert self.scale is not None
+        assert self.dtype is not None
         return QTensor(integers, self.scale, self.dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Moving the module derives its integers anew, where its buffers are then."""
         self._forget()
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def _forget(self) -> None:
@@ -138,7 +140,7 @@ class QuantizedWeighted(QuantizedModule):
 
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
-        fake_quant = mod.weight_fake_quant
+        fake_quant: Any = mod.weight_fake_quant
         integers = quantize_per_channel(self.kernels, weight, fake_quant.scale, fake_quant.dtype)
         self._set_weight(integers, fake_quant.scale, mod.bias, mod._groups)
 

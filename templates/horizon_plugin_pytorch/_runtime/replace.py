@@ -129,6 +129,7 @@ def _sorted_call(node: fx.Node, replacement: Replacement, kinds: dict[fx.Node, _
     constructor = dict(zip(replacement.constructor_args, rest, strict=False))
     rest = rest[len(constructor) :]
     constructor |= {k: keywords.pop(k) for k in replacement.constructor_args if k in keywords}
+    keywords = {k: v for k, v in keywords.items() if not _is_default(replacement, k, v)}
     called = getattr(replacement.module, replacement.method or "forward")
     if not _accepts(called, (*data, *rest), keywords) or any(isinstance(v, fx.Node) for v in constructor.values()):
         return None
@@ -157,6 +158,17 @@ def _accepts(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bo
     except TypeError:
         return False
     return True
+
+
+def _is_default(replacement: Replacement, name: str, value: Any) -> bool:
+    """Whether the module that takes the call would be made with this very value anyway."""
+    parameter = inspect.signature(replacement.module).parameters.get(name)
+    return (
+        replacement.method is None
+        and parameter is not None
+        and type(value) is type(parameter.default)
+        and bool(value == parameter.default)
+    )
 
 
 def _writes_input(node: fx.Node, constructor: dict[str, Any]) -> bool:

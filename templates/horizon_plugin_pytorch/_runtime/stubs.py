@@ -54,7 +54,8 @@ class QATQuantStub(QATModule):
         if self.qconfig.activation is None:
             msg = "QuantStub: its qconfig must have an activation quantizer"
             raise ValueError(msg)
-        fake_quant = self.qconfig.activation()
+        fake_quant = self._activation_fake_quant()
+        assert isinstance(fake_quant, FakeQuantize)
         fixed = getattr(self, "scale", None)
         if fixed is not None:
             fake_quant = FakeQuantize(observer=FixedScaleObserver, scale=fixed, dtype=fake_quant.dtype)

@@ -82,7 +82,6 @@ class Tables:
         passthrough: functions whose result keeps scale and dtype.
         passthrough_lists: the same, returning a list or tuple.
         plain: functions that run on raw data and return plain values (shapes, sizes, ...).
-        support: (march, function path) -> a readable support row, for error texts.
         identity: what takes the place of a module that was fused away.
     """
 
@@ -95,5 +94,4 @@ class Tables:
     passthrough: frozenset[Callable[..., object]]
     passthrough_lists: frozenset[Callable[..., object]]
     plain: frozenset[Callable[..., object]]
-    support: Mapping[tuple[str, str], str]
     identity: type[nn.Module]

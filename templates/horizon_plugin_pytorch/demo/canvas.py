@@ -45,7 +45,9 @@ class Canvas:
             line = longer
         self.text(x, y, line, size, color)
 
-    def box(self, x: float, y: float, width: float, height: float, fill: Color | None, outline: Color | None = None) -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, fill: Color | None, outline: Color | None = None
+    ) -> None:
         """A rectangle; nothing if it would be less than a pixel high."""
         if height >= 1:
             self._draw.rectangle((x, y, x + width - 1, y + height - 1), fill=fill, outline=outline)

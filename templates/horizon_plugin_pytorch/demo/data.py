@@ -1,5 +1,5 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/demo/data.py
-"""Real photos as a task that learns in seconds: which of two photos does each pixel come from?
+"""Real photos as a task that is learned in seconds: name the photo, of two, that each pixel comes from.
 
 In: the two sample photos of scikit-learn. Out: mosaics of both, cut by a random line, with the answer for each pixel.
 Training and validation take different columns of the photos, so no pixel is in both.
@@ -53,9 +53,7 @@ def require_packages() -> None:
     """Raise MissingPackagesError unless what reads photos and writes pictures is installed."""
     missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise MissingPackagesError(
-            f"the demo needs {' and '.join(missing)}: pip install 'open-horizon-plugin[demo]'"
-        )
+        raise MissingPackagesError(f"the demo needs {' and '.join(missing)}: pip install 'open-horizon-plugin[demo]'")
 
 
 def load_photos() -> tuple[Photo, ...]:

@@ -123,5 +123,5 @@ def _rules(preset: object) -> dict[str, object]:
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
     optimizer.zero_grad()
-    nn.functional.cross_entropy(model(normalize(batch.images)), batch.labels).backward()
+    torch.autograd.backward(nn.functional.cross_entropy(model(normalize(batch.images)), batch.labels))
     optimizer.step()

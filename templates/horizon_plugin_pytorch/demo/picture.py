@@ -28,7 +28,8 @@ _STRIDE = _CELL + 8
 _LABELS = INNER - MOSAICS * _STRIDE + 8
 _COLORS_TOP = 128
 _CHART_HEIGHT = 230
-_AMPLIFY = 16
+_AMPLIFY = 50
+_VALUE = 13
 
 _YELLOW: Color = (214, 178, 40)
 _BLUE: Color = (40, 84, 196)
@@ -107,7 +108,8 @@ def _heading(canvas: Canvas, y: int, title: str, note: str) -> None:
 
 
 def _draw_colors(canvas: Canvas, picture: Picture) -> None:
-    _heading(canvas, _COLORS_TOP, "Colour: RGB to centered YUV444 and back", picture.conversion)
+    note = "" if any(row.returned is None for row in picture.colors) else picture.conversion
+    _heading(canvas, _COLORS_TOP, "Colour: RGB to centered YUV444 and back", note)
     titles = ("RGB photo", "Y", "U", "V", "back to RGB", f"difference x {_AMPLIFY}")
     for column, title in enumerate(titles):
         canvas.text(_column(column), _COLORS_TOP + 38, title, 14, FAINT)
@@ -201,10 +203,14 @@ def _draw_legend(canvas: Canvas, y: int, stages: tuple[str, ...]) -> None:
 def _draw_group(
     canvas: Canvas, middle: int, base: int, room: int, bars: list[tuple[int, float]], chance: float
 ) -> None:
-    width = min(48, (room - 24) // max(len(bars), 1))
+    width = min(64, (room - 24) // max(len(bars), 1))
     left = middle - width * len(bars) // 2
     for index, (stage, share) in enumerate(bars):
         height = (share - chance) / (1 - chance) * (_CHART_HEIGHT - 24)
         x = left + index * width
-        canvas.box(x + 2, base - height, width - 4, height, _BARS[stage % len(_BARS)])
-        canvas.text(x + width / 2, base - max(height, 0) - 5, f"{100 * share:.1f}", min(13, width // 3), INK, "ms")
+        fill = _BARS[stage % len(_BARS)]
+        canvas.box(x + 2, base - height, width - 4, height, fill)
+        inside = height > 2 * _VALUE
+        color = WHITE if inside and sum(fill) < sum(INK) + sum(WHITE) / 2 else INK
+        y = base - height + 6 if inside else base - max(height, 0) - _VALUE - 4
+        canvas.text(x + width / 2, y, f"{100 * share:.1f}", min(_VALUE, width // 3), color, "ma")

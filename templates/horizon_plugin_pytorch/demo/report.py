@@ -53,9 +53,8 @@ def graph_table(graph: fx.Graph) -> str:
 
 def graph_difference(before: fx.Graph, after: fx.Graph) -> str:
     """The nodes that only one of two graphs has, with - and + before them; empty when there are none."""
-    old, new = (table(GRAPH_HEADER, _graph_rows(graph)).splitlines() for graph in (before, after))
-    squeezed = [[" ".join(line.split()) for line in lines[2:]] for lines in (old, new)]
-    return "\n".join(line for line in difflib.ndiff(*squeezed) if line[0] in "+-")
+    old, new = ([" ".join(row) for row in _graph_rows(graph)] for graph in (before, after))
+    return "\n".join(line for line in difflib.ndiff(old, new) if line[0] in "+-")
 
 
 def layer_table(rows: Iterable[LayerRow]) -> str:

@@ -11,17 +11,12 @@ from ..._runtime.qat_module import QATOwnOrInputScale
 
 
 class AvgPool2d(QATOwnOrInputScale, torch.nn.AvgPool2d):
-    """The mean of each window, an exact integer sum divided by the march's rule; count_include_pad must be True and divisor_override None."""
+    """The mean of each window, an exact integer sum divided by the march's rule."""
 
     _OP = "avg_pool2d"
     _FLOAT_MODULES = (torch.nn.AvgPool2d,)
+    _REQUIRES = {"count_include_pad": True, "divisor_override": None}
     _INPUT_SCALE_MARCHES = frozenset(("bernoulli",))
-
-    def _set_up(self) -> None:
-        if not self.count_include_pad or self.divisor_override is not None:
-            msg = "AvgPool2d: count_include_pad must be True and divisor_override None"
-            raise ValueError(msg)
-        super()._set_up()
 
     def _total(self, x: Tensor) -> Tensor:
         return torch.nn.functional.avg_pool2d(

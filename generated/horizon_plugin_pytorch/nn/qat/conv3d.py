@@ -3,6 +3,8 @@
 # specs: op/conv3d, patterns
 """QAT forms of Conv3d, alone and fused."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -14,11 +16,17 @@ class Conv3d(QATWeighted, torch.nn.Conv3d):
     """Conv3d with a fake-quantized weight (one scale per output channel) and output."""
 
     _OP = "conv3d"
-    _FLOAT_MODULES = (torch.nn.Conv3d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (torch.nn.Conv3d,)
+    _REQUIRES = {"padding_mode": "zeros"}
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: Any
     _LAYOUT = "out_in"
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return torch.nn.functional.conv3d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        out: Tensor = torch.nn.functional.conv3d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return out
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""

@@ -3,6 +3,8 @@
 # specs: op/conv_transpose2d, patterns
 """QAT forms of ConvTranspose2d, alone and fused."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -14,15 +16,22 @@ class ConvTranspose2d(QATWeighted, torch.nn.ConvTranspose2d):
     """ConvTranspose2d with a fake-quantized weight (one scale per output channel) and output."""
 
     _OP = "conv_transpose2d"
-    _FLOAT_MODULES = (torch.nn.ConvTranspose2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (torch.nn.ConvTranspose2d,)
+    _REQUIRES = {"padding_mode": "zeros"}
+    stride: Any
+    padding: Any
+    output_padding: Any
+    groups: Any
+    dilation: Any
     _LAYOUT = "in_out"
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return torch.nn.functional.conv_transpose2d(
+        out: Tensor = torch.nn.functional.conv_transpose2d(
             x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
+        return out
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(self._weighted(input))
 
@@ -70,7 +79,7 @@ class ConvTransposeReLU2d(ConvTranspose2d):
 
     _FLOAT_MODULES = (intrinsic.ConvTransposeReLU2d,)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(torch.nn.functional.relu(self._weighted(input)))
 
@@ -80,6 +89,6 @@ class ConvTransposeReLU62d(ConvTranspose2d):
 
     _FLOAT_MODULES = (intrinsic.ConvTransposeReLU62d,)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(torch.nn.functional.relu6(self._weighted(input)))

@@ -3,6 +3,8 @@
 # specs: op/linear, patterns
 """QAT forms of Linear, alone and fused."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -14,11 +16,13 @@ class Linear(QATWeighted, torch.nn.Linear):
     """Linear with a fake-quantized weight (one scale per output channel) and output."""
 
     _OP = "linear"
-    _FLOAT_MODULES = (torch.nn.Linear,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (torch.nn.Linear,)
+    _REQUIRES = {}
     _LAYOUT = "out_in"
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return torch.nn.functional.linear(x, weight, bias)
+        out: Tensor = torch.nn.functional.linear(x, weight, bias)
+        return out
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""

@@ -14,6 +14,7 @@ class MaxPool2d(QATPassThrough, torch.nn.MaxPool2d):
 
     _OP = "max_pool2d"
     _FLOAT_MODULES = (torch.nn.MaxPool2d,)
+    _REQUIRES = {"return_indices": False}
 
     def _apply_float(self, x: Tensor) -> Tensor:
         return torch.nn.functional.max_pool2d(

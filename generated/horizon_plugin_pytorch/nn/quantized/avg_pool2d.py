@@ -16,14 +16,19 @@ from .. import qat
 
 
 class AvgPool2d(QuantizedOwnOrInputScale):
-    """The mean of each window, an exact integer sum divided by the march's rule; count_include_pad must be True and divisor_override None."""
+    """The mean of each window, an exact integer sum divided by the march's rule."""
 
     _OP = "avg_pool2d"
     _QAT_MODULES = (qat.AvgPool2d,)
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    ceil_mode: Any
+    count_include_pad: Any
     _INPUT_SCALE_MARCHES = frozenset(("bernoulli",))
 
     def _total(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.avg_pool2d(
+        out: Tensor = torch.nn.functional.avg_pool2d(
             x,
             kernel_size=self.kernel_size,
             stride=self.stride,
@@ -32,6 +37,7 @@ class AvgPool2d(QuantizedOwnOrInputScale):
             count_include_pad=self.count_include_pad,
             divisor_override=1,
         )
+        return out
 
     def _derive(self, x: QTensor) -> Any:
         kh, kw = _pair(self.kernel_size)

@@ -3,7 +3,7 @@
 # specs: op/conv2d, patterns
 """Integer forms of Conv2d, alone and fused."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,12 +17,17 @@ class Conv2d(QuantizedWeighted):
     """2-D convolution with an int8 weight, an int32 accumulator and one weight scale per output channel."""
 
     _OP = "conv2d"
-    _QAT_MODULES = (qat.Conv2d,)
+    _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.Conv2d,)
     _LAYOUT = "out_in"
     _TRAILING = 2
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: Any
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        out: Tensor = torch.nn.functional.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        return out
 
     def _derive(self, x: QTensor) -> Any:
         k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}

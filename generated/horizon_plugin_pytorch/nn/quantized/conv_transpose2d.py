@@ -3,7 +3,7 @@
 # specs: op/conv_transpose2d, patterns
 """Integer forms of ConvTranspose2d, alone and fused."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,14 +17,20 @@ class ConvTranspose2d(QuantizedWeighted):
     """2-D transposed convolution; weight statistics are taken per output channel after regrouping to [out, in / groups, kh, kw]."""
 
     _OP = "conv_transpose2d"
-    _QAT_MODULES = (qat.ConvTranspose2d,)
+    _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.ConvTranspose2d,)
     _LAYOUT = "in_out"
     _TRAILING = 2
+    stride: Any
+    padding: Any
+    output_padding: Any
+    groups: Any
+    dilation: Any
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.nn.functional.conv_transpose2d(
+        out: Tensor = torch.nn.functional.conv_transpose2d(
             x, weight, None, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
+        return out
 
     def _derive(self, x: QTensor) -> Any:
         k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}

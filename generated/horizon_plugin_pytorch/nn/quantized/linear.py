@@ -3,7 +3,7 @@
 # specs: op/linear, patterns
 """Integer forms of Linear, alone and fused."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,12 +17,13 @@ class Linear(QuantizedWeighted):
     """Fully connected layer on the last dimension, computed as a 1x1 convolution."""
 
     _OP = "linear"
-    _QAT_MODULES = (qat.Linear,)
+    _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.Linear,)
     _LAYOUT = "out_in"
     _TRAILING = 0
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.nn.functional.linear(x, weight, None)
+        out: Tensor = torch.nn.functional.linear(x, weight, None)
+        return out
 
     def _derive(self, x: QTensor) -> Any:
         k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}

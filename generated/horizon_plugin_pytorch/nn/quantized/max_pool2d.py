@@ -3,6 +3,8 @@
 # specs: op/max_pool2d
 """Integer form of MaxPool2d."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,9 +19,14 @@ class MaxPool2d(QuantizedPassThrough):
 
     _OP = "max_pool2d"
     _QAT_MODULES = (qat.MaxPool2d,)
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any
+    ceil_mode: Any
 
     def _select(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.max_pool2d(
+        out: Tensor = torch.nn.functional.max_pool2d(
             x,
             kernel_size=self.kernel_size,
             stride=self.stride,
@@ -27,6 +34,7 @@ class MaxPool2d(QuantizedPassThrough):
             dilation=self.dilation,
             ceil_mode=self.ceil_mode,
         )
+        return out
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers of the same scale out."""
