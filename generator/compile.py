@@ -25,8 +25,9 @@ class CompiledMarches:
     common: Kernels
 
     def compute_dtypes(self, role: str) -> tuple[str, ...]:
-        """The dtype arguments of a kernel's compute function: those that any of its variants reads, so that callers
-        need not know which one a march chose.
+        """The dtype arguments of a kernel's compute function.
+
+        Those that any of its variants reads, so that callers need not know which one a march chose.
         """
         variants = [kernels[role] for kernels in (*self.by_march.values(), self.common) if role in kernels]
         names = [arg.name for kernel in variants for arg in kernel.compute_args if arg.kind == "dtype"]
@@ -150,9 +151,21 @@ def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:
         for role, variant in march.spec.algorithm.items():
             span = march.span("algorithm", role)
             if role not in variants:
-                yield Diagnostic("C001", f"no kernel has variants chosen by algorithm.{role}", span, hint=did_you_mean(role, variants))
+                yield Diagnostic(
+                    "C001",
+                    f"no kernel has variants chosen by algorithm.{role}",
+                    span,
+                    hint=did_you_mean(role, variants),
+                )
             elif variant not in variants[role]:
-                yield Diagnostic("C002", f"{role} has no variant {variant!r}", span, hint=did_you_mean(variant, variants[role]))
+                yield Diagnostic(
+                    "C002", f"{role} has no variant {variant!r}", span, hint=did_you_mean(variant, variants[role])
+                )
         for role in sorted(set(variants) - set(march.spec.algorithm)):
             options = ", ".join(sorted(variants[role]))
-            yield Diagnostic("C003", f"{march.spec.id} does not choose an algorithm for {role}", march.span("algorithm"), hint=f"one of {options}")
+            yield Diagnostic(
+                "C003",
+                f"{march.spec.id} does not choose an algorithm for {role}",
+                march.span("algorithm"),
+                hint=f"one of {options}",
+            )

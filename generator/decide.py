@@ -72,13 +72,27 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
     for march, row in op.spec.support.items():
         if march not in (*catalog.marches, DEFAULT):
             span = op.span("support", march)
-            found.append(Diagnostic("D002", f"{op.spec.id}: support for {march!r}, which is not a march", span, hint=did_you_mean(march, catalog.marches)))
+            found.append(
+                Diagnostic(
+                    "D002",
+                    f"{op.spec.id}: support for {march!r}, which is not a march",
+                    span,
+                    hint=did_you_mean(march, catalog.marches),
+                )
+            )
         for dtype, cell in row.items():
             named = (dtype, *(cell if isinstance(cell, tuple) else ()))
             for name in named:
                 if name not in columns:
                     span = op.span("support", march, dtype)
-                    found.append(Diagnostic("D003", f"{op.spec.id}: {name!r} is not a feature dtype of any march", span, hint=did_you_mean(name, columns)))
+                    found.append(
+                        Diagnostic(
+                            "D003",
+                            f"{op.spec.id}: {name!r} is not a feature dtype of any march",
+                            span,
+                            hint=did_you_mean(name, columns),
+                        )
+                    )
     return found
 
 
@@ -88,7 +102,12 @@ def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decisio
         cell = op.spec.support.get(ancestor, {}).get(dtype)
         if cell is not None:
             own = "" if ancestor == march else f" (inherited by {march})"
-            chain.append(Reason(f"{op.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}", op.span("support", ancestor, dtype)))
+            chain.append(
+                Reason(
+                    f"{op.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}",
+                    op.span("support", ancestor, dtype),
+                )
+            )
             return _from_cell(op.spec.id, march, dtype, cell, tuple(chain))
         chain.append(Reason(f"{op.spec.id} says nothing of {dtype} on {ancestor}", op.span("support")))
     linked = catalog.marches[march]

@@ -152,14 +152,24 @@ def _kind(linker: _Linker, doc: Doc) -> str | None:
         return None
     declared = doc.value.get("schema")
     if not isinstance(declared, str):
-        linker.report("S011", "missing key 'schema'", Span(doc.path, 1, 1), f"one of {', '.join(sorted(KINDS))}, as in 'schema: op/1'")
+        linker.report(
+            "S011",
+            "missing key 'schema'",
+            Span(doc.path, 1, 1),
+            f"one of {', '.join(sorted(KINDS))}, as in 'schema: op/1'",
+        )
         return None
     kind, _, version = declared.partition("/")
     if kind not in KINDS:
         linker.report("S012", f"unknown schema {declared!r}", doc.spans[("schema",)], did_you_mean(kind, KINDS))
         return None
     if version != "1":
-        linker.report("S013", f"unknown version {version!r} of schema {kind!r}", doc.spans[("schema",)], f"this generator reads {kind}/1")
+        linker.report(
+            "S013",
+            f"unknown version {version!r} of schema {kind!r}",
+            doc.spans[("schema",)],
+            f"this generator reads {kind}/1",
+        )
         return None
     return kind
 
@@ -169,18 +179,31 @@ def _collect_march(linker: _Linker, doc: Doc, marches: dict[str, Doc]) -> None:
     if not isinstance(name, str):
         linker.report("S014", "a march needs an 'id'", Span(doc.path, 1, 1))
     elif name in marches:
-        linker.report("L001", f"march {name!r} is defined twice", doc.spans[("id",)], "", (marches[name].spans[("id",)], "first here"))
+        linker.report(
+            "L001",
+            f"march {name!r} is defined twice",
+            doc.spans[("id",)],
+            "",
+            (marches[name].spans[("id",)], "first here"),
+        )
     else:
         marches[name] = doc
 
 
-def _resolve_march(linker: _Linker, doc: Doc, marches: Mapping[str, Doc]) -> tuple[object, dict[Pointer, Origin]] | None:
+def _resolve_march(
+    linker: _Linker, doc: Doc, marches: Mapping[str, Doc]
+) -> tuple[object, dict[Pointer, Origin]] | None:
     """The march's value and origins with everything it inherits; None after a diagnostic."""
     chain = [doc]
     while (parent := chain[-1].value.get("extends")) is not None:
         here = chain[-1].spans[("extends",)]
         if not isinstance(parent, str) or parent not in marches:
-            linker.report("L002", f"march {doc.value['id']!r} extends {parent!r}, which is not a march", here, did_you_mean(str(parent), marches))
+            linker.report(
+                "L002",
+                f"march {doc.value['id']!r} extends {parent!r}, which is not a march",
+                here,
+                did_you_mean(str(parent), marches),
+            )
             return None
         if marches[parent] in chain:
             names = " -> ".join(str(d.value["id"]) for d in [*chain, marches[parent]])
@@ -218,9 +241,13 @@ def _require_single(linker: _Linker, kind: str) -> None:
     found = linker.by_kind[kind]
     if len(found) > 1:
         first, second = found[0], found[1]
-        linker.report("L004", f"schema {kind!r} may stand in one file only", second.span(), "", (first.span(), "first here"))
+        linker.report(
+            "L004", f"schema {kind!r} may stand in one file only", second.span(), "", (first.span(), "first here")
+        )
     elif not found and not linker.diagnostics:
-        linker.report("L005", f"no file under specs/ has schema '{kind}/1'", Span("specs", 1, 1), f"add specs/{kind}.yaml")
+        linker.report(
+            "L005", f"no file under specs/ has schema '{kind}/1'", Span("specs", 1, 1), f"add specs/{kind}.yaml"
+        )
 
 
 def _catalog(linker: _Linker) -> Catalog:
@@ -248,7 +275,13 @@ def _by_id(linker: _Linker, kind: str) -> dict[str, Linked[Any]]:
     for linked in linker.by_kind[kind]:
         name = linked.spec.id  # type: ignore[attr-defined]
         if name in result:
-            linker.report("L001", f"{kind} {name!r} is defined twice", linked.span("id"), "", (result[name].span("id"), "first here"))
+            linker.report(
+                "L001",
+                f"{kind} {name!r} is defined twice",
+                linked.span("id"),
+                "",
+                (result[name].span("id"), "first here"),
+            )
         else:
             result[name] = linked
     return result

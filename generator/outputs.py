@@ -48,7 +48,9 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
     yield _job("_colors.py", colors, every_color)
-    yield _job("functional.py", colors, (*every_color, *(name for name in every_op if catalog.ops[name[3:]].spec.color)))
+    yield _job(
+        "functional.py", colors, (*every_color, *(name for name in every_op if catalog.ops[name[3:]].spec.color))
+    )
     yield _job("__init__.py", exports.package_view(colors), every_color)
     presets_view = presets.presets_view(catalog)
     yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
@@ -65,22 +67,15 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
     for op in modules.of_family(catalog, "weighted"):
-        weighted = modules.weighted_view(catalog, op, patterns)
-        for folder in ("intrinsic", "qat", "quantized"):
-            yield _job(f"nn/{folder}/{op.python.file}.py", weighted, (f"op/{op.id}", "patterns"), f"nn/{folder}/[weighted].py")
-    for family in ("window_max", "window_mean"):
-        for op in modules.of_family(catalog, family):
-            window = modules.window_view(catalog, op)
-            for folder in ("qat", "quantized"):
-                yield _job(f"nn/{folder}/{op.python.file}.py", window, (f"op/{op.id}",), f"nn/{folder}/[{family}].py")
+        view = modules.weighted_view(catalog, op, patterns)
+        yield from _classes("weighted", op.python.file, view, (f"op/{op.id}", "patterns"), "intrinsic")
+    for op in modules.of_family(catalog, "window_max", "window_mean"):
+        yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
-        if op.python.file:
-            for folder in ("qat", "quantized"):
-                yield _job(f"nn/{folder}/{op.python.file}.py", modules.clamp_view(op), (f"op/{op.id}",), f"nn/{folder}/[clamp].py")
+        yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
-    for folder in ("qat", "quantized"):
-        specs = tuple(f"op/{op.id}" for op in norms)
-        yield _job(f"nn/{folder}/{norms[0].python.file}.py", modules.norm_view(catalog), specs, f"nn/{folder}/[norm].py")
+    specs = tuple(f"op/{op.id}" for op in norms)
+    yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
     functional = modules.functional_view(catalog, compiled)
     methods = tuple(f"op/{f.op}" for f in (*functional.binary, *functional.concat, *functional.reduction))
     for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py"):
@@ -88,8 +83,15 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     stubs = modules.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
-    for folder, view in exports.nn_views(catalog, patterns).items():
-        yield _job(f"nn/{folder}/__init__.py", view, ("ops", "patterns"), "nn/[folder]/__init__.py")
+    for folder, exported in exports.nn_views(catalog, patterns).items():
+        yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...], *further: str) -> Iterator[Job]:
+    """The QAT and the quantized module of a family's operators; nothing for an operator without a file of its own."""
+    for folder in (*further, "qat", "quantized"):
+        if file is not None:
+            yield _job(f"nn/{folder}/{file}.py", view, specs, f"nn/{folder}/[{family}].py")
 
 
 def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> Iterator[Job]:
@@ -102,13 +104,20 @@ def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) ->
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
         ops = tests.op_tests(catalog, decisions, march)
-        yield Job(f"tests/test_ops_{kernels.module_path(march)}.py", "tests/test_ops_[march].py.j2", ops, (f"march/{march}", "ops"))
+        yield Job(
+            f"tests/test_ops_{kernels.module_path(march)}.py",
+            "tests/test_ops_[march].py.j2",
+            ops,
+            (f"march/{march}", "ops"),
+        )
 
 
 def _docs(
     catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
 ) -> Iterator[Job]:
-    yield Job("docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops"))
+    yield Job(
+        "docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops")
+    )
     yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
     for march in catalog.marches:
         view = docs.march_view(catalog, decisions, compiled, march)

@@ -84,7 +84,12 @@ def _dangling(catalog: Catalog, family: Linked[Patterns]) -> Iterator[Diagnostic
             for index, name in enumerate(getattr(entries, field)):
                 if name not in catalog.ops:
                     span = family.span(section, field, index)
-                    yield Diagnostic("C010", f"patterns name {name!r}, which is not an operator", span, hint=did_you_mean(name, catalog.ops))
+                    yield Diagnostic(
+                        "C010",
+                        f"patterns name {name!r}, which is not an operator",
+                        span,
+                        hint=did_you_mean(name, catalog.ops),
+                    )
     for index, steps in enumerate(spec.patterns):
         if steps[0] != "base" or steps.count("base") != 1:
             yield Diagnostic("C011", "a pattern starts with its base, once", family.span("patterns", index))

@@ -61,7 +61,12 @@ def run(root: Path) -> PipelineResult:
     names: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
     if understood.knowledge is not None and not errors(understood.diagnostics):
-        jobs = jobs_of(understood.knowledge.catalog, understood.knowledge.decisions, understood.knowledge.patterns, understood.knowledge.compiled)
+        jobs = jobs_of(
+            understood.knowledge.catalog,
+            understood.knowledge.decisions,
+            understood.knowledge.patterns,
+            understood.knowledge.compiled,
+        )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)
     return PipelineResult(jobs, understood.diagnostics, understood.texts, names, plain)

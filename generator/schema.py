@@ -115,7 +115,9 @@ class Kernel(Spec):
     derive: dict[str, Formula | int] = {}
     compute: dict[str, Formula | int]
     result: Identifier | tuple[int, int]
-    library: bool = Field(default=False, description="Called by the mechanism or by templates, beside an operator's own kernel.")
+    library: bool = Field(
+        default=False, description="Called by the mechanism or by templates, beside an operator's own kernel."
+    )
 
 
 class Kernels(Spec):
@@ -144,7 +146,9 @@ class FloatForms(Spec):
     modules: tuple[DottedName, ...] = ()
     functions: tuple[DottedName, ...] = ()
     methods: tuple[PythonName, ...] = Field(default=(), description="Tensor methods.")
-    constructor: tuple[PythonName, ...] = Field(default=(), description="Arguments of a function that its module takes.")
+    constructor: tuple[PythonName, ...] = Field(
+        default=(), description="Arguments of a function that its module takes."
+    )
 
 
 class PythonNames(Spec):
@@ -212,7 +216,9 @@ class Op(Spec):
     mac: Mac | None = None
     window: Window | None = None
     color: ColorUse | None = None
-    requires: dict[PythonName, bool | int | str | None] = Field(default={}, description="Module attribute -> the only value with an integer form.")
+    requires: dict[PythonName, bool | int | str | None] = Field(
+        default={}, description="Module attribute -> the only value with an integer form."
+    )
     formula: str | None = Field(default=None, description="The float value, over x and y.")
     kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
     tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")
@@ -221,8 +227,13 @@ class Op(Spec):
         default={}, description="The same, where a march differs."
     )
     returns: Literal["one", "list"] = "one"
-    steps: dict[Identifier, dict[Identifier, int]] = Field(default={}, description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.")
-    support: dict[Identifier, dict[str, Cell]] = Field(description="March (or default) -> input dtype -> output dtypes, or why not.")
+    steps: dict[Identifier, dict[Identifier, int]] = Field(
+        default={},
+        description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",
+    )
+    support: dict[Identifier, dict[str, Cell]] = Field(
+        description="March (or default) -> input dtype -> output dtypes, or why not."
+    )
     cases: tuple[Case, ...] = ()
 
 
@@ -374,7 +385,9 @@ class QconfigDefaults(Spec):
     observer: Identifier
     calibration_observer: Identifier
     dtype: Identifier
-    weight_fake_quants: dict[Identifier, Identifier] = Field(default={}, description="Fake quantizer -> the one that weights get in its place.")
+    weight_fake_quants: dict[Identifier, Identifier] = Field(
+        default={}, description="Fake quantizer -> the one that weights get in its place."
+    )
 
 
 class Qconfigs(Spec):

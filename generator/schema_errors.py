@@ -75,10 +75,19 @@ def _diagnostic(details: ErrorDetails, pointer: Pointer, model: type[BaseModel],
         hint = did_you_mean(str(details["input"]), options) or f"one of {expected}"
         return Diagnostic("S003", f"{_path(pointer)} may not be {details['input']!r}", span, hint=hint)
     if kind == "string_pattern_mismatch":
-        return Diagnostic("S004", f"{_path(pointer)}: {details['input']!r} is not a legal name", span, hint=details["msg"])
+        return Diagnostic(
+            "S004", f"{_path(pointer)}: {details['input']!r} is not a legal name", span, hint=details["msg"]
+        )
     if any("|" in str(step) or "[" in str(step) for step in details["loc"]):
-        return Diagnostic("S005", f"{_path(pointer)} has none of its allowed forms: {_short(details['input'])}", span, hint=_forms(model, pointer))
-    return Diagnostic("S006", f"{_path(pointer)}: {details['msg'].lower()}", span, hint=f"the value is {_short(details['input'])}")
+        return Diagnostic(
+            "S005",
+            f"{_path(pointer)} has none of its allowed forms: {_short(details['input'])}",
+            span,
+            hint=_forms(model, pointer),
+        )
+    return Diagnostic(
+        "S006", f"{_path(pointer)}: {details['msg'].lower()}", span, hint=f"the value is {_short(details['input'])}"
+    )
 
 
 def _short(value: object) -> str:

@@ -6,7 +6,6 @@ hash of its MANIFEST line. Nothing here trusts a time stamp of the file system, 
 hashing a few hundred files costs less than importing a YAML parser.
 """
 
-# ruff: noqa: PTH - importing pathlib would cost the quick check a third of its time
 from __future__ import annotations
 
 import os

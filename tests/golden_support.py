@@ -20,6 +20,7 @@ from torch import Tensor
 
 import horizon_plugin_pytorch.functional
 import horizon_plugin_pytorch.qtensor
+import horizon_plugin_pytorch.quantization.qconfig
 from generator import formula
 from generator.compile import _Compiler
 from generator.formula import Compiled, MarchFacts
@@ -27,6 +28,7 @@ from generator.link import Catalog, link
 from generator.render import make_environment
 from generator.source import Doc, load_tree
 from generator.views.package import colors_view
+from generator.views.presets import presets_view
 from horizon_plugin_pytorch._runtime import march as march_state
 from horizon_plugin_pytorch.dtype import DTYPES, QuantDType
 from horizon_plugin_pytorch.kernels import common, load
@@ -40,6 +42,7 @@ Key = tuple[str, str]
 """(march, kernel role), or ("mode", rounding mode), or ("color", "tables")."""
 
 TABLES: Key = ("color", "tables")
+PRESETS: Key = ("presets", "qconfigs")
 
 
 class UnprovedError(Exception):
@@ -72,6 +75,12 @@ class Build:
         """The module of colour functions."""
         self.touched.add(TABLES)
         return horizon_plugin_pytorch.functional
+
+    @property
+    def presets(self) -> Any:
+        """The module of named qconfigs."""
+        self.touched.add(PRESETS)
+        return horizon_plugin_pytorch.quantization.qconfig
 
     @property
     def color(self) -> Any:
@@ -154,7 +163,9 @@ class MemoryBuild(Build):
         }
         found |= {("mode", m) for m, spec in self.base.specs.rounding.items() if self.specs.rounding.get(m) != spec}
         colors = [{name: linked.spec for name, linked in b.catalog.colors.items()} for b in (self, self.base)]
-        return found | ({TABLES} if colors[0] != colors[1] else set())
+        found |= {TABLES} if colors[0] != colors[1] else set()
+        presets = [(b.catalog.qconfigs.spec, b.catalog.observers.spec) for b in (self, self.base)]
+        return found | ({PRESETS} if presets[0] != presets[1] else set())
 
     def function(self, march: str, name: str) -> Any:
         """A kernel's function or, with the prefix derive_, what derives its integers."""
@@ -197,7 +208,7 @@ class MemoryBuild(Build):
     @functools.cached_property
     def _color_modules(self) -> tuple[ModuleType, ModuleType, ModuleType]:
         """(mechanism, tables, functions) over this build's kernels and colour spaces."""
-        color = _execute("color", _COLOR_SOURCE, {"kernels": SimpleNamespace(common=self.kernels(COMMON), load=self.kernels)})
+        color = _execute("color", _COLOR_SOURCE, {"kernels": SimpleNamespace(common=self.kernels(COMMON), load=self.kernels)}, "_runtime")
         view = colors_view(self.catalog)
         runtime = SimpleNamespace(color=color)
         tables = _execute("tables", _render("_colors.py", view), {"_runtime.color": color})
@@ -208,6 +219,11 @@ class MemoryBuild(Build):
     def functional(self) -> Any:
         self.touched.add(TABLES)
         return self._color_modules[2]
+
+    @property
+    def presets(self) -> Any:
+        self.touched.add(PRESETS)
+        return _execute("presets", _render("quantization/qconfig.py", presets_view(self.catalog)), {}, "quantization")
 
     @property
     def color(self) -> Any:
@@ -393,7 +409,7 @@ def _render(name: str, view: Any) -> str:
     return text
 
 
-def _execute(name: str, source: str | CodeType, relative: Mapping[str, Any]) -> ModuleType:
+def _execute(name: str, source: str | CodeType, relative: Mapping[str, Any], folder: str = "") -> ModuleType:
     """Execute a module of the package whose relative imports come from `relative`, else from the package on disk."""
 
     def find(module: str, scope: Any, local: Any, wanted: Any, level: int) -> Any:
@@ -404,6 +420,6 @@ def _execute(name: str, source: str | CodeType, relative: Mapping[str, Any]) -> 
     module = ModuleType(f"in_memory_{name}")
     scope = module.__dict__
     scope["__builtins__"] = {**vars(builtins), "__import__": find}
-    scope["__package__"] = "horizon_plugin_pytorch._runtime" if name == "color" else "horizon_plugin_pytorch"
+    scope["__package__"] = f"horizon_plugin_pytorch.{folder}".rstrip(".")
     exec(source, scope)  # noqa: S102 - the templates' own text
     return module

@@ -19,6 +19,7 @@ from generator.link import link
 from generator.source import Doc
 
 GOLDENS = (*vectors.GOLDENS, *facts.GOLDENS)
+RESTATED = "restated"
 
 
 class Trial:
@@ -90,17 +91,28 @@ def _unproved(build: MemoryBuild, changed: set[Key]) -> str:
 
 def _restated(mutant: Mutant) -> str:
     known = facts.RESTATED.get(mutant.leaf.name)
-    return "restated" if known is not None and value_at(mutant.doc, mutant.leaf) != known.value else ""
+    return RESTATED if known is not None and value_at(mutant.doc, mutant.leaf) != known.value else ""
 
 
-def test_every_change_of_a_leaf_is_caught() -> None:
+@pytest.fixture(scope="module")
+def trial() -> Trial:
     torch.set_num_threads(1)
-    trial = Trial()
-    caught = {str(mutant): trial.caught_by(mutant) for leaf in trial.leaves for mutant in trial.mutants(leaf)}
-    width = max(map(len, caught))
+    return Trial()
+
+
+def test_restated_numbers_stand_in_the_specs(trial: Trial) -> None:
+    written = {leaf.name: leaf.value for leaf in trial.leaves}
+    assert {name: known.value for name, known in facts.RESTATED.items()} == {name: written.get(name) for name in facts.RESTATED}
+
+
+def test_every_change_of_a_leaf_is_caught(trial: Trial) -> None:
+    caught = {mutant: trial.caught_by(mutant) for leaf in trial.leaves for mutant in trial.mutants(leaf)}
+    width = max(len(str(mutant)) for mutant in caught)
     print()
-    for change, by in caught.items():
-        print(f"{change:{width}}  {by or 'NOT CAUGHT'}")
-    survivors = [change for change, by in caught.items() if not by]
+    for mutant, by in caught.items():
+        print(f"{mutant!s:{width}}  {by or 'NOT CAUGHT'}")
+    survivors = [str(mutant) for mutant, by in caught.items() if not by]
     print(f"{len(caught)} changes of {len(trial.leaves)} leaves, {len(survivors)} not caught")
     assert not survivors, "\n".join(survivors)
+    needed = {mutant.leaf.name for mutant, by in caught.items() if by == RESTATED}
+    assert needed == set(facts.RESTATED), "restated only what no golden shows"

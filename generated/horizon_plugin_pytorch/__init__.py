@@ -7,7 +7,7 @@ Usually imported as `import horizon_plugin_pytorch as horizon`. Everything here 
 computes in integers only, by the rules of its march.
 """
 
-from . import dtype, functional, march, nn, qat_mode, qtensor, quantization, utils
+from . import dtype, functional, march, nn, qat_mode, qconfig, qtensor, quantization, utils
 from .functional import (
     bgr2centered_gray,
     bgr2centered_yuv,
@@ -23,7 +23,6 @@ from .functional import (
     rgb2yuv,
 )
 from .march import March, get_march, set_march
-from .quantization import qconfig
 
 __version__ = "0.1.0"
 

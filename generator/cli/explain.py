@@ -48,7 +48,11 @@ def _formulas(known: Knowledge, march: str, op: str) -> Iterator[str]:
         yield f"{op} has no kernel of its own: it moves integers and keeps their scale"
         return
     kernel = known.compiled.by_march[march][role]
-    entry = next(e for e in known.catalog.kernels if e.kernel.id == role and (e.kernel.variant or "") == kernel.label.partition("/")[2])
+    entry = next(
+        e
+        for e in known.catalog.kernels
+        if e.kernel.id == role and (e.kernel.variant or "") == kernel.label.partition("/")[2]
+    )
     yield f"kernel {kernel.label}, {entry.span('id')}: {entry.kernel.doc.strip().splitlines()[0]}"
     yield from (f"  {line}" for line in kernel.math)
     spec = known.catalog.marches[march]

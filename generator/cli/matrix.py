@@ -34,7 +34,10 @@ def _lines(known: Knowledge, marches: list[str]) -> list[str]:
             for dtype in feature_dtypes(known.catalog):
                 decision = known.decisions[op, march, dtype]
                 lines.append(f"{op:18} {march:12} {dtype:8} {_cell(decision)}")
-    counts = {status: sum(d.status == status for d in known.decisions.values()) for status in ("supported", "unsupported", "todo")}
+    counts = {
+        status: sum(d.status == status for d in known.decisions.values())
+        for status in ("supported", "unsupported", "todo")
+    }
     return [*lines, ", ".join(f"{number} {status}" for status, number in counts.items())]
 
 

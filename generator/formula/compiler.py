@@ -11,12 +11,13 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from generator.formula.flatten import Flat, Flattener, used_names
+from generator.formula.intervals import REAL, Value
 from generator.formula.lower_math import readable
-from generator.formula.model import REAL_TENSOR, Arg, Compiled, Kind, Param
-from generator.formula.problems import Place, Problem, distinct, problem
-from generator.formula.prove import REAL, Prover, Value
 from generator.formula.lower_python import PythonLowering
 from generator.formula.lower_torch import TorchLowering
+from generator.formula.model import REAL_TENSOR, Arg, Compiled, Kind, Param
+from generator.formula.problems import Place, Problem, distinct, problem
+from generator.formula.prove import Prover
 from generator.formula.syntax import Call, Expr, Name, children
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def compile_kernel(
         return distinct(problems)
     flat = _without_dead_lines(flat)
     problems.extend(_unused(kernel, flat))
-    provers = [_prove(kernel, flat, dict(zip(kernel.types, choice, strict=True)), dtypes) for choice in _choices(kernel)]
+    provers = [
+        _prove(kernel, flat, dict(zip(kernel.types, choice, strict=True)), dtypes) for choice in _choices(kernel)
+    ]
     for prover in provers:
         problems.extend(prover.problems)
         problems.extend(_check_result(kernel, flat, prover))
@@ -70,7 +73,9 @@ def _unused(kernel: Kernel, flat: Flat) -> Iterator[Problem]:
         for line in lines:
             if line.own and not used & set(line.targets) and line.targets != last:
                 names = ", ".join(line.targets)
-                yield problem("F012", line.place, f"{names!r} of {section} is never used", "remove the line, or name a target _")
+                yield problem(
+                    "F012", line.place, f"{names!r} of {section} is never used", "remove the line, or name a target _"
+                )
 
 
 def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> Prover:
@@ -115,7 +120,9 @@ def _check_result(kernel: Kernel, flat: Flat, prover: Prover) -> Iterator[Proble
     elif kernel.result != REAL_TENSOR:
         allowed = _operand(kernel.result, prover.types, prover.dtypes)
         if not (allowed.lo <= value.lo and value.hi <= allowed.hi):
-            what = f"the result may reach {value.lo} .. {value.hi}, but {kernel.result} holds {allowed.lo} .. {allowed.hi}"
+            what = (
+                f"the result may reach {value.lo} .. {value.hi}, but {kernel.result} holds {allowed.lo} .. {allowed.hi}"
+            )
             yield problem("F024", line.place, what, "saturate or wrap it")
 
 
@@ -206,7 +213,9 @@ class _Assembly:
         """Whether an operand takes part in integer arithmetic, not only in a cast to float32."""
         parts = [part for line in self.flat.compute for part in _walk(line.expr)]
         uses = sum(isinstance(part, Name) and part.text == name for part in parts)
-        casts = sum(isinstance(part, Call) and part.function == "real" and _is_name(part.args[0], name) for part in parts)
+        casts = sum(
+            isinstance(part, Call) and part.function == "real" and _is_name(part.args[0], name) for part in parts
+        )
         return uses > casts
 
     def _torch_return(self, lowering: TorchLowering, *, narrow: bool) -> tuple[str, ...]:
@@ -234,7 +243,7 @@ class _Assembly:
                     continue
                 lo, hi = self._range(name)
                 if math.isfinite(lo) and math.isfinite(hi):
-                    bits = "int32" if -(2**31) <= lo and hi < 2**31 else "int64"
+                    bits = "int32" if lo >= -(2**31) and hi < 2**31 else "int64"
                     lines.append(f"{name}: {int(lo)} .. {int(hi)}, fits {bits}")
         return tuple(lines)
 

@@ -77,7 +77,9 @@ class Flattener:
             if isinstance(expr, Call) and expr.function not in FUNCTIONS:
                 self._inline(kernel, formula, expr, flat, local, (*stack, kernel.label))
             else:
-                flat.compute.append(Line(formula.targets, self._resolve(expr, formula, flat), _place(expr), own=not stack))
+                flat.compute.append(
+                    Line(formula.targets, self._resolve(expr, formula, flat), _place(expr), own=not stack)
+                )
         return flat
 
     def _read(self, formula: Formula, flat: Flat, local: Mapping[str, str]) -> Expr | None:
@@ -118,7 +120,9 @@ class Flattener:
     def _constant(self, name: Name, flat: Flat) -> Expr:
         if name.tail not in self.march.constants:
             hint = did_you_mean(name.tail, self.march.constants)
-            self.problems.append(problem("F008", name.place, f"march {self.march.id} has no numeric field {name.tail!r}", hint))
+            self.problems.append(
+                problem("F008", name.place, f"march {self.march.id} has no numeric field {name.tail!r}", hint)
+            )
             return Num(1, name.place)
         flat.constants.add(name.tail)
         return Num(self.march.constants[name.tail], name.place)
@@ -140,13 +144,19 @@ class Flattener:
                 left, right = self._resolve(expr.left, formula, flat), self._resolve(expr.right, formula, flat)
                 return replace(expr, left=left, right=right)
             case Call() if expr.function not in FUNCTIONS:
-                what = f"{expr.function!r} is a kernel: assign its result to a name" if any(r == expr.function for r, _ in self.kernels) else f"unknown function {expr.function!r}"
+                what = (
+                    f"{expr.function!r} is a kernel: assign its result to a name"
+                    if any(r == expr.function for r, _ in self.kernels)
+                    else f"unknown function {expr.function!r}"
+                )
                 code = "F015" if "kernel" in what else "F005"
                 self.problems.append(problem(code, expr.place, what, did_you_mean(expr.function, FUNCTIONS)))
                 return Num(0, expr.place)
             case Call() if len(expr.args) not in FUNCTIONS[expr.function] or expr.keywords:
                 count = FUNCTIONS[expr.function][0]
-                self.problems.append(problem("F006", expr.place, f"{expr.function} takes {count} arguments, not {len(expr.args)}"))
+                self.problems.append(
+                    problem("F006", expr.place, f"{expr.function} takes {count} arguments, not {len(expr.args)}")
+                )
                 return Num(0, expr.place)
             case Call() if expr.function in _SITE_FUNCTIONS:
                 return self._rounded(expr, formula, flat)
@@ -163,8 +173,21 @@ class Flattener:
         form = _SITE_FUNCTIONS[expr.function]
         text = getattr(self.rounding[mode], form) if mode is not None and mode in self.rounding else None
         if mode is None or text is None:
-            missing = f"march {self.march.id} has no rounding site {name!r}" if mode is None else f"rounding mode {mode!r} has no {form} form"
-            self.problems.append(problem("F009", site.place, missing, did_you_mean(name, self.march.sites) if mode is None else "choose another mode, or give it that form in rounding.yaml"))
+            missing = (
+                f"march {self.march.id} has no rounding site {name!r}"
+                if mode is None
+                else f"rounding mode {mode!r} has no {form} form"
+            )
+            self.problems.append(
+                problem(
+                    "F009",
+                    site.place,
+                    missing,
+                    did_you_mean(name, self.march.sites)
+                    if mode is None
+                    else "choose another mode, or give it that form in rounding.yaml",
+                )
+            )
             return Num(0, expr.place)
         flat.sites.add(name)
         body = parse(text, f"rounding:{mode}.{form}")
@@ -183,7 +206,9 @@ class Flattener:
         if isinstance(value, Name | Num):
             return value
         taken = {t for line in flat.compute for t in line.targets}
-        name = next(n for i in range(9) if (n := f"{formula.targets[0]}_{'wide' if not i else f'wide{i}'}") not in taken)
+        name = next(
+            n for i in range(9) if (n := f"{formula.targets[0]}_{'wide' if not i else f'wide{i}'}") not in taken
+        )
         flat.compute.append(Line((name,), value, _place(value), own=False))
         return Name(name, _place(value))
 
@@ -194,7 +219,9 @@ class Flattener:
         callee = self.kernels.get((call.function, variant)) or self.kernels.get((call.function, ""))
         if callee is None:
             known = {*FUNCTIONS, *(role for role, _ in self.kernels)}
-            self.problems.append(problem("F005", call.place, f"unknown function {call.function!r}", did_you_mean(call.function, known)))
+            self.problems.append(
+                problem("F005", call.place, f"unknown function {call.function!r}", did_you_mean(call.function, known))
+            )
             return
         if callee.label in stack or len(stack) > _MAX_DEPTH:
             chain = " -> ".join((*stack, callee.label))
@@ -205,11 +232,17 @@ class Flattener:
         needed = {*callee.scales, *callee.integers, *callee.types}
         for key in keywords:
             if key not in expected:
-                self.problems.append(problem("F006", call.place, f"{callee.label} has no argument {key!r}", did_you_mean(key, expected)))
+                self.problems.append(
+                    problem("F006", call.place, f"{callee.label} has no argument {key!r}", did_you_mean(key, expected))
+                )
                 return
         missing = sorted(needed - set(keywords))
         if missing or len(call.args) != len(callee.tensors):
-            what = f"{callee.label} needs {', '.join(missing)}" if missing else f"{callee.label} takes {len(callee.tensors)} tensors, not {len(call.args)}"
+            what = (
+                f"{callee.label} needs {', '.join(missing)}"
+                if missing
+                else f"{callee.label} takes {len(callee.tensors)} tensors, not {len(call.args)}"
+            )
             self.problems.append(problem("F006", call.place, what))
             return
         sites = {k: v.text.removeprefix("@") for k, v in keywords.items() if k in callee.sites and isinstance(v, Name)}
@@ -258,9 +291,23 @@ class Flattener:
         allowed = callee.types[name]
         for dtype in caller.types.get(given, (given,)):
             if dtype not in self.dtypes:
-                self.problems.append(problem("F016", _place(value), f"{given!r} is no dtype and no type parameter", did_you_mean(given, {*self.dtypes, *caller.types})))
+                self.problems.append(
+                    problem(
+                        "F016",
+                        _place(value),
+                        f"{given!r} is no dtype and no type parameter",
+                        did_you_mean(given, {*self.dtypes, *caller.types}),
+                    )
+                )
             elif dtype not in allowed:
-                self.problems.append(problem("F016", _place(value), f"{callee.label} does not take {dtype} for {name}", f"allowed: {', '.join(allowed)}"))
+                self.problems.append(
+                    problem(
+                        "F016",
+                        _place(value),
+                        f"{callee.label} does not take {dtype} for {name}",
+                        f"allowed: {', '.join(allowed)}",
+                    )
+                )
 
 
 def _place(expr: Expr) -> Place:

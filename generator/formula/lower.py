@@ -84,7 +84,11 @@ class Lowering:
     def name(self, name: Name) -> Code:
         """A variable, a parameter, or a field of a dtype."""
         if name.tail:
-            root = f"{name.root}.{name.tail}" if name.root not in self.prover.dtypes else str(int(self.prover.value(name).lo))
+            root = (
+                f"{name.root}.{name.tail}"
+                if name.root not in self.prover.dtypes
+                else str(int(self.prover.value(name).lo))
+            )
             return Code(root, ATOM, Kind.INT)
         text = f"p.{name.text}" if name.text in self.params else name.text
         return Code(text, ATOM, self.kind(name))
@@ -116,6 +120,7 @@ class Lowering:
 
 
 def is_literal(expr: Expr) -> bool:
+    """Whether an expression is made of literals only."""
     match expr:
         case Num():
             return True

@@ -76,7 +76,7 @@ def clip_int(v: int, lo: int, hi: int) -> int:
 class PythonLowering(Lowering):
     """Writes expressions as plain Python."""
 
-    def statement(self, line: Line, tensors: frozenset[str] = frozenset()) -> str:  # noqa: ARG002 - as for torch
+    def statement(self, line: Line, tensors: frozenset[str] = frozenset()) -> str:
         """One line of the generated function."""
         return f"{', '.join(line.targets)} = {self.lower(line.expr).text}"
 

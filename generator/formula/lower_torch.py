@@ -226,5 +226,3 @@ class TorchLowering(Lowering):
         """A rounding whose result stays float32."""
         inner = self.lower(call.args[0])
         return Code(inner.text.removeprefix("to_int(").removesuffix(")"), ATOM, Kind.REAL)
-
-

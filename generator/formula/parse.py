@@ -130,9 +130,7 @@ class _Reader:
             return None
         return Num(-operand.value, place) if isinstance(operand, Num) else Negate(operand, place)
 
-    def _binary(
-        self, op: ast.AST, sides: tuple[ast.expr, ast.expr], place: Place, depth: int
-    ) -> Expr | None:
+    def _binary(self, op: ast.AST, sides: tuple[ast.expr, ast.expr], place: Place, depth: int) -> Expr | None:
         left, right = (self.read(side, depth + 1) for side in sides)
         symbol = _OPERATORS.get(type(op))
         if symbol is None:

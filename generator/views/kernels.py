@@ -75,7 +75,9 @@ def _chosen(compiled: CompiledMarches, march: str | None) -> Kernels:
 def _module(catalog: Catalog, compiled: CompiledMarches, march: str | None, *, torch: bool) -> KernelModuleView:
     kernels = _chosen(compiled, march)
     entries = {entry.kernel.id: entry for entry in _entries(catalog, kernels)}
-    needed = [name for kernel in kernels.values() for name in (kernel.torch_helpers if torch else kernel.python_helpers)]
+    needed = [
+        name for kernel in kernels.values() for name in (kernel.torch_helpers if torch else kernel.python_helpers)
+    ]
     helpers = TORCH_HELPERS if torch else PYTHON_HELPERS
     arguments = [arg for kernel in kernels.values() for arg in (*kernel.derive_args, *kernel.compute_args)]
     return KernelModuleView(
@@ -85,7 +87,17 @@ def _module(catalog: Catalog, compiled: CompiledMarches, march: str | None, *, t
         helpers=tuple(text for name, text in _closure(helpers, needed).items()),
         derives=any(kernel.params for kernel in kernels.values()),
         takes_dtypes=any(arg.kind == "dtype" for arg in arguments),
-        kernels=tuple(_kernel(entries[role].kernel.doc, entries[role].kernel.source, kernel, role, compiled.compute_dtypes(role), torch=torch) for role, kernel in kernels.items()),
+        kernels=tuple(
+            _kernel(
+                entries[role].kernel.doc,
+                entries[role].kernel.source,
+                kernel,
+                role,
+                compiled.compute_dtypes(role),
+                torch=torch,
+            )
+            for role, kernel in kernels.items()
+        ),
     )
 
 
@@ -132,8 +144,12 @@ def _kernel(doc: str, source: str, kernel: Compiled, role: str, dtypes: tuple[st
 
 def _param(param: Param, *, torch: bool) -> ParamView:
     if torch:
-        return ParamView(param.name, "Tensor", f"{_number(param.lo)} .. {_number(param.hi)}" if param.kind != "real" else "float32")
-    return ParamView(param.name, "float" if param.kind == "real" else "int", f"{_number(param.lo)} .. {_number(param.hi)}")
+        return ParamView(
+            param.name, "Tensor", f"{_number(param.lo)} .. {_number(param.hi)}" if param.kind != "real" else "float32"
+        )
+    return ParamView(
+        param.name, "float" if param.kind == "real" else "int", f"{_number(param.lo)} .. {_number(param.hi)}"
+    )
 
 
 def _number(value: float) -> str:
@@ -150,7 +166,11 @@ def _signature(args: tuple[Arg, ...], types: Mapping[str, str], params_class: st
 
 def _arguments(args: tuple[Arg, ...], *, torch: bool) -> tuple[str, ...]:
     scales = ", ".join(arg.name for arg in args if arg.kind == "scale")
-    return (f"{scales or 'Everything'}: float32 tensors, 0-d or broadcastable per channel; results are int64.",) if scales and torch else ("All arguments are host values.",)
+    return (
+        (f"{scales or 'Everything'}: float32 tensors, 0-d or broadcastable per channel; results are int64.",)
+        if scales and torch
+        else ("All arguments are host values.",)
+    )
 
 
 def _proof_lines(kernel: Compiled) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         requires=repr(op.requires),
         qat_classes=f"qat.{base}",
         fused=fused,
-        quantized_fused=_quantized(base, fused),
+        quantized_fused=_quantized(fused),
     )
 
 
@@ -184,7 +184,11 @@ def fused_name(op: Op, tail: str) -> str:
 def _fused(catalog: Catalog, op: Op, add: bool, activation: str) -> FusedView:
     act = catalog.ops[activation].spec if activation else None
     tail = ("Add" if add else "") + ((act.tail or "") if act else "")
-    parts = [class_name(op), *(["a second operand"] if add else []), *([act.float.modules[0].rpartition(".")[2]] if act else [])]
+    parts = [
+        class_name(op),
+        *(["a second operand"] if add else []),
+        *([act.float.modules[0].rpartition(".")[2]] if act else []),
+    ]
     return FusedView(
         name=fused_name(op, tail),
         doc=sentence(" + ".join(parts)),
@@ -203,7 +207,7 @@ def _kernel_of_activation(catalog: Catalog, act: Op) -> str:
     return next(op.kernel for op in of_family(catalog, "clamp") if op.kernel)
 
 
-def _quantized(base: str, fused: tuple[FusedView, ...]) -> tuple[FusedView, ...]:
+def _quantized(fused: tuple[FusedView, ...]) -> tuple[FusedView, ...]:
     """Fused forms with the same integer computation are one quantized class: the first of them gives the name."""
     groups: dict[tuple[bool, str], list[FusedView]] = {}
     for view in fused:
@@ -249,7 +253,9 @@ def keeps_scale(catalog: Catalog, op: Op, march: str) -> bool:
 
 def clamp_view(op: Op) -> ClampView:
     """A standalone activation."""
-    return ClampView(op.id, sentence(op.doc), class_name(op), op.float.modules[0], op.float.functions[0], op.kernel or "")
+    return ClampView(
+        op.id, sentence(op.doc), class_name(op), op.float.modules[0], op.float.functions[0], op.kernel or ""
+    )
 
 
 def norm_view(catalog: Catalog) -> NormModuleView:
@@ -295,7 +301,9 @@ def _function(op: Op, compiled: CompiledMarches) -> FunctionView:
 
 def stubs_view(catalog: Catalog) -> StubsView:
     """Both stubs."""
-    return StubsView(*(_stub(next(iter(of_family(catalog, family)))) for family in ("quantize_stub", "dequantize_stub")))
+    return StubsView(
+        *(_stub(next(iter(of_family(catalog, family)))) for family in ("quantize_stub", "dequantize_stub"))
+    )
 
 
 def _stub(op: Op) -> StubView:

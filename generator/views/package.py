@@ -131,7 +131,9 @@ class ColorsView:
 def marches_view(catalog: Catalog) -> MarchesView:
     """Every march in the order of its file."""
     marches = tuple(
-        MarchView(name, module_name(name), m.spec.constant or constant_name(name), m.spec.aliases, sentence(m.spec.title))
+        MarchView(
+            name, module_name(name), m.spec.constant or constant_name(name), m.spec.aliases, sentence(m.spec.title)
+        )
         for name, m in catalog.marches.items()
     )
     return MarchesView(tuple(m.id for m in marches), marches)
@@ -161,7 +163,7 @@ def _said_by_march(decision: Decision) -> bool:
 
 def colors_view(catalog: Catalog) -> ColorsView:
     """Forward functions of every colour space, inverse functions of the operators that use one."""
-    forward, gray, inverse = [], [], []
+    forward, gray = [], []
     for color in catalog.colors.values():
         for order in ("rgb", "bgr"):
             for centered in (False, True):
@@ -171,12 +173,13 @@ def colors_view(catalog: Catalog) -> ColorsView:
                 forward.append(_function(color.spec, f"{order}2{prefix}yuv", text, order, centered=centered))
                 text = f"The {prefix.replace('_', ' ')}gray value"
                 gray.append(_function(color.spec, f"{order}2{prefix}gray", text, order, centered=centered))
-    for op in catalog.ops.values():
-        if op.spec.color is not None:
-            inverse.append(_inverse(catalog.colors[op.spec.color.space].spec, op.spec))
+    users = ((op.spec, op.spec.color) for op in catalog.ops.values())
+    inverse = [_inverse(catalog.colors[use.space].spec, op) for op, use in users if use is not None]
     names = ["rgb2bgr", "bgr2rgb", *(f.name for f in (*forward, *gray, *inverse))]
     spaces = tuple(_space(color.spec) for color in catalog.colors.values())
-    return ColorsView(tuple(sorted(names)), ", ".join(s.table for s in spaces), spaces, tuple(forward), tuple(gray), tuple(inverse))
+    return ColorsView(
+        tuple(sorted(names)), ", ".join(s.table for s in spaces), spaces, tuple(forward), tuple(gray), tuple(inverse)
+    )
 
 
 def _space(color: Color) -> SpaceView:
@@ -184,7 +187,9 @@ def _space(color: Color) -> SpaceView:
 
 
 def _swing(name: str, swing: Swing) -> SwingView:
-    return SwingView(name, swing.forward, swing.forward_offset, swing.inverse, swing.inverse_scale, swing.inverse_offset)
+    return SwingView(
+        name, swing.forward, swing.forward_offset, swing.inverse, swing.inverse_scale, swing.inverse_offset
+    )
 
 
 def _table(color: Color) -> str:

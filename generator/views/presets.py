@@ -101,7 +101,9 @@ def presets_view(catalog: Catalog) -> PresetsView:
         weight_observers=named,
         fake_quants=tuple(NamedClassView(n, f.class_, f.doc) for n, f in observers.fake_quants.items()),
         observer_imports=", ".join(sorted({view.class_name for view in named})),
-        preset_observer_imports=", ".join(sorted({observers.observers[q.observer].class_ for q in quantizers.values()})),
+        preset_observer_imports=", ".join(
+            sorted({observers.observers[q.observer].class_ for q in quantizers.values()})
+        ),
         dtype_imports=", ".join(sorted({q.dtype for q in quantizers.values()})),
         defaults=DefaultsView(
             fake_quant=defaults.fake_quant,
@@ -124,7 +126,11 @@ def _quantizer_name(name: str) -> str:
 
 
 def _doc(name: str, stage: str | None) -> str:
-    purpose = {"qat": "For QAT.", "calibration": "For calibration.", None: "For both stages: the output stays unquantized."}
+    purpose = {
+        "qat": "For QAT.",
+        "calibration": "For calibration.",
+        None: "For both stages: the output stays unquantized.",
+    }
     return purpose[stage]
 
 
@@ -137,4 +143,6 @@ def _quantizer(catalog: Catalog, name: str, quantizer: Quantizer) -> QuantizerVi
         f"ch_axis={quantizer.ch_axis}",
         *(f"{key}={value!r}" for key, value in quantizer.arguments.items()),
     ]
-    return QuantizerView(_quantizer_name(name), observers.fake_quants[quantizer.fake_quant].class_, ", ".join(arguments))
+    return QuantizerView(
+        _quantizer_name(name), observers.fake_quants[quantizer.fake_quant].class_, ", ".join(arguments)
+    )

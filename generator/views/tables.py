@@ -101,10 +101,14 @@ def _tuple(names: Iterable[str]) -> str:
 def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
     for op in of_family(catalog, *_METHOD_FAMILIES):
         count = _METHOD_FAMILIES[op.family]
-        yield ReplacementView(op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ())
+        yield ReplacementView(
+            op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ()
+        )
     for op in of_family(catalog, "window_max", "window_mean", "clamp"):
         form = op.float
-        yield ReplacementView(op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, form.constructor, ())
+        yield ReplacementView(
+            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, form.constructor, ()
+        )
 
 
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
@@ -114,7 +118,9 @@ def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) ->
         steps.setdefault(view.name, view)
         names.append(view.name)
     op = catalog.ops[pattern.base].spec
-    tail = ("Add" if pattern.add else "") + (catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else "")
+    tail = ("Add" if pattern.add else "") + (
+        catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else ""
+    )
     fused = f"intrinsic.{fused_name(op, tail)}" if pattern.tail else "None"
     return PatternView(pattern.id, _tuple(names), fused, pattern.priority)
 

@@ -15,6 +15,7 @@ from generator.schema import Case, Op
 from generator.views.kernels import module_path
 
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
+_WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
 _MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity"})
 
@@ -121,11 +122,13 @@ def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
         for number, case in enumerate(op.spec.cases):
             for dtype in feature_dtypes(catalog):
                 decision = decisions[op.spec.id, march, dtype]
-                if dtype not in catalog.dtypes.spec.dtypes or catalog.dtypes.spec.dtypes[dtype].bits > 16:
+                if dtype not in catalog.dtypes.spec.dtypes or catalog.dtypes.spec.dtypes[dtype].bits > _WIDEST_FEATURE:
                     continue  # float32 and accumulators do not enter through a QuantStub
                 if decision.status == "supported":
                     steps = _steps(catalog, op.spec, march)
-                    supported.extend(_op_case(op.spec, case, number, decision, output, steps) for output in decision.outputs)
+                    supported.extend(
+                        _op_case(op.spec, case, number, decision, output, steps) for output in decision.outputs
+                    )
                 elif number == 0:
                     unsupported.append(_op_case(op.spec, case, number, decision, dtype, {}))
     return OpTestsView(march, tuple(supported), tuple(unsupported))
@@ -137,9 +140,7 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
     return {**_DTYPE_STEPS, **own}
 
 
-def _op_case(
-    op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]
-) -> OpCaseView:
+def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
     kind = "module" if op.family in _MODULE_FAMILIES else "function" if op.float.functions else "method"
     forms = {"module": op.float.modules, "function": op.float.functions, "method": op.float.methods}
     make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
@@ -148,7 +149,9 @@ def _op_case(
         op=op.id,
         kind=kind,
         target=forms[kind][0],
-        make=f"{forms[kind][0]}({make})" if kind == "module" else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
+        make=f"{forms[kind][0]}({make})"
+        if kind == "module"
+        else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
         shapes=case.inputs,
         arguments=case.arguments,
         keywords=tuple(case.call.items()),

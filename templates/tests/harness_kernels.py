@@ -85,8 +85,6 @@ def _compare(
         assert same, f"{case.id}{row}: {given}, its definition gives {expected}; {scales} {integers} {exact}"
 
 
-
-
 def _scales(source: random.Random, names: tuple[str, ...], number: int) -> dict[str, float]:
     """Equal scales, powers of two, extreme ratios, then log-uniform ones; all positive float32."""
     if number == 0:

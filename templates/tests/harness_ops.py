@@ -125,5 +125,3 @@ def _run(march: str, case: OpCase) -> tuple[Any, Any]:
 def _qconfig(dtype: str) -> QConfig:
     full = get_default_qconfig(activation_qkwargs={"dtype": "qint8" if dtype == ACCUMULATOR else dtype})
     return QConfig(activation=None, weight=full.weight) if dtype == ACCUMULATOR else full
-
-

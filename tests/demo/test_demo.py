@@ -1,9 +1,13 @@
 """The demo as users run it, with little training: what it prints, and the picture."""
 
+import argparse
 import io
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +15,8 @@ import torch
 pytest.importorskip("sklearn")
 Image = pytest.importorskip("PIL.Image")
 
-from horizon_plugin_pytorch._marches import MARCH_IDS  # noqa: E402 - after the skips
+from generator.cli import demo as command  # noqa: E402 - after the skips
+from horizon_plugin_pytorch._marches import MARCH_IDS  # noqa: E402
 from horizon_plugin_pytorch._runtime import march as state  # noqa: E402
 from horizon_plugin_pytorch.demo import data, deploy  # noqa: E402
 from horizon_plugin_pytorch.demo.__main__ import main  # noqa: E402
@@ -105,14 +110,38 @@ def test_yuv_agrees_with_rgb(converted: tuple[str, Path]) -> None:
 
 
 def test_picture(converted: tuple[str, Path]) -> None:
-    picture = Image.open(converted[1])
-    assert picture.format == "PNG"
+    file = Image.open(converted[1])
+    assert file.format == "PNG"
+    picture = file.convert("RGB")
     assert picture.size == (1280, 1312)
-    assert len(set(picture.convert("RGB").getdata())) > 10_000
-    blank = [
-        y for y in range(0, picture.height, 10) if len(set(picture.crop((0, y, picture.width, y + 10)).getdata())) < 2
-    ]
-    assert len(blank) < picture.height / 10 / 2
+    assert len(colors(picture)) > 10_000
+    bands = [picture.crop((0, y, picture.width, y + 10)) for y in range(0, picture.height, 10)]
+    assert sum(len(colors(band)) < 2 for band in bands) < len(bands) / 2
+
+
+def test_picture_shows_the_photo_there_and_back(converted: tuple[str, Path]) -> None:
+    picture = Image.open(converted[1]).convert("RGB")
+    photo, luma, back = (panel(picture, column) for column in (0, 1, 4))
+    assert len(colors(photo)) > 5_000
+    assert all(red == green == blue for red, green, blue in colors(luma))
+    assert mean_difference(photo, back) < 2
+    assert mean_difference(photo, luma) > 10
+
+
+def colors(picture: Any) -> set[tuple[int, int, int]]:
+    return {color for _, color in picture.getcolors(picture.width * picture.height)}
+
+
+def panel(picture: Any, column: int) -> Any:
+    left = 48 + column * (187 + 12)
+    return picture.crop((left, 188, left + 187, 188 + 125))
+
+
+def mean_difference(first: Any, second: Any) -> float:
+    x, y = (
+        torch.frombuffer(bytearray(part.tobytes()), dtype=torch.uint8).to(torch.float32) for part in (first, second)
+    )
+    return float((x - y).abs().mean())
 
 
 @pytest.mark.skipif(not REFUSES, reason="every march converts colours")
@@ -142,6 +171,13 @@ def test_unknown_march(capsys: pytest.CaptureFixture[str]) -> None:
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("steps", ["0", "-1", "many"])
+def test_steps_that_are_no_count(steps: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([f"--steps={steps}"])
+    assert f"at least 1, not '{steps}'" in capsys.readouterr().err
+
+
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(data._PACKAGES, "no_such_package", "NoSuchPackage")
     assert main([]) == 1
@@ -159,3 +195,21 @@ def test_mosaics_repeat_and_do_not_mix_training_with_validation() -> None:
     ]
     assert not columns[0] & columns[1]
     assert max(columns[0] | columns[1]) < photos[0].pixels.shape[2] // 2
+
+
+def test_the_command_builds_first_and_needs_no_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[list[str], str]] = []
+
+    def record(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        calls.append((arguments[1:], options["env"]["PYTHONPATH"].split(os.pathsep)[0]))
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr(command.subprocess, "run", record)
+    args = argparse.Namespace(march="m", out="o")
+    monkeypatch.setattr(command.build, "run", lambda _args, _root: 1)
+    assert command.run(args, Path("somewhere")) == 1
+    assert not calls
+    monkeypatch.setattr(command.build, "run", lambda _args, _root: 0)
+    assert command.run(args, Path("somewhere")) == 0
+    demo = ["-u", "-m", "horizon_plugin_pytorch.demo", "--march", "m", "--out", "o"]
+    assert calls == [(demo, str(Path("somewhere/generated")))]

@@ -10,7 +10,6 @@ from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.qtensor import QTensor
 from horizon_plugin_pytorch.quantization import (
     FakeQuantState,
-    convert_fx,
     default_calib_8bit_fake_quant_qconfig,
     default_qat_8bit_fake_quant_qconfig,
     default_qat_8bit_weight_32bit_out_fake_quant_qconfig,
@@ -35,7 +34,9 @@ def calibrated(model: nn.Module, march: str, batches: list[Tensor], output: str 
     return prepared
 
 
-def trained(model: nn.Module, calibration: nn.Module, march: str, batches: list[Tensor], output: str | None = None) -> nn.Module:
+def trained(
+    model: nn.Module, calibration: nn.Module, march: str, batches: list[Tensor], output: str | None = None
+) -> nn.Module:
     """Prepare with QAT presets, load the calibration and make a step a batch."""
     set_march(march)
     rules: dict[str, object] = {"": default_qat_8bit_fake_quant_qconfig}
@@ -55,7 +56,9 @@ def trained(model: nn.Module, calibration: nn.Module, march: str, batches: list[
     return qat
 
 
-def layer_inputs(quantized: nn.Module, x: Tensor) -> Iterator[tuple[str, tuple[object, ...], dict[str, object], QTensor]]:
+def layer_inputs(
+    quantized: nn.Module, x: Tensor
+) -> Iterator[tuple[str, tuple[object, ...], dict[str, object], QTensor]]:
     """(name, arguments, keywords, output) of every module or method of the quantized graph that makes a QTensor."""
     env: dict[object, object] = {}
 

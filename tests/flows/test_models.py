@@ -33,7 +33,9 @@ def test_float_to_integers(name: str, march: str) -> None:
         if quantized.graph is not None and layer.startswith(output):
             continue  # an int32 accumulator has steps far finer than a float32 can hold
         share = (difference.abs() <= 1.001).float().mean().item()
-        assert share >= ONE_STEP_SHARE, f"{layer}: {share:.5f} of the elements within one step, worst {difference.abs().max():.2f}"
+        assert share >= ONE_STEP_SHARE, (
+            f"{layer}: {share:.5f} of the elements within one step, worst {difference.abs().max():.2f}"
+        )
         layers += 1
     assert layers >= 5
     expected, given = qat(batches[0]), quantized(batches[0])
@@ -44,7 +46,7 @@ def test_float_to_integers(name: str, march: str) -> None:
 def test_int32_output_equals_the_float_layer() -> None:
     model = randomize(SmallResNet())
     quantized = convert_fx(calibrated(model, "bayes", _batches(), "fc"))
-    last = [row for row in layer_inputs(quantized, _batches()[0]) if row[0] == "fc"][0]
+    last = next(row for row in layer_inputs(quantized, _batches()[0]) if row[0] == "fc")
     out = last[3]
     assert str(out.dtype) == "qint32"
     x = last[1][0]
@@ -54,7 +56,9 @@ def test_int32_output_equals_the_float_layer() -> None:
     torch.testing.assert_close(out.dequantize().double(), exact, rtol=1e-6, atol=float(out.q_scale().max()))
 
 
-@pytest.mark.parametrize(("march", "supported"), [("bernoulli", False), ("bernoulli2", False), ("bayes", True), ("bayes-e", True)])
+@pytest.mark.parametrize(
+    ("march", "supported"), [("bernoulli", False), ("bernoulli2", False), ("bayes", True), ("bayes-e", True)]
+)
 def test_fully_connected_output(march: str, supported: bool) -> None:
     model = randomize(SmallResNet(linear=True))
     set_march(march)

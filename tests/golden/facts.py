@@ -4,48 +4,105 @@ In: facts.yaml, written by hand from numerics.md. Out: `GOLDENS`, one a fact and
 derive the integers and give the results that are written down. `RESTATED` holds what no input can show.
 """
 
+import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 import yaml
-from golden_support import COMMON, GOLDEN, MARCHES, Build, Golden, run
+from golden_support import COMMON, GOLDEN, Build, Golden, current_march, f32, plain, run
+
+from horizon_plugin_pytorch.dtype import DTYPES
+from horizon_plugin_pytorch.qtensor import QTensor
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((GOLDEN / "facts.yaml").read_text("utf-8"))
 NOT_ARGUMENTS = frozenset({"fact", "source", "kernel", "march", "params", "result", "mode", "form"})
+POWER = re.compile(r"(-?)2\^(-?\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Restated:
-    """A number or choice of the specs that no behaviour shows, by the leaf's name, and why."""
+    """A number or choice of the specs that no behaviour shows, and why."""
 
     value: int | float | str
     why: str
 
 
-def _checks() -> list[Golden]:
+def _value(written: Any) -> Any:
+    """A value as arguments take it: "2^-5" is a power of two."""
+    if isinstance(written, list):
+        return [_value(item) for item in written]
+    power = POWER.fullmatch(written) if isinstance(written, str) else None
+    return written if power is None else float(f"{power[1]}1") * 2.0 ** int(power[2])
+
+
+def _goldens() -> tuple[Golden, ...]:
+    """One golden a fact and march."""
     found = []
     for fact in DOCUMENT["facts"]:
+        what, check = next((k, c) for k, c in (("mode", _check_mode), ("function", _check_function), ("kernel", _check_kernel)) if k in fact)
         for march in fact.get("march", (COMMON,)):
-            name = f"fact {fact['kernel'] if 'kernel' in fact else fact['mode']}: {fact['fact']}{f' ({march})' if march else ''}"
-            found.append(Golden(name, march, partial(_check, fact, march)))
-    return found
+            name = f"fact {fact[what]}{f' on {march}' if march else ''}: {fact['fact']}"
+            found.append(Golden(name, march, partial(check, fact, march)))
+    return tuple(found)
 
 
-def _check(fact: dict[str, Any], march: str, build: Build) -> None:
-    if "mode" in fact:
-        mode = build.mode(fact["mode"])
-        values = {name: value for name, value in fact.items() if name not in NOT_ARGUMENTS}
-        assert run(mode, fact["form"], **values)[1] == fact["result"], fact["fact"]
-        return
-    arguments = {name: value for name, value in fact.items() if name not in NOT_ARGUMENTS}
-    params, result = run(build.kernels(march), fact["kernel"], **arguments)
-    for name, value in fact.get("params", {}).items():
-        assert params[name] == value, f"{fact['fact']}: {name}"
-    if "result" in fact:
-        assert result == fact["result"], fact["fact"]
+def _arguments(fact: dict[str, Any]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in fact.items() if name not in NOT_ARGUMENTS}
 
 
-GOLDENS = tuple(_checks())
-RESTATED = {name: Restated(item["value"], why["why"]) for why in DOCUMENT["restated"] for name, value in why["leaves"].items() for item in [{"value": value}]}
-KNOWN_MARCHES = frozenset(MARCHES)
+def _check_kernel(fact: dict[str, Any], march: str, build: Build) -> None:
+    params, result = run(build.kernels(march), fact["kernel"], **_arguments(fact))
+    expected = fact.get("params", {})
+    assert {name: params[name] for name in expected} == expected
+    assert "result" not in fact or result == _value(fact["result"])
+
+
+def _check_mode(fact: dict[str, Any], march: str, build: Build) -> None:
+    assert run(build.mode(fact["mode"]), fact["form"], **_arguments(fact))[1] == fact["result"]
+
+
+def _check_function(fact: dict[str, Any], march: str, build: Build) -> None:
+    """A colour function on an image whose pixels are rows; with a march, on the integers of a converted model."""
+    pixels = torch.tensor(fact["image"]).T.reshape(1, len(fact["image"][0]), -1, 1)
+    image = QTensor(pixels.to(torch.int8), f32(1.0), DTYPES["qint8"]) if march else pixels
+    with current_march(march) if march else nullcontext():
+        out = getattr(build.functional, fact["function"])(image)
+    out = out.int_repr() if march else out
+    assert plain(out.flatten(2)[0].T) == fact["result"]
+
+
+def _check_preset(name: str, expected: dict[str, Any], build: Build) -> None:
+    preset = getattr(build.presets, name)
+    assert preset.stage == expected["stage"]
+    for part in ("activation", "weight"):
+        make, facts = getattr(preset, part), expected[part]
+        assert (make is None) is (facts is None)
+        if make is not None and facts is not None:
+            with current_march("bayes"):
+                fake_quant = make(channel_len=2)
+            observer = fake_quant.activation_post_process
+            found = {
+                "class": type(fake_quant).__name__,
+                "dtype": str(fake_quant.dtype),
+                "observer": type(observer).__name__,
+                "averaging_constant": observer.averaging_constant,
+                "ch_axis": fake_quant.ch_axis,
+            }
+            if "use_grad_scaling" in facts:
+                found["use_grad_scaling"] = fake_quant.use_grad_scaling
+            assert found == facts
+
+
+def _presets() -> tuple[Golden, ...]:
+    """One golden a preset."""
+    presets = DOCUMENT["presets"].items()
+    return tuple(Golden(f"preset {name}", COMMON, partial(_check_preset, name, expected)) for name, expected in presets)
+
+
+GOLDENS = (*_goldens(), *_presets())
+RESTATED = {
+    leaf: Restated(value, group["why"]) for group in DOCUMENT["restated"] for leaf, value in group["leaves"].items()
+}

@@ -14,7 +14,7 @@ from typing import Any
 from generator.source import Doc
 
 Pointer = tuple[str | int, ...]
-FOLDERS = ("specs/marches/", "specs/rounding.yaml", "specs/kernels/", "specs/colors/", "specs/dtypes.yaml")
+FOLDERS = ("specs/marches/", "specs/rounding.yaml", "specs/kernels/", "specs/colors/", "specs/dtypes.yaml", "specs/qconfigs.yaml")
 FORMULAS = {"derive", "compute", "real", "shift"}
 CHOICES = {"rounding", "algorithm"}
 STEP, FACTOR = 1, 1.01
@@ -36,7 +36,7 @@ class Leaf:
         return isinstance(self.value, str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mutant:
     """A Doc in which one leaf is changed; `how` says to what."""
 
@@ -63,6 +63,8 @@ def mutants(doc: Doc, leaf: Leaf, choices: Mapping[str, tuple[str, ...]]) -> Ite
         if isinstance(leaf.value, float):
             values = (*values, leaf.value * FACTOR)
     for value in values:
+        if value == leaf.value:
+            continue  # a hundredth of 0
         yield Mutant(leaf, f"-> {value}", _changed(doc, leaf, value))
     if leaf.column < 0:
         yield Mutant(leaf, "deleted", _deleted(doc, leaf))

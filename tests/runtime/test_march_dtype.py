@@ -33,7 +33,9 @@ def test_unknown_march_names_the_known_ones() -> None:
 
 
 def test_require_march_says_what_to_do() -> None:
-    with pytest.raises(RuntimeError, match=r"prepare_qat_fx needs a march: call set_march\(\.\.\.\) first, with one of 'b"):
+    with pytest.raises(
+        RuntimeError, match=r"prepare_qat_fx needs a march: call set_march\(\.\.\.\) first, with one of 'b"
+    ):
         require_march("prepare_qat_fx")
 
 
@@ -84,7 +86,7 @@ def test_every_spelling_of_a_dtype(given: object) -> None:
 
 
 def test_unknown_dtype() -> None:
-    with pytest.raises(ValueError, match="unknown quantized dtype 'int8'; known: qint4, .*did you mean 'qint8'"):
+    with pytest.raises(ValueError, match=r"unknown quantized dtype 'int8'; known: qint4, .*did you mean 'qint8'"):
         get_horizon_quant_dtype("int8")
     with pytest.raises(ValueError, match="is no quantized dtype"):
         get_horizon_quant_dtype(torch.float32)

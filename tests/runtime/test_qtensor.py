@@ -26,7 +26,9 @@ def make(*shape: int, dtype: torch.dtype = torch.int8) -> QTensor:
 
 
 def per_channel(*shape: int, axis: int = 1) -> QTensor:
-    return QTensor(torch.arange(torch.Size(shape).numel()).reshape(shape), torch.arange(1.0, shape[axis] + 1), qint32, axis)
+    return QTensor(
+        torch.arange(torch.Size(shape).numel()).reshape(shape), torch.arange(1.0, shape[axis] + 1), qint32, axis
+    )
 
 
 class TestMetadata:
@@ -87,7 +89,9 @@ class TestValues:
         assert q.dequantize().tolist() == [-64.0, 0.0, 63.5]
         assert type(q.dequantize()) is Tensor
 
-    @pytest.mark.parametrize(("march", "expected"), [("bayes", [1, 0, 2, 127, -128]), ("bernoulli", [0, -1, 1, 127, -128])])
+    @pytest.mark.parametrize(
+        ("march", "expected"), [("bayes", [1, 0, 2, 127, -128]), ("bernoulli", [0, -1, 1, 127, -128])]
+    )
     def test_floats_are_quantized_by_the_march(self, march: str, expected: list[int]) -> None:
         set_march(march)
         q = QTensor(torch.tensor([0.25, -0.25, 0.75, 100.0, -100.0]), HALF, qint8)
@@ -140,7 +144,9 @@ class TestCopies:
             assert (moved.dtype, moved.per_channel_axis) == (q.dtype, q.per_channel_axis)
 
     def test_to_another_dtype_is_refused(self) -> None:
-        with pytest.raises(NotImplementedError, match=r"cannot become torch.int16: take .dequantize\(\) or .int_repr\(\)"):
+        with pytest.raises(
+            NotImplementedError, match=r"cannot become torch.int16: take .dequantize\(\) or .int_repr\(\)"
+        ):
             make(2).to(torch.int16)
 
     def test_requires_grad(self) -> None:
@@ -155,7 +161,7 @@ class TestFunctions:
         [
             lambda q: q.reshape(3, 4),
             lambda q: q.view(-1),
-            lambda q: torch.flatten(q),
+            torch.flatten,
             lambda q: q.permute(1, 0),
             lambda q: q.unsqueeze(0),
             lambda q: q[1],
@@ -194,12 +200,20 @@ class TestFunctions:
             Net()(make(1, 1, 2, 2))
         text = str(info.value)
         assert text.startswith("torch.nn.functional.conv2d is not implemented for QTensor in body.1 (Conv2d)")
-        for part in ("at `return self.body(x)`", "march: bayes", "Support of conv2d: qint8 ->", "DeQuantStub", "qconfig None"):
+        for part in (
+            "at `return self.body(x)`",
+            "march: bayes",
+            "Support of conv2d: qint8 ->",
+            "DeQuantStub",
+            "qconfig None",
+        ):
             assert part in text
         assert "when calling function" in text
 
     def test_refusal_of_arithmetic(self) -> None:
-        with pytest.raises(NotImplementedError, match="torch.Tensor.add is not implemented for QTensor .march: bayes.. Supp"):
+        with pytest.raises(
+            NotImplementedError, match=r"torch.Tensor.add is not implemented for QTensor .march: bayes.. Supp"
+        ):
             make(2) + make(2)
 
     def test_errors_inside_name_the_function(self) -> None:

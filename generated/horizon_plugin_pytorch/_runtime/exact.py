@@ -56,21 +56,20 @@ class Accumulator:
 
     @classmethod
     def prove(
-        cls, multiply: Multiply, weight: Tensor, channel_sums: Tensor | Callable[[Tensor], Tensor], dtype: QuantDType
+        cls, multiply: Multiply, weight: Tensor, channel_sums: Callable[[Tensor], Tensor], dtype: QuantDType
     ) -> "Accumulator":
         """Choose the narrowest float type in which the sums are exact.
 
         Args:
             multiply: (x, weight) -> sums, on float tensors.
             weight: integers, in the layout that `multiply` takes.
-            channel_sums: for each output channel the sum of |weight| over what one output element adds up; or a
-                function that gives these for the weight.
+            channel_sums: weight -> for each output channel the sum of |weight| over what one output element adds up.
             dtype: of the inputs; its range bounds them.
 
         Raises:
             ArithmeticError: no float type is wide enough.
         """
-        sums = channel_sums(weight) if callable(channel_sums) else channel_sums
+        sums = channel_sums(weight)
         proof = _prove(max(-dtype.min, dtype.max), int(sums.max()) if sums.numel() else 0)
         return cls(multiply, weight.detach().to(proof.kind), proof.integer, proof.text)
 

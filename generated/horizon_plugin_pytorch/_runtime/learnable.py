@@ -94,7 +94,15 @@ class _LearnedStep(torch.autograd.Function):
         per_element = gradient * slope
         others = [dim for dim in range(per_element.dim()) if dim != ctx.axis]
         per_scale = per_element.sum(others) if others else per_element
-        return gradient * inside, per_scale.reshape(ctx.shape) * ctx.factor, None, None, None, None, None
+        return (
+            torch.where(inside, gradient, 0.0),
+            per_scale.reshape(ctx.shape) * ctx.factor,
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 class PACTFakeQuantize(FakeQuantize):

@@ -144,7 +144,10 @@ class ObserverBase(TorchObserverBase):
 
     def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(lowest, highest) of a batch, each [1] or [channels]; by default its minimum and maximum."""
-        return torch.aminmax(self._channels_first(x), dim=1)
+        if self.is_per_channel:
+            return torch.aminmax(self._channels_first(x), dim=1)
+        lowest, highest = torch.aminmax(x)
+        return lowest.reshape(1), highest.reshape(1)
 
     def _merge(self, lowest: Tensor, highest: Tensor) -> None:
         """Let a batch's range into the range so far: moving average, the first batch copies."""
@@ -158,8 +161,8 @@ class ObserverBase(TorchObserverBase):
         elif constant == 1.0:
             self._copy_range(lowest, highest)
         elif constant > 0.0:
-            self.min_val += constant * (lowest.reshape(self.min_val.shape) - self.min_val)
-            self.max_val += constant * (highest.reshape(self.max_val.shape) - self.max_val)
+            for value, current in ((self.min_val, lowest), (self.max_val, highest)):
+                value.add_(constant * (current.reshape(value.shape) - value))
 
     def _copy_range(self, lowest: Tensor, highest: Tensor) -> None:
         self.min_val.resize_(lowest.shape).copy_(lowest)

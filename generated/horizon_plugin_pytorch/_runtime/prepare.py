@@ -24,7 +24,7 @@ def prepare_qat_fx(
     model: nn.Module,
     qconfig_dict: dict[str, Any] | None = None,
     prepare_custom_config_dict: dict[str, Any] | None = None,
-    optimize_graph: bool = False,  # noqa: ARG001 - documented, without effect
+    optimize_graph: bool = False,
     hybrid: bool = False,
     hybrid_dict: dict[str, Any] | None = None,
 ) -> ObservedGraphModule:

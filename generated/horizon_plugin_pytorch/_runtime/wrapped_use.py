@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
-from torch import fx, nn
+from torch import nn
 
 from .graph_module import SELF, GraphModuleWithAttr
 from .match import called_module
@@ -21,19 +21,13 @@ def uses_in_wrapped_methods(model: GraphModuleWithAttr) -> Counter[str]:
     """One use for each module that a wrapped method of the graph may call."""
     used: set[str] = set()
     names = {id(module): name for name, module in model.named_modules()}
+    owners = {name or SELF: module for name, module in model.named_modules(remove_duplicate=False)}
     for node in model.graph.nodes:
-        owner = _owner(model, node)
+        owner = owners.get(called_module(node) or "") if node.op == "call_method" else None
         if owner is not None:
             for module in _modules_used(owner, str(node.target), set()):
                 used.update(names[id(inner)] for inner in module.modules() if id(inner) in names)
     return Counter(used)
-
-
-def _owner(model: GraphModuleWithAttr, node: fx.Node) -> nn.Module | None:
-    path = called_module(node) if node.op == "call_method" else None
-    if path is None or path == SELF:
-        return None if path is None else model
-    return dict(model.named_modules(remove_duplicate=False)).get(path)
 
 
 def _modules_used(owner: nn.Module, method: str, seen: set[str]) -> Iterator[nn.Module]:

@@ -132,7 +132,9 @@ def inverse(
 
 
 @lru_cache(maxsize=64)
-def inverse_parameters(march: str, swing: Swing, reverse: bool, mean: Row, std: Row, q_scale: float) -> InverseParameters:
+def inverse_parameters(
+    march: str, swing: Swing, reverse: bool, mean: Row, std: Row, q_scale: float
+) -> InverseParameters:
     """Derive the integers of an inverse conversion; mean and std in the order of the output channels."""
     kernels = load(march)
     order = slice(None, None, -1 if reverse else 1)

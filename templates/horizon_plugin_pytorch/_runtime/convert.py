@@ -27,7 +27,7 @@ def convert_fx(
     inplace: bool = False,
     convert_custom_config_dict: dict[str, Any] | None = None,
     _remove_qconfig: bool = True,
-    fast_mode: bool = False,  # noqa: ARG001 - documented, without effect
+    fast_mode: bool = False,
 ) -> QuantizedGraphModule:
     """Swap every QAT module by its quantized class.
 

@@ -12,12 +12,12 @@ from torch import fx, nn
 from torch.fx.node import map_arg
 
 from .._tables import TABLES
+from ..qat_mode import QATMode, get_qat_mode, tricks
 from .fold import fold
 from .graph_module import FusedPart, GraphModuleWithAttr, become
 from .match import GraphView, Match
 from .module_tree import clone_structure, copy_model, set_modules
 from .place import Fusion, count_calls, plan_fusions
-from .qat_mode import QATMode, get_qat_mode, tricks
 from .replace import replace_calls
 from .tracer import QuantTracer
 from .user_input import check_config_dict

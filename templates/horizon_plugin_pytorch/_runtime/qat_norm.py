@@ -68,5 +68,3 @@ class QuantizedNorm(QuantizedWeighted):
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         return x * per_channel(weight.flatten(), self._TRAILING)
-
-

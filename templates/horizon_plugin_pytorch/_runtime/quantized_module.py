@@ -87,7 +87,10 @@ class QuantizedModule(nn.Module):
             tensors = [x for x in inputs if isinstance(x, QTensor)]
             self._check(*tensors)
             with torch.no_grad():
-                entry = (derive(*inputs), tuple(x.q_scale() for x in tensors))  # holding the scales keeps their ids valid
+                entry = (
+                    derive(*inputs),
+                    tuple(x.q_scale() for x in tensors),
+                )  # holding the scales keeps their ids valid
             self._bindings[key] = entry
         return entry[0]
 

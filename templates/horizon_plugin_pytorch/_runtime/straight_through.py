@@ -80,5 +80,5 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         if ctx.saved_tensors:
-            gradient = gradient * ctx.saved_tensors[0]
+            gradient = torch.where(ctx.saved_tensors[0], gradient, 0.0)
         return gradient, None, None, None, None, None, None

@@ -76,5 +76,3 @@ class QATDeQuantStub(QATModule):
     def forward(self, x: Any) -> Any:
         """QTensor in, float32 out; a float tensor passes."""
         return x.dequantize() if isinstance(x, QTensor) else x
-
-

@@ -21,7 +21,7 @@ def uses_in_wrapped_methods(model: GraphModuleWithAttr) -> Counter[str]:
     """One use for each module that a wrapped method of the graph may call."""
     used: set[str] = set()
     names = {id(module): name for name, module in model.named_modules()}
-    owners = {**dict(model.named_modules(remove_duplicate=False)), SELF: model}
+    owners = {name or SELF: module for name, module in model.named_modules(remove_duplicate=False)}
     for node in model.graph.nodes:
         owner = owners.get(called_module(node) or "") if node.op == "call_method" else None
         if owner is not None:

@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--march", help=f"one of {', '.join(MARCH_IDS)}; all of them when left out")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for the picture (default: demo-out)")
-    parser.add_argument("--steps", type=_count, help=f"training steps of the float model (default: {Budget().training})")
+    parser.add_argument(
+        "--steps", type=_count, help=f"training steps of the float model (default: {Budget().training})"
+    )
     return parser
 
 

@@ -29,6 +29,8 @@ _LABELS = INNER - MOSAICS * _STRIDE + 8
 _COLORS_TOP = 128
 _CHART_HEIGHT = 230
 _AMPLIFY = 50
+_TITLES = ("RGB photo", "Y", "U", "V", "back to RGB", f"difference x {_AMPLIFY}")
+_PLANES, _RETURNED, _DIFFERENCE = range(1, 4), 4, 5
 _VALUE = 13
 
 _YELLOW: Color = (214, 178, 40)
@@ -110,8 +112,7 @@ def _heading(canvas: Canvas, y: int, title: str, note: str) -> None:
 def _draw_colors(canvas: Canvas, picture: Picture) -> None:
     note = "" if any(row.returned is None for row in picture.colors) else picture.conversion
     _heading(canvas, _COLORS_TOP, "Colour: RGB to centered YUV444 and back", note)
-    titles = ("RGB photo", "Y", "U", "V", "back to RGB", f"difference x {_AMPLIFY}")
-    for column, title in enumerate(titles):
+    for column, title in enumerate(_TITLES):
         canvas.text(_column(column), _COLORS_TOP + 38, title, 14, FAINT)
     for index, row in enumerate(picture.colors):
         y = _COLORS_TOP + 60 + index * _PHOTO_ROW
@@ -119,8 +120,8 @@ def _draw_colors(canvas: Canvas, picture: Picture) -> None:
             canvas.image(_column(column), y, panel, _PANEL, _PHOTO_HEIGHT)
             canvas.text(_column(column), y + _PHOTO_HEIGHT + 4, _caption(row, column), 12, FAINT)
         if row.returned is None:
-            canvas.box(_column(4), y, 2 * _PANEL + _GAP, _PHOTO_HEIGHT, None, LINE)
-            canvas.paragraph(_column(4) + 14, y + 14, picture.conversion, 2 * _PANEL - 20)
+            canvas.box(_column(_RETURNED), y, 2 * _PANEL + _GAP, _PHOTO_HEIGHT, None, LINE)
+            canvas.paragraph(_column(_RETURNED) + 14, y + 14, picture.conversion, 2 * _PANEL - 20)
 
 
 def _column(index: int) -> int:
@@ -136,10 +137,10 @@ def _panels(row: ColorRow) -> list[Tensor]:
 
 
 def _caption(row: ColorRow, column: int) -> str:
-    if 1 <= column <= 3:  # noqa: PLR2004 - the columns of Y, U and V
+    if column in _PLANES:
         plane = row.yuv[column - 1]
         return f"{int(plane.min())} .. {int(plane.max())}"
-    if column == 5 and row.returned is not None:  # noqa: PLR2004 - the last column
+    if column == _DIFFERENCE and row.returned is not None:
         difference = (row.returned - row.photo).abs()
         return f"mean {float(difference.mean()):.2f}, largest {float(difference.max()):.1f} of 255"
     return row.name if column == 0 else ""

@@ -44,11 +44,10 @@ class Linear(QuantizedWeighted):
         return k.derive_weighted_add(**scales, s_out=self.scale, output=self.dtype)
 
     def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
-        acc, k, p = self.accumulate(x), self.kernels, self.bound(self._derive_add, x, e)
-        if self.dtype is None:
-            out: Tensor = k.weighted_add_accumulator(acc, e.int_repr(), p)
-        else:
-            out = k.weighted_add(acc, e.int_repr(), p, output=self.dtype)
+        sums, k, p = (self.accumulate(x), e.int_repr()), self.kernels, self.bound(self._derive_add, x, e)
+        out: Tensor = (
+            k.weighted_add_accumulator(*sums, p) if self.dtype is None else k.weighted_add(*sums, p, output=self.dtype)
+        )
         return out
 
     def forward(self, input: QTensor) -> QTensor:

@@ -1,0 +1,1 @@
+"""Commands: one module each, with `run(args, root) -> exit status`."""

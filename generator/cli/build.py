@@ -1,0 +1,61 @@
+"""`build [--only GLOB] [--dry-run] [--force]`: make generated/ what the specs say."""
+
+import argparse
+import fnmatch
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from generator.diag import render
+from generator.layout import GENERATED
+from generator.produce import Produced, produce
+from generator.publish import compare, obstacles, publish, read_entries
+from generator.stamp import input_digest, write_stamp
+
+CLEAN, DIAGNOSTICS = 0, 1
+
+
+def run(args: argparse.Namespace, root: Path) -> int:
+    """Build, and say what changed."""
+    made = produce(root, trust=True)
+    sys.stdout.write(render(made.diagnostics, made.texts))
+    if made.failed:
+        return DIAGNOSTICS
+    if args.only:
+        made = _restricted(made, args.only, root)
+    if args.dry_run:
+        return _dry_run(made, root, force=args.force)
+    report = publish(made.outputs, made.keys, root, force=args.force)
+    if isinstance(report, tuple):
+        sys.stdout.write(render(report, {}))
+        return DIAGNOSTICS
+    if not args.only:
+        write_stamp(str(root), input_digest(str(root)))
+    for path in report.saved:
+        print(f"kept a copy of your edit: {path}")
+    print(
+        f"{len(made.outputs)} outputs: {len(report.written)} written, {len(report.removed)} removed, {report.unchanged} unchanged"
+    )
+    return CLEAN
+
+
+def _restricted(made: Produced, pattern: str, root: Path) -> Produced:
+    """Only matching outputs are new; the others stay as they are on disk."""
+    entries = read_entries(root)
+    outputs = {path: data for path, data in made.outputs.items() if fnmatch.fnmatch(path, pattern)}
+    keys = {path: made.keys[path] for path in outputs}
+    for path, recorded in entries.items():
+        file = root / GENERATED / path
+        if path not in outputs and file.is_file():
+            outputs[path], keys[path] = file.read_bytes(), recorded[0][1]
+    return replace(made, outputs=outputs, keys=keys)
+
+
+def _dry_run(made: Produced, root: Path, *, force: bool) -> int:
+    change = compare(made.outputs, read_entries(root), root)
+    found = obstacles(change, force=force)
+    sys.stdout.write(render(found, {}))
+    for verb, paths in (("write", change.write), ("remove", change.remove)):
+        for path in paths:
+            print(f"would {verb} generated/{path}")
+    return DIAGNOSTICS if found else CLEAN

@@ -1,0 +1,60 @@
+"""`check [--full]`: whether generated/ is what the specs say."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from generator.diag import Diagnostic, render
+from generator.layout import GENERATED, STATE
+from generator.produce import produce
+from generator.publish import compare, obstacles, read_entries
+from generator.stamp import JOURNAL, input_digest, write_stamp
+
+CLEAN, DIAGNOSTICS, DRIFT = 0, 1, 2
+_IMPORT_ALL = """
+import importlib, pathlib, sys
+home = pathlib.Path(sys.argv[1])
+sys.path[:0] = [str(home), str(home / "tests")]
+for file in sorted((home / "horizon_plugin_pytorch").rglob("*.py")):
+    parts = file.relative_to(home).with_suffix("").parts
+    if parts[-1] != "__main__":
+        importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+"""
+
+
+def run(args: argparse.Namespace, root: Path) -> int:
+    """Compare; with --full nothing on disk is trusted, and every generated module is imported."""
+    made = produce(root, trust=not args.full)
+    sys.stdout.write(render(made.diagnostics, made.texts))
+    if made.failed:
+        return DIAGNOSTICS
+    if (root / STATE / JOURNAL).exists():
+        print("an interrupted build left a mixed generated/; run: horizon-gen build")
+        return DRIFT
+    change = compare(made.outputs, read_entries(root), root)
+    found = obstacles(change, force=False)
+    sys.stdout.write(render(found, {}))
+    for verb, paths in (("out of date", change.write), ("no longer made", change.remove)):
+        for path in paths:
+            print(f"{verb}: generated/{path}")
+    if found or change.drift:
+        print("run: horizon-gen build")
+        return DIAGNOSTICS if found else DRIFT
+    if args.full and (broken := _import_all(root)) is not None:
+        sys.stdout.write(render((broken,), {}))
+        return DIAGNOSTICS
+    write_stamp(str(root), input_digest(str(root)))
+    print(f"{len(made.outputs)} outputs are up to date" + (", every module imports" if args.full else ""))
+    return CLEAN
+
+
+def _import_all(root: Path) -> Diagnostic | None:
+    done = subprocess.run(  # noqa: S603 - own arguments
+        [sys.executable, "-c", _IMPORT_ALL, str(root / GENERATED)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return Diagnostic(
+            "T016", f"a generated module cannot be imported: {done.stderr.strip().splitlines()[-1]}", None
+        )
+    return None

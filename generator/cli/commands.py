@@ -1,0 +1,98 @@
+"""Which commands there are and which arguments they take; a command's module is imported when it runs."""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from generator.layout import find_root
+
+DIAGNOSTICS, FAULT = 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One argument of a command, as argparse takes it."""
+
+    name: str
+    help: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+_FLAG = (("action", "store_true"),)
+_OPTIONAL = (("nargs", "?"),)
+COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
+    "build": (
+        "make generated/ from specs/ and templates/",
+        (
+            Option("--only", "write only outputs that match this glob"),
+            Option("--dry-run", "say what would change, write nothing", _FLAG),
+            Option("--force", "overwrite hand-edited outputs; copies are kept", _FLAG),
+        ),
+    ),
+    "check": (
+        "is generated/ what the specs say? (quick: trusts MANIFEST)",
+        (Option("--full", "trust nothing: render everything, compare bytes, import every module", _FLAG),),
+    ),
+    "diff": ("the text of what a build would change", ()),
+    "explain": (
+        "why an operator is or is not supported, by which formulas it is computed, and where",
+        (Option("march", "a march"), Option("op", "an operator"), Option("dtype", "an input dtype", _OPTIONAL)),
+    ),
+    "matrix": (
+        "operator x march x dtype: supported, unsupported with the reason, to do with the reason",
+        (Option("--undecided", "print only how many cells are undecided", _FLAG), Option("--march", "one march only")),
+    ),
+    "new": (
+        "a new spec that is complete as created",
+        (
+            Option("kind", "what to create", (("choices", ("march",)),)),
+            Option("id", "its id"),
+            Option("--extends", "the march to start from; the first one by default"),
+        ),
+    ),
+    "lint": ("specs, templates and mechanism", ()),
+    "demo": (
+        "build, then float -> calibration -> QAT -> integers on real photos",
+        (Option("--march", "one march only"), Option("--out", "folder of the picture", (("default", "demo-out"),))),
+    ),
+    "stats": ("how much there is of what", ()),
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Parse the command line and run a command."""
+    parser = argparse.ArgumentParser(prog="horizon-gen", description="Specs to a quantization package.")
+    parser.add_argument("--root", help="the checkout; found from the current folder by default")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an internal fault")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (text, options) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        for option in options:
+            command.add_argument(option.name, help=option.help, **dict(option.settings))
+    args = parser.parse_args(arguments)
+    root = os.path.abspath(args.root) if args.root else find_root(os.getcwd())  # noqa: PTH100, PTH109 - as layout does
+    if not root or not Path(root, "specs").is_dir():
+        sys.stderr.write("no folder with specs/ and templates/ here or above; go into a checkout or pass --root DIR\n")
+        return DIAGNOSTICS
+    return _run(args, Path(root))
+
+
+def _run(args: argparse.Namespace, root: Path) -> int:
+    try:
+        module = importlib.import_module(f"generator.cli.{args.command}")
+        status: int = module.run(args, root)
+    except KeyboardInterrupt:
+        return DIAGNOSTICS
+    except Exception as error:  # noqa: BLE001 - whatever else happens is our fault, and said so
+        sys.stderr.write(
+            f"internal fault in '{args.command}': {type(error).__name__}: {error}; please report it (--debug shows where)\n"
+        )
+        if args.debug:
+            traceback.print_exc()
+        return FAULT
+    return status

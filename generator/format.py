@@ -1,0 +1,63 @@
+"""Rendered texts to final bytes: one call of the formatter for the whole stage.
+
+In: texts by path. Out: bytes by path; text that the formatter cannot read is a diagnostic that names the output's template.
+"""
+
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from generator.diag import Diagnostic
+
+_SUFFIX = ".py"
+
+
+def format_texts(
+    texts: Mapping[str, str], templates: Mapping[str, str], root: Path, stage: Path
+) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:
+    """Format every Python text below the folder `stage`, which is made and removed.
+
+    Args:
+        texts: output path -> text.
+        templates: output path -> template, for messages.
+        root: where pyproject.toml stands.
+        stage: a folder of this process alone.
+    """
+    python = [path for path in texts if path.endswith(_SUFFIX)]
+    result = {path: text.encode() for path, text in texts.items() if not path.endswith(_SUFFIX)}
+    if not python:
+        return result, ()
+    try:
+        for path in python:
+            file = stage / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(texts[path], encoding="utf-8", newline="\n")
+        done = _ruff("format", "--no-cache", "--config", str(root / "pyproject.toml"), str(stage))
+        if done.returncode:
+            return {}, tuple(_failures(done.stderr, templates, stage))
+        return result | {path: (stage / path).read_bytes() for path in python}, ()
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _ruff(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([_binary(), *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - own arguments
+
+
+def _binary() -> str:
+    """The formatter that was installed beside this generator."""
+    beside = Path(sysconfig.get_path("scripts"), "ruff")
+    return str(beside) if beside.exists() else shutil.which("ruff") or "ruff"
+
+
+def _failures(stderr: str, templates: Mapping[str, str], stage: Path) -> list[Diagnostic]:
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    found = []
+    for path, template in templates.items():
+        told = [line for line in lines if f"{stage / path}" in line]
+        if told:
+            message = f"rendered Python cannot be formatted: {told[0].replace(str(stage), 'generated')}"
+            found.append(Diagnostic("T014", message, None, hint=f"its template is templates/{template}"))
+    return found or [Diagnostic("T014", f"the formatter failed: {' '.join(lines)[:300]}", None)]

@@ -1,0 +1,67 @@
+"""Values of the proof: a kind and an interval, and what arithmetic does to them.
+
+In: two values. Out: the kind and the interval of their sum, product, ... An end that nothing is known of is infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from generator.formula.model import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INT64 = (-(2**63), 2**63 - 1)
+ROUNDED = 2**62
+MAX_SHIFT = 62
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What an expression is: its kind and its interval (infinite where nothing is known)."""
+
+    kind: Kind
+    lo: float | int = -math.inf
+    hi: float | int = math.inf
+
+    @property
+    def finite(self) -> bool:
+        """Whether both ends are known."""
+        return math.isfinite(self.lo) and math.isfinite(self.hi)
+
+
+REAL = Value(Kind.REAL)
+
+
+def joined(left: Kind, right: Kind) -> Kind:
+    """The kind of arithmetic on two kinds."""
+    for kind in (Kind.REAL, Kind.INTEGER, Kind.HOST):
+        if kind in (left, right):
+            if kind is Kind.INTEGER and Kind.HOST in (left, right):
+                return Kind.REAL
+            return kind
+    return Kind.INT
+
+
+def _product(a: float, b: float) -> float:
+    return 0 if 0 in (a, b) else a * b
+
+
+def corners(a: Value, b: Value) -> tuple[float, float]:
+    """The interval of a product: its ends are products of ends."""
+    ends = [_product(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+    return min(ends), max(ends)
+
+
+ARITHMETIC: dict[str, Callable[[Value, Value], tuple[float, float]]] = {
+    "+": lambda a, b: (a.lo + b.lo, a.hi + b.hi),
+    "-": lambda a, b: (a.lo - b.hi, a.hi - b.lo),
+    "*": corners,
+}
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b, "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
+}  # fmt: skip

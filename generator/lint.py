@@ -1,0 +1,71 @@
+"""What must hold of templates and mechanism: logic-free, typed, and without policy.
+
+In: the planned jobs and the folder of templates. Out: diagnostics at the offending line, and the texts they point into.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from generator.diag import Diagnostic, Span
+from generator.layout import GENERATOR, TEMPLATES
+from generator.plan import PipelineResult
+from generator.templates_lint import check_template
+
+MIRRORED = "# mirrored to generated/ by the generator; edit only templates/{}"
+MAX_LINES = 80
+RUNTIME = "_runtime"
+
+
+def lint(planned: PipelineResult, root: Path) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
+    """Run every lint."""
+    texts = _texts(root)
+    found: list[Diagnostic] = []
+    for path, text in texts.items():
+        if path.endswith(".j2"):
+            found.extend(check_template(path, text))
+        elif path.startswith(f"{TEMPLATES}/") and path.endswith(".py"):
+            found.extend(_check_mirrored(path, text))
+        if _is_mechanism(path):
+            found.extend(_check_names(path, text, planned.names, planned.plain_words))
+    return tuple(found), texts
+
+
+def _texts(root: Path) -> dict[str, str]:
+    files = [*sorted((root / TEMPLATES).rglob("*.j2")), *sorted((root / TEMPLATES).rglob("*.py"))]
+    files += sorted((root / GENERATOR).rglob("*.py"))
+    return {
+        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8")
+        for file in files
+        if "__pycache__" not in file.parts
+    }
+
+
+def _is_mechanism(path: str) -> bool:
+    return path.startswith(f"{GENERATOR}/") or f"/{RUNTIME}/" in path or path.endswith(".j2")
+
+
+def _check_mirrored(path: str, text: str) -> Iterator[Diagnostic]:
+    expected = MIRRORED.format(path.removeprefix(f"{TEMPLATES}/"))
+    if text.split("\n", 1)[0] != expected:
+        yield Diagnostic("T011", "a mirrored module says so on its first line", Span(path, 1, 1), hint=expected)
+
+
+def _check_names(path: str, text: str, names: tuple[str, ...], plain: tuple[str, ...]) -> Iterator[Diagnostic]:
+    """Ids of marches, operators and patterns; ids that are ordinary words cannot be told from words."""
+    searched = [name for name in names if name not in plain]
+    if not searched:
+        return
+    pattern = re.compile(
+        rf"(?<![A-Za-z0-9_])(?:{'|'.join(f'(?:{re.escape(n)})' for n in sorted(searched, key=len, reverse=True))})(?![A-Za-z0-9_])",
+        re.IGNORECASE,
+    )
+    for number, line in enumerate(text.splitlines(), 1):
+        for match in pattern.finditer(line):
+            hint = "a field is missing in a spec: let the view carry the name"
+            yield Diagnostic(
+                "T012",
+                f"mechanism names {match.group()!r}, which is policy",
+                Span(path, number, match.start() + 1),
+                hint=hint,
+            )

@@ -1,0 +1,92 @@
+"""From a checkout to the bytes of every output: the stages in order, for `build`, `check` and `diff`.
+
+In: the root. Out: `Produced`: bytes and keys by path, or diagnostics. Outputs whose key is the one in MANIFEST and whose
+file is as we wrote it are taken from disk, unless everything is to be made anew.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generator.diag import Diagnostic, errors
+from generator.format import format_texts
+from generator.layout import GENERATED, STATE, TEMPLATES
+from generator.lint import lint
+from generator.manifest import Entries, body_hash
+from generator.pipeline import run
+from generator.plan import Job, PipelineResult, check_plan, plan_mirrors, plan_templates
+from generator.publish import read_entries
+from generator.render import job_keys, render
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """Every output, unless there are errors; what was found; the texts for snippets; how many were rendered."""
+
+    outputs: dict[str, bytes]
+    keys: dict[str, str]
+    diagnostics: tuple[Diagnostic, ...]
+    texts: dict[str, str] = field(default_factory=dict)
+    rendered: int = 0
+    templates: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is nothing to publish."""
+        return bool(errors(self.diagnostics))
+
+
+def produce(root: Path, *, trust: bool) -> Produced:
+    """Run every stage but the last.
+
+    Args:
+        root: the checkout.
+        trust: take outputs from disk where MANIFEST says that they are right.
+    """
+    planned = run(root)
+    templates = root / TEMPLATES
+    mirrors = plan_mirrors(templates)
+    found = (*planned.diagnostics, *check_plan(planned.jobs, mirrors, plan_templates(templates)))
+    texts = dict(planned.texts)
+    if not errors(found):
+        linted, lint_texts = lint(planned, root)
+        found, texts = (*found, *linted), texts | lint_texts
+    if errors(found):
+        return Produced({}, {}, found, texts)
+    outputs = {mirror.path: (templates / mirror.path).read_bytes() for mirror in mirrors}
+    keys = {path: body_hash(data) for path, data in outputs.items()}
+    keys |= job_keys(planned.jobs, templates, _tools(root))
+    kept = _kept(planned, keys, read_entries(root), root) if trust else {}
+    fresh = tuple(job for job in planned.jobs if job.path not in kept)
+    made, failures = _made(fresh, keys, root)
+    used = {job.path: job.template for job in planned.jobs}
+    return Produced(outputs | kept | made, keys, (*found, *failures), texts, len(fresh), used)
+
+
+def _made(jobs: tuple[Job, ...], keys: dict[str, str], root: Path) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:
+    rendered, failures = render(jobs, root / TEMPLATES, keys, root / STATE / "jinja")
+    if errors(failures):
+        return {}, failures
+    templates = {job.path: job.template for job in jobs}
+    stage = root / STATE / f"stage-{os.getpid()}"
+    made, unformatted = format_texts({item.path: item.text for item in rendered}, templates, root, stage)
+    return made, (*failures, *unformatted)
+
+
+def _kept(planned: PipelineResult, keys: dict[str, str], entries: Entries, root: Path) -> dict[str, bytes]:
+    """Outputs that are on disk as they should be."""
+    kept = {}
+    for job in planned.jobs:
+        recorded = entries.get(job.path, ())
+        path = root / GENERATED / job.path
+        if len(recorded) == 1 and recorded[0][1] == keys[job.path] and path.is_file():
+            data = path.read_bytes()
+            if body_hash(data) == recorded[0][0]:
+                kept[job.path] = data
+    return kept
+
+
+def _tools(root: Path) -> str:
+    """What else decides the bytes: the formatter's version and line length, both fixed in pyproject.toml."""
+    lines = (root / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if line.startswith(("required-version", "line-length", "target-version")))
