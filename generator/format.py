@@ -1,4 +1,4 @@
-"""Rendered texts to final bytes: one call of the formatter for the whole stage.
+"""Rendered texts to final bytes: imports put in order and the rest formatted, one call each for the whole stage.
 
 In: texts by path. Out: bytes by path; text that the formatter cannot read is a diagnostic that names the output's template.
 """
@@ -34,7 +34,9 @@ def format_texts(
             file = stage / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(texts[path], encoding="utf-8", newline="\n")
-        done = _ruff("format", "--no-cache", "--config", str(root / "pyproject.toml"), str(stage))
+        options = ("--no-cache", "--config", str(root / "pyproject.toml"), str(stage))
+        _ruff("check", "--fix-only", "--quiet", "--select", "I,F401", *options)
+        done = _ruff("format", *options)
         if done.returncode:
             return {}, tuple(_failures(done.stderr, templates, stage))
         return result | {path: (stage / path).read_bytes() for path in python}, ()

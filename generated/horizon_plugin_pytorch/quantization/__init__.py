@@ -9,18 +9,11 @@ from .observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMax
 from .observer_v2 import FixedScaleObserver
 from .qconfig import (
     QConfig,
-    get_default_calib_qconfig,
-    get_default_qat_out_qconfig,
-    get_default_qat_qconfig,
-    get_default_qconfig,
-    default_calib_16bit_fake_quant_qconfig,
     default_calib_8bit_fake_quant_qconfig,
     default_calib_8bit_weight_16bit_act_fake_quant_qconfig,
     default_calib_8bit_weight_32bit_out_fake_quant_qconfig,
+    default_calib_16bit_fake_quant_qconfig,
     default_calib_out_8bit_fake_quant_qconfig,
-    default_qat_16bit_fake_quant_qconfig,
-    default_qat_16bit_lsq_quant_qconfig,
-    default_qat_16bit_pact_quant_qconfig,
     default_qat_8bit_fake_quant_qconfig,
     default_qat_8bit_fixed_act_fake_quant_qconfig,
     default_qat_8bit_lsq_quant_qconfig,
@@ -28,7 +21,14 @@ from .qconfig import (
     default_qat_8bit_weight_16bit_act_fake_quant_qconfig,
     default_qat_8bit_weight_16bit_fixed_act_fake_quant_qconfig,
     default_qat_8bit_weight_32bit_out_fake_quant_qconfig,
+    default_qat_16bit_fake_quant_qconfig,
+    default_qat_16bit_lsq_quant_qconfig,
+    default_qat_16bit_pact_quant_qconfig,
     default_qat_out_8bit_fake_quant_qconfig,
+    get_default_calib_qconfig,
+    get_default_qat_out_qconfig,
+    get_default_qat_qconfig,
+    get_default_qconfig,
 )
 from .quantize_fx import convert_fx, fuse_fx, prepare_qat_fx
 from .stubs import QuantStub

@@ -12,7 +12,7 @@ import torch
 from .._runtime.fake_quantize import FakeQuantize
 from .._runtime.learnable import PACTFakeQuantize, _LearnableFakeQuantize
 from .._runtime.qconfig import QConfig
-from ..dtype import qint16, qint8
+from ..dtype import qint8, qint16
 from .observer_v2 import MinMaxObserver, PercentileObserver
 from .qconfig_factories import (
     get_default_calib_qconfig,

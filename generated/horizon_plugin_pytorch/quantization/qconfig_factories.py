@@ -13,8 +13,8 @@ from .observer_v2 import (
     ClipObserver,
     ClipStdObserver,
     FixedScaleObserver,
-    MSEObserver,
     MinMaxObserver,
+    MSEObserver,
     PercentileObserver,
 )
 

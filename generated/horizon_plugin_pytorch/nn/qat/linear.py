@@ -3,7 +3,7 @@
 # specs: op/linear, patterns
 """QAT forms of Linear, alone and fused."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor

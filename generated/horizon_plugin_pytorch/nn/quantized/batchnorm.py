@@ -5,9 +5,6 @@
 
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..._runtime.qat_norm import QuantizedNorm
 from ..._runtime.qtensor import QTensor
 from .. import qat
