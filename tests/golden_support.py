@@ -103,6 +103,7 @@ class MemoryBuild(Build):
         self.specs = _Compiler(catalog)
         self.facts = {**self.specs.facts, COMMON: MarchFacts("common", {}, {}, {})}
         self.dtypes = {name: _dtype(name, spec) for name, spec in catalog.dtypes.spec.dtypes.items()}
+        self._roles = {march: self._roles_of(march) for march in self.facts}
         self._compiled: dict[Key, Compiled] = {}
         self._functions: dict[str, dict[str, Any]] = {march: {} for march in self.facts}
 
@@ -111,13 +112,13 @@ class MemoryBuild(Build):
 
     def roles(self, march: str) -> tuple[str, ...]:
         """Every kernel role of a march."""
+        return self._roles[march]
+
+    def _roles_of(self, march: str) -> tuple[str, ...]:
         scope = "common" if march == COMMON else "march"
-        facts = self.facts[march]
-        return tuple(
-            entry.kernel.id
-            for entry in self.catalog.kernels
-            if entry.family.spec.scope == scope and (entry.kernel.variant or "") in ("", facts.algorithms.get(entry.kernel.id))
-        )
+        chosen = self.facts[march].algorithms
+        kernels = [entry.kernel for entry in self.catalog.kernels if entry.family.spec.scope == scope]
+        return tuple(kernel.id for kernel in kernels if kernel.variant in (None, chosen.get(kernel.id)))
 
     def compiled(self, march: str, role: str) -> Compiled:
         """One kernel, from the base build if no part of it changed.

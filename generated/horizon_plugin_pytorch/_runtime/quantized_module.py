@@ -117,6 +117,11 @@ class QuantizedModule(nn.Module):
         self._bindings: dict[_Key, tuple[Any, tuple[Tensor, ...]]] = {}
         self._accumulators: dict[QuantDType, Accumulator] = {}
 
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        """Loaded weights and scales derive their integers anew."""
+        self._forget()
+        super()._load_from_state_dict(*args, **kwargs)
+
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles derive their integers anew: bindings know objects of this process."""
         return {**self.__dict__, "_bindings": {}, "_accumulators": {}}
@@ -144,7 +149,7 @@ class QuantizedWeighted(QuantizedModule):
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
         fake_quant: Any = mod.weight_fake_quant
-        integers = quantize_per_channel(self.kernels, weight, fake_quant.scale, fake_quant.dtype)
+        integers = quantized_weight(self.kernels, weight, fake_quant)
         self._set_weight(integers, fake_quant.scale, mod.bias, mod._groups)
 
     def _set_weight(self, channels_first: Tensor, scale: Tensor, bias: Tensor | None, groups: int) -> None:
@@ -243,7 +248,11 @@ def output_scale(fake_quant: Any) -> Tensor:
     return scale.detach().clone().to(torch.float32)
 
 
-def quantize_per_channel(kernels: ModuleType, weight: Tensor, scale: Tensor, dtype: QuantDType) -> Tensor:
-    """The integers of a weight [out, ...] with one scale an output channel."""
-    integers: Tensor = kernels.quantize_weight(weight, per_channel(scale, weight.dim() - 1), output=dtype)
+def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
+    """The integers of a weight [out, ...], rounded as its fake quantizer rounds: per channel, or as one tensor."""
+    if fake_quant.ch_axis < 0:
+        integers: Tensor = kernels.quantize_activation(weight, fake_quant.scale, output=fake_quant.dtype)
+        return integers
+    scale = per_channel(fake_quant.scale, weight.dim() - 1)
+    integers = kernels.quantize_weight(weight, scale, output=fake_quant.dtype)
     return integers

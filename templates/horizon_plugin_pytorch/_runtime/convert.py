@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
@@ -109,9 +108,6 @@ def _uncollected(model: GraphModuleWithAttr) -> Iterator[str]:
 
 
 def _saw_nothing(fake_quant: nn.Module) -> bool:
-    """Whether an observer of minimum and maximum has neither; an observer of a fixed scale has no such thing."""
-    seen = getattr(getattr(fake_quant, "activation_post_process", None), "min_val", None)
-    scale = getattr(fake_quant, "scale", None)
-    if not isinstance(seen, Tensor) or not isinstance(scale, Tensor):
-        return False
-    return (seen.numel() == 0 or bool(torch.isinf(seen).any())) and bool((scale == 1).all())
+    """Whether the observer has no data and the scale is still the one it was made with."""
+    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
+    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())

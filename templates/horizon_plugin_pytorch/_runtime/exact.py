@@ -137,27 +137,6 @@ def _prove(largest: int, sum_of_weights: int) -> _Proof:
     raise ArithmeticError(f"sums of products up to {shown} are exact in no float type")
 
 
-def exact_apply(function: Callable[[Tensor], Tensor], x: Tensor, bound: int) -> Tensor:
-    """What a function of float tensors gives for integers, when no value inside it exceeds `bound` in magnitude.
-
-    Args:
-        function: sums or picks elements.
-        x: integers.
-        bound: largest magnitude of any partial result.
-
-    Returns:
-        int32 where the bound fits, else int64.
-
-    Raises:
-        ArithmeticError: no float type is wide enough.
-    """
-    for kind, bits in _SIGNIFICANT_BITS:
-        if bound < 1 << bits:
-            with proved_region(x.device.type):
-                return function(x.to(kind)).to(torch.int32 if bound <= _INT32_MAX else torch.int64)
-    raise ArithmeticError(f"values up to {bound} are exact in no float type")
-
-
 @contextmanager
 def proved_region(device: str) -> Iterator[None]:
     """Mark float arithmetic as proved, and switch off whatever is not plain IEEE arithmetic on this device."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from torch import fx, nn
 
+from .graph_print import printable
 from .graph_record import GraphRecord, graph_of, record_of
 from .module_tree import clone_state, redirect
 
@@ -56,7 +57,7 @@ class GraphModuleWithAttr(fx.GraphModule):
         twin = _blank(self._kind, self._original, type(self).__name__)
         memo[id(self)] = twin
         twin.__dict__.update({key: copy.deepcopy(value, memo) for key, value in vars(self).items() if key != "_graph"})
-        twin.graph = copy.deepcopy(self.graph)
+        twin.graph = printable(copy.deepcopy(self.graph))
         return twin
 
     def __copy__(self) -> "GraphModuleWithAttr":
@@ -64,7 +65,7 @@ class GraphModuleWithAttr(fx.GraphModule):
         twin.__dict__.update(
             {key: copy.copy(value) if isinstance(value, dict) else value for key, value in vars(self).items()}
         )
-        twin.graph = copy.deepcopy(self.graph)
+        twin.graph = printable(copy.deepcopy(self.graph))
         return twin
 
     def structural_clone(self) -> "GraphModuleWithAttr":
@@ -73,7 +74,7 @@ class GraphModuleWithAttr(fx.GraphModule):
         memo: dict[int, nn.Module] = {id(self): twin}
         twin.__dict__.update(clone_state(self, memo))
         redirect(twin, memo)
-        twin.graph = copy.deepcopy(self.graph)
+        twin.graph = printable(copy.deepcopy(self.graph))
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -84,7 +85,7 @@ class GraphModuleWithAttr(fx.GraphModule):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         record: GraphRecord = state["_record"]
         self.__dict__.update({key: value for key, value in state.items() if key != "_record"})
-        self.graph = graph_of(record)
+        self.graph = printable(graph_of(record))
 
 
 class ObservedGraphModule(GraphModuleWithAttr):
@@ -116,7 +117,7 @@ def become(model: nn.Module, kind: type[G], graph: fx.Graph) -> G:
             model.__dict__[key] = value
     model.__dict__.setdefault("_generated_scopes", {})
     model.__dict__.setdefault("_fused_parts", {})
-    model.graph = graph
+    model.graph = printable(graph)
     return model
 
 

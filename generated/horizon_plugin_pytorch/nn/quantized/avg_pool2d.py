@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 
-from ..._runtime.exact import exact_apply
+from ..._runtime.exact import exact_window_sum
 from ..._runtime.qtensor import QTensor
 from ..._runtime.quantized_module import QuantizedOwnOrInputScale
 from .. import qat
@@ -48,6 +48,6 @@ class AvgPool2d(QuantizedOwnOrInputScale):
         """Integers in, integers out."""
         kh, kw = _pair(self.kernel_size)
         scale, dtype = self._output(input)
-        total = exact_apply(self._total, input.int_repr(), kh * kw * 2**input.dtype.bits)
+        total = exact_window_sum(self._total, input.int_repr(), kh * kw, input.dtype)
         p = self.bound(self._derive, input)
         return QTensor(self.kernels.avg_pool(total, p, output=dtype), scale, dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..._runtime.exact import exact_apply
+from ..._runtime.exact import exact_float
 from ..._runtime.qtensor import QTensor
 from ..._runtime.quantized_module import QuantizedPassThrough
 from .. import qat
@@ -38,5 +38,4 @@ class MaxPool2d(QuantizedPassThrough):
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers of the same scale out."""
-        integers = input.int_repr()
-        return self._like(input, exact_apply(self._select, integers, 2**input.dtype.bits).to(integers.dtype))
+        return self._like(input, exact_float(self._select, input.int_repr()))
