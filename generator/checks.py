@@ -3,12 +3,13 @@
 In: the Catalog. Out: diagnostics. One small function a rule; `check_catalog` runs them all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
+from generator.checks_kernels import KERNEL_RULES
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
-from generator.schema import Op
+from generator.schema import Op, Refusal
 
 _NEEDS = {
     "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child"),
@@ -55,61 +56,13 @@ def _rounding_modes(catalog: Catalog) -> Iterator[Diagnostic]:
                 )
 
 
-def _unused_sites(catalog: Catalog) -> Iterator[Diagnostic]:
-    """A rounding site that no formula reads, on any march, is a leftover or a misspelling."""
-    text = " ".join(_formula_texts(catalog))
-    sites = {site for entry in catalog.kernels for site in entry.kernel.sites.values()}
-    for march in catalog.marches.values():
-        for site in march.spec.rounding:
-            if site not in sites and site not in text and march.origin("rounding", site).how == "own":
-                yield Diagnostic(
-                    "C022",
-                    f"no kernel reads the rounding site {site!r}",
-                    march.span("rounding", site),
-                    hint=did_you_mean(site, sites),
-                )
-
-
-def _formula_texts(catalog: Catalog) -> Iterator[str]:
-    for entry in catalog.kernels:
-        yield from (str(text) for text in (*entry.kernel.derive.values(), *entry.kernel.compute.values()))
-
-
-def _duplicate_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
-    seen: dict[tuple[str, str | None], Span] = {}
-    for entry in catalog.kernels:
-        key = (entry.kernel.id, entry.kernel.variant)
-        if key in seen:
-            yield Diagnostic(
-                "C023",
-                f"kernel {entry.kernel.id!r} is defined twice",
-                entry.span("id"),
-                related=((seen[key], "first here"),),
-            )
-        seen.setdefault(key, entry.span("id"))
-
-
-def _kernel_dtypes(catalog: Catalog) -> Iterator[Diagnostic]:
-    dtypes = catalog.dtypes.spec.dtypes
-    for entry in catalog.kernels:
-        for parameter, allowed in entry.kernel.types.items():
-            for index, name in enumerate(allowed):
-                if name not in dtypes:
-                    yield Diagnostic(
-                        "C024",
-                        f"unknown dtype {name!r}",
-                        entry.span("types", parameter, index),
-                        hint=did_you_mean(name, dtypes),
-                    )
-
-
 def _feature_dtypes(catalog: Catalog) -> Iterator[Diagnostic]:
     known = (*catalog.dtypes.spec.dtypes, "float32")
     for march in catalog.marches.values():
         for name in march.spec.features:
             if name not in known:
                 yield Diagnostic(
-                    "C024", f"unknown dtype {name!r}", march.span("features", name), hint=did_you_mean(name, known)
+                    "C024", f"unknown dtype {name!r}", march.key_span("features", name), hint=did_you_mean(name, known)
                 )
 
 
@@ -119,7 +72,7 @@ def _march_constants(catalog: Catalog) -> Iterator[Diagnostic]:
     for name, march in catalog.marches.items():
         constant = march.spec.constant or name.replace("-", "_").upper()
         for written in (constant, *march.spec.aliases):
-            span = march.span("id")
+            span = march.span("constant" if march.spec.constant else "id")
             if written in seen:
                 yield Diagnostic(
                     "C025",
@@ -186,16 +139,20 @@ def _op_functions(catalog: Catalog) -> Iterator[Diagnostic]:
                 seen.setdefault(name, op)
 
 
-def _march_scales(catalog: Catalog) -> Iterator[Diagnostic]:
+def _op_marches(catalog: Catalog) -> Iterator[Diagnostic]:
+    """Marches and dtypes that fields of an operator are keyed by."""
+    dtypes = catalog.dtypes.spec.dtypes
     for op in catalog.ops.values():
-        for march in op.spec.march_scale:
+        keys = [("march_scale", march) for march in op.spec.march_scale] + [("steps", march) for march in op.spec.steps]
+        for section, march in keys:
             if march not in catalog.marches:
-                yield Diagnostic(
-                    "C030",
-                    f"unknown march {march!r}",
-                    op.span("march_scale", march),
-                    hint=did_you_mean(march, catalog.marches),
-                )
+                span = op.key_span(section, march)
+                yield Diagnostic("C030", f"unknown march {march!r}", span, hint=did_you_mean(march, catalog.marches))
+        for march, steps in op.spec.steps.items():
+            for name in steps:
+                if name not in dtypes:
+                    span = op.key_span("steps", march, name)
+                    yield Diagnostic("C024", f"unknown dtype {name!r}", span, hint=did_you_mean(name, dtypes))
 
 
 def _colors(catalog: Catalog) -> Iterator[Diagnostic]:
@@ -241,44 +198,62 @@ def _qconfigs(catalog: Catalog) -> Iterator[Diagnostic]:
 def _unused_quantizers(catalog: Catalog) -> Iterator[Diagnostic]:
     spec = catalog.qconfigs
     used = {name for preset in spec.spec.presets.values() for name in (preset.activation, preset.weight)}
+    if used - {*spec.spec.quantizers, "none"}:
+        return  # a misspelled one may be meant
     for name in spec.spec.quantizers:
         if name not in used:
-            yield Diagnostic(
-                "C034",
-                f"no preset uses the quantizer {name!r}",
-                spec.span("quantizers", name),
-                hint="remove it, or name it in a preset",
-            )
+            span = spec.key_span("quantizers", name)
+            hint = "remove it, or name it in a preset"
+            yield Diagnostic("C034", f"no preset uses the quantizer {name!r}", span, hint=hint)
 
 
-def _unused_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
-    """A kernel that no operator computes with, no formula calls and the mechanism does not know is dead."""
-    used = {op.spec.kernel for op in catalog.ops.values()}
-    text = " ".join(_formula_texts(catalog))
-    for entry in catalog.kernels:
-        kernel = entry.kernel
-        if kernel.id not in used and f"{kernel.id}(" not in text and not kernel.library:
-            hint = "remove it, or say 'library: true' if the mechanism calls it"
-            yield Diagnostic(
-                "C035", f"no operator and no formula uses the kernel {kernel.id!r}", entry.span("id"), hint=hint
-            )
+def _qconfig_defaults(catalog: Catalog) -> Iterator[Diagnostic]:
+    spec, observers = catalog.qconfigs, catalog.observers.spec
+    defaults = spec.spec.defaults
+    known: dict[str, Iterable[str]] = {
+        "fake_quant": observers.fake_quants,
+        "observer": observers.observers,
+        "calibration_observer": observers.observers,
+        "dtype": catalog.dtypes.spec.dtypes,
+    }
+    named = [(spec.span("defaults", field), getattr(defaults, field), names) for field, names in known.items()]
+    for key, value in defaults.weight_fake_quants.items():
+        place = ("defaults", "weight_fake_quants", key)
+        named += [
+            (spec.key_span(*place), key, observers.fake_quants),
+            (spec.span(*place), value, observers.fake_quants),
+        ]
+    for span, value, names in named:
+        if value not in names:
+            yield Diagnostic("C037", f"unknown default {value!r}", span, hint=did_you_mean(value, names))
+
+
+def _refusals(catalog: Catalog) -> Iterator[Diagnostic]:
+    """A cell is refused for good, or for now."""
+    for op in catalog.ops.values():
+        for march, row in op.spec.support.items():
+            for dtype, cell in row.items():
+                if isinstance(cell, Refusal) and (cell.unsupported is None) == (cell.todo is None):
+                    says = "no reason" if cell.todo is None else "both 'unsupported' and 'todo'"
+                    message = f"{op.spec.id} on {march}, {dtype}: the refusal says {says}"
+                    hint = "one of {unsupported: why it never will be} and {todo: what is missing}"
+                    yield Diagnostic("C038", message, op.span("support", march, dtype), hint=hint)
 
 
 RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _dtype_ranges,
     _rounding_modes,
-    _unused_sites,
-    _duplicate_kernels,
-    _kernel_dtypes,
     _feature_dtypes,
     _march_constants,
     _op_kernels,
     _op_fields,
     _op_colors,
     _op_functions,
-    _march_scales,
+    _op_marches,
     _colors,
     _qconfigs,
     _unused_quantizers,
-    _unused_kernels,
+    _qconfig_defaults,
+    _refusals,
+    *KERNEL_RULES,
 )

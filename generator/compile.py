@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from generator import formula
-from generator.diag import Diagnostic, Span, did_you_mean
-from generator.formula import Compiled, MarchFacts, Problem
+from generator.compile_problems import Problems
+from generator.diag import Diagnostic, did_you_mean
+from generator.formula import Compiled, MarchFacts
 from generator.link import Catalog, KernelEntry, Linked
-from generator.schema import March, Spec
+from generator.schema import March
+from generator.schema_base import Spec
 
 Kernels = Mapping[str, Compiled]
 COMMON = "common"
@@ -36,11 +38,12 @@ class CompiledMarches:
 
 def compile_all(catalog: Catalog) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
     """Compile every kernel for every march that it applies to."""
+    if dangling := tuple(_check_algorithms(catalog)):
+        return CompiledMarches({}, {}), dangling
     compiler = _Compiler(catalog)
     by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
     common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
-    diagnostics = [*_check_algorithms(catalog), *compiler.diagnostics]
-    return CompiledMarches(by_march, common), tuple(dict.fromkeys(diagnostics))
+    return CompiledMarches(by_march, common), compiler.problems.diagnostics()
 
 
 def role_algorithm(entry: KernelEntry) -> str:
@@ -66,13 +69,12 @@ def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
 
 
 class _Compiler:
-    """Holds what every compilation shares, and collects diagnostics."""
+    """Holds what every compilation shares, and collects problems."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
-        self.diagnostics: list[Diagnostic] = []
         self.facts = {name: march_facts(march, catalog) for name, march in catalog.marches.items()}
         self.entries = {str(number): entry for number, entry in enumerate(catalog.kernels)}
+        self.problems = Problems(catalog, self.entries)
         self.kernels = {
             (entry.kernel.id, entry.kernel.variant or ""): _to_formula(entry, number)
             for number, entry in self.entries.items()
@@ -87,7 +89,7 @@ class _Compiler:
     def compile(self, facts: MarchFacts, scope: str) -> Kernels:
         """The kernels of one march (or the common ones), by role; kernels with problems are left out."""
         compiled: dict[str, Compiled] = {}
-        for entry in self.entries.values():
+        for number, entry in self.entries.items():
             kernel = entry.kernel
             chosen = kernel.variant is None or facts.algorithms.get(kernel.id) == kernel.variant
             if entry.family.spec.scope != scope or not chosen:
@@ -96,24 +98,10 @@ class _Compiler:
                 self.kernels[kernel.id, kernel.variant or ""], facts, self.kernels, self.dtypes, self.rounding
             )
             if isinstance(result, tuple):
-                self.diagnostics.extend(self._diagnostic(problem) for problem in result)
+                self.problems.add(result, number, facts.id)
             else:
                 compiled[kernel.id] = result
         return compiled
-
-    def _diagnostic(self, problem: Problem) -> Diagnostic:
-        return Diagnostic(problem.code, problem.message, self._span(problem), hint=problem.hint)
-
-    def _span(self, problem: Problem) -> Span:
-        """The place of the formula text, moved to the offending column when the formula stands on one line."""
-        number, _, rest = problem.where.partition(":")
-        if number not in self.entries:
-            mode, _, form = rest.partition(".")
-            span = self.catalog.rounding.span("modes", mode, form)
-        else:
-            section, _, name = rest.partition(".")
-            span = self.entries[number].span(*filter(None, (section, name)))
-        return Span(span.path, span.line, span.col + max(problem.offset, 0))
 
 
 def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
@@ -151,6 +139,7 @@ def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:
         for role, variant in march.spec.algorithm.items():
             span = march.span("algorithm", role)
             if role not in variants:
+                span = march.key_span("algorithm", role)
                 yield Diagnostic(
                     "C001",
                     f"no kernel has variants chosen by algorithm.{role}",
@@ -161,11 +150,14 @@ def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     "C002", f"{role} has no variant {variant!r}", span, hint=did_you_mean(variant, variants[role])
                 )
+        parent = catalog.marches.get(march.spec.extends or "")
+        if parent is not None and set(variants) - set(parent.spec.algorithm):
+            continue  # told of the parent
         for role in sorted(set(variants) - set(march.spec.algorithm)):
             options = ", ".join(sorted(variants[role]))
             yield Diagnostic(
                 "C003",
                 f"{march.spec.id} does not choose an algorithm for {role}",
-                march.span("algorithm"),
+                march.key_span("algorithm"),
                 hint=f"one of {options}",
             )

@@ -56,11 +56,13 @@ def decide(catalog: Catalog) -> tuple[Decisions, tuple[Diagnostic, ...]]:
     columns = feature_dtypes(catalog)
     for op in catalog.ops.values():
         diagnostics.extend(_dangling(catalog, op, columns))
-        for march in catalog.marches:
+        for march in sorted(catalog.marches, key=lambda march: len(tuple(catalog.lineage(march)))):
             for dtype in columns:
                 found = _decide(catalog, op, march, dtype)
                 if isinstance(found, Diagnostic):
-                    diagnostics.append(found)
+                    parent = catalog.marches[march].spec.extends
+                    if parent is None or (op.spec.id, parent, dtype) in decisions:
+                        diagnostics.append(found)  # else the parent's cell is told already
                 else:
                     decisions[op.spec.id, march, dtype] = found
     return decisions, tuple(diagnostics)
@@ -71,7 +73,7 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
     found = []
     for march, row in op.spec.support.items():
         if march not in (*catalog.marches, DEFAULT):
-            span = op.span("support", march)
+            span = op.key_span("support", march)
             found.append(
                 Diagnostic(
                     "D002",
@@ -84,7 +86,8 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
             named = (dtype, *(cell if isinstance(cell, tuple) else ()))
             for name in named:
                 if name not in columns:
-                    span = op.span("support", march, dtype)
+                    place = ("support", march, dtype)
+                    span = op.key_span(*place) if name == dtype else op.span(*place, named.index(name) - 1)
                     found.append(
                         Diagnostic(
                             "D003",
@@ -117,7 +120,7 @@ def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decisio
         return Diagnostic(
             "D001",
             f"{op.spec.id} is undecided for {dtype} on {march}",
-            op.span("support"),
+            op.key_span("support"),
             hint=f"say under support.{march}.{dtype} which dtypes come out, or {{unsupported: the reason}}",
             related=((origin.span, f"{march} computes {dtype} features, so the operator must decide"),),
         )

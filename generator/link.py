@@ -11,37 +11,16 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from generator.diag import Diagnostic, Span, did_you_mean
-from generator.schema import (
-    KINDS,
-    Color,
-    Dtypes,
-    Kernel,
-    Kernels,
-    March,
-    Observers,
-    Op,
-    Patterns,
-    Qconfigs,
-    QTensorFunctions,
-    Rounding,
-    Spec,
-)
+from generator.extends import Inherited, Origin, inherit, own_origins
+from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Op, Rounding
+from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
-from generator.source import Doc
+from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
+from generator.source import Doc, Pointer
 
-Pointer = tuple[str | int, ...]
 S = TypeVar("S", bound=Spec)
 
 _SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor")
-_NOT_INHERITED = frozenset({"schema", "id", "extends", "title", "boards", "constant", "aliases"})
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a field was written, and how the spec came to have it."""
-
-    span: Span
-    how: str  # "own" or "extends <id>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +39,13 @@ class Linked(Generic[S]):
         return Origin(Span(self.doc.path, 1, 1), "own")
 
     def span(self, *pointer: str | int) -> Span:
-        """Where a field was written."""
+        """Where a field's value was written."""
         return self.origin(*pointer).span
+
+    def key_span(self, *pointer: str | int) -> Span:
+        """Where a field's name was written, for mistakes in the name."""
+        origin = self.origins.get(pointer)
+        return (origin and origin.key) or self.span(*pointer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,43 +90,74 @@ class _Linker:
 
     by_kind: dict[str, list[Linked[Spec]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    complete: bool = True  # False once a file is left out: then a dangling reference may be no mistake
+    mistyped: set[str] = field(default_factory=set)  # marches
 
     def report(self, code: str, message: str, span: Span, hint: str = "", *related: tuple[Span, str]) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, hint=hint, related=related))
 
-    def add(self, kind: str, doc: Doc, value: object, origins: Mapping[Pointer, Origin]) -> None:
+    def add(self, kind: str, doc: Doc, value: object, origins: Mapping[Pointer, Origin]) -> tuple[Diagnostic, ...]:
+        """Type a spec; return what is wrong with it."""
         model, value = KINDS[kind], _frozen(value)
         try:
             spec = model.model_validate(value)
         except ValidationError as error:
-            self.diagnostics.extend(schema_diagnostics(error, model, value, lambda at: _locate(doc, origins, at)))
-        else:
-            self.by_kind[kind].append(Linked(spec, doc, origins))
+            return tuple(schema_diagnostics(error, model, value, lambda at: _locate(doc, origins, at)))
+        self.by_kind[kind].append(Linked(spec, doc, origins))
+        return ()
+
+    def add_march(self, march: Inherited) -> None:
+        """Type a march; what is wrong with its parents is told there."""
+        found = self.add("march", march.doc, march.value, march.origins)
+        if found:
+            self.mistyped.add(str(march.value["id"]))
+        if not self.mistyped.isdisjoint(march.parents):
+            found = tuple(d for d in found if d.id != "S002" and d.span and d.span.path == march.doc.path)
+        self.diagnostics.extend(found)
 
 
-def link(docs: tuple[Doc, ...]) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:
+def link(docs: tuple[Doc, ...], *, complete: bool = True) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:
     """Type and connect all docs.
+
+    Args:
+        docs: every spec that could be read.
+        complete: whether these are all; otherwise what refers to the others is not reported.
 
     Returns:
         The catalog, or None when a spec could not be typed, and every diagnostic of the run.
     """
-    linker = _Linker()
+    linker = _Linker(complete=complete)
     marches: dict[str, Doc] = {}
     for doc in docs:
         kind = _kind(linker, doc)
-        if kind == "march":
+        if kind is None:
+            linker.complete = False
+        elif kind == "march":
             _collect_march(linker, doc, marches)
-        elif kind is not None:
-            linker.add(kind, doc, doc.value, _own_origins(doc))
-    for doc in marches.values():
-        if (resolved := _resolve_march(linker, doc, marches)) is not None:
-            linker.add("march", doc, *resolved)
+        else:
+            linker.diagnostics.extend(linker.add(kind, doc, doc.value, own_origins(doc)))
+    _link_marches(linker, marches)
     for kind in _SINGLE_KINDS:
         _require_single(linker, kind)
-    if linker.diagnostics:
+    if linker.diagnostics or not linker.complete:
         return None, tuple(linker.diagnostics)
     catalog = _catalog(linker)
     return (None if linker.diagnostics else catalog), tuple(linker.diagnostics)
+
+
+def _link_marches(linker: _Linker, marches: Mapping[str, Doc]) -> None:
+    """Type all marches, parents first."""
+    resolved = []
+    for doc in marches.values():
+        match inherit(doc, marches):
+            case Inherited() as march:
+                resolved.append(march)
+            case Diagnostic() as problem if linker.complete or problem.id != "L002":
+                linker.diagnostics.append(problem)
+    for march in sorted(resolved, key=lambda march: len(march.parents)):
+        linker.add_march(march)
+    order = list(marches)
+    linker.by_kind["march"].sort(key=lambda linked: order.index(linked.doc.value["id"]))
 
 
 def _kind(linker: _Linker, doc: Doc) -> str | None:
@@ -190,51 +205,11 @@ def _collect_march(linker: _Linker, doc: Doc, marches: dict[str, Doc]) -> None:
         marches[name] = doc
 
 
-def _resolve_march(
-    linker: _Linker, doc: Doc, marches: Mapping[str, Doc]
-) -> tuple[object, dict[Pointer, Origin]] | None:
-    """The march's value and origins with everything it inherits; None after a diagnostic."""
-    chain = [doc]
-    while (parent := chain[-1].value.get("extends")) is not None:
-        here = chain[-1].spans[("extends",)]
-        if not isinstance(parent, str) or parent not in marches:
-            linker.report(
-                "L002",
-                f"march {doc.value['id']!r} extends {parent!r}, which is not a march",
-                here,
-                did_you_mean(str(parent), marches),
-            )
-            return None
-        if marches[parent] in chain:
-            names = " -> ".join(str(d.value["id"]) for d in [*chain, marches[parent]])
-            linker.report("L003", f"marches extend each other: {names}", here, "one of them must stand alone")
-            return None
-        chain.append(marches[parent])
-    value: dict[str, object] = {}
-    origins: dict[Pointer, Origin] = {}
-    for ancestor in reversed(chain):
-        own = ancestor is doc
-        how = "own" if own else f"extends {ancestor.value['id']}"
-        inherited = {k: v for k, v in ancestor.value.items() if own or k not in _NOT_INHERITED}
-        value = _merge(value, inherited)
-        origins.update({p: Origin(s, how) for p, s in ancestor.spans.items() if own or not p or p[0] in inherited})
-    return value, origins
-
-
 def _frozen(value: object) -> object:
     """Lists as tuples, for specs are immutable."""
     if isinstance(value, dict):
         return {key: _frozen(item) for key, item in value.items()}
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _merge(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
-    """Mappings merge key by key; anything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _require_single(linker: _Linker, kind: str) -> None:
@@ -244,7 +219,7 @@ def _require_single(linker: _Linker, kind: str) -> None:
         linker.report(
             "L004", f"schema {kind!r} may stand in one file only", second.span(), "", (first.span(), "first here")
         )
-    elif not found and not linker.diagnostics:
+    elif not found and linker.complete and not linker.diagnostics:
         linker.report(
             "L005", f"no file under specs/ has schema '{kind}/1'", Span("specs", 1, 1), f"add specs/{kind}.yaml"
         )
@@ -287,15 +262,9 @@ def _by_id(linker: _Linker, kind: str) -> dict[str, Linked[Any]]:
     return result
 
 
-def _own_origins(doc: Doc) -> dict[Pointer, Origin]:
-    return {pointer: Origin(span, "own") for pointer, span in doc.spans.items()}
-
-
 def _locate(doc: Doc, origins: Mapping[Pointer, Origin], pointer: Pointer) -> Span:
-    """The span of a key if the doc has it, else of the value, else of what encloses it."""
-    if (key := doc.key_spans.get(pointer)) is not None:
-        return key
+    """The span of a key, else of the value, else of what encloses it."""
     for end in range(len(pointer), -1, -1):
         if found := origins.get(pointer[:end]):
-            return found.span
+            return found.key or found.span
     return Span(doc.path, 1, 1)

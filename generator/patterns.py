@@ -9,7 +9,7 @@ from itertools import product
 
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
-from generator.schema import Patterns
+from generator.schema_policy import Patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ def expand(catalog: Catalog) -> tuple[tuple[Expanded, ...], tuple[Diagnostic, ..
 def _expand(family: Linked[Patterns]) -> Iterator[Expanded]:
     spec = family.spec
     for index, steps in enumerate(spec.patterns):
+        if not _starts_with_base(steps):
+            continue  # told by _dangling
         activations = spec.axes.activation if "activation" in steps else ("",)
         for base, activation in product(spec.axes.base, activations):
             names = [base, *(activation if step == "activation" else step for step in steps[1:])]
@@ -91,17 +93,24 @@ def _dangling(catalog: Catalog, family: Linked[Patterns]) -> Iterator[Diagnostic
                         hint=did_you_mean(name, catalog.ops),
                     )
     for index, steps in enumerate(spec.patterns):
-        if steps[0] != "base" or steps.count("base") != 1:
+        if not _starts_with_base(steps):
             yield Diagnostic("C011", "a pattern starts with its base, once", family.span("patterns", index))
 
 
+def _starts_with_base(steps: tuple[str, ...]) -> bool:
+    return steps[:1] == ("base",) and steps.count("base") == 1
+
+
 def _overlaps(patterns: list[Expanded]) -> Iterator[Diagnostic]:
-    """Pairs of equal length and priority that match one and the same chain; the chain is told."""
+    """Pairs of lines, of equal length and priority, that match one and the same chain; the smallest chain is told."""
     seen: list[Expanded] = []
+    told: set[tuple[Span, Span]] = set()
     for pattern in patterns:
         for other in seen:
             chain = _common_chain(pattern, other)
-            if chain and pattern.priority == other.priority:
+            lines = (other.span, pattern.span)
+            if chain and pattern.priority == other.priority and lines not in told:
+                told.add(lines)
                 yield Diagnostic(
                     "C012",
                     f"patterns {other.id} and {pattern.id} match the same graph: {' -> '.join(chain)}",

@@ -11,6 +11,7 @@ from generator.checks import check_catalog
 from generator.compile import CompiledMarches, compile_all
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
+from generator.layout import SPECS
 from generator.link import Catalog, link
 from generator.outputs import jobs_of
 from generator.patterns import Expanded, expand
@@ -39,11 +40,11 @@ class Understood:
 
 def understand(root: Path) -> Understood:
     """Read, type, link, check, decide and compile."""
-    docs, unreadable = load_tree(root / "specs", root)
-    texts = {doc.path: doc.text for doc in docs}
-    catalog, mistyped = link(docs)
+    texts: dict[str, str] = {}
+    docs, unreadable = load_tree(root / SPECS, root, texts)
+    catalog, mistyped = link(docs, complete=not unreadable)
     if catalog is None or errors(unreadable):
-        return Understood(None, (*unreadable, *mistyped), texts)
+        return Understood(None, (*unreadable, *_further(mistyped, unreadable)), texts)
     dangling = check_catalog(catalog)
     if errors(dangling):
         return Understood(None, (*unreadable, *dangling), texts)
@@ -52,6 +53,12 @@ def understand(root: Path) -> Understood:
     compiled, unproved = compile_all(catalog)
     found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
+
+
+def _further(mistyped: tuple[Diagnostic, ...], unreadable: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """What is wrong beside what could not be read: a refused value also has a wrong type, which is not worth telling."""
+    told = {(d.span.path, d.span.line) for d in unreadable if d.span}
+    return tuple(d for d in mistyped if d.span is None or (d.span.path, d.span.line) not in told)
 
 
 def run(root: Path) -> PipelineResult:

@@ -46,8 +46,9 @@ def produce(root: Path, *, trust: bool) -> Produced:
     planned = run(root)
     templates = root / TEMPLATES
     mirrors = plan_mirrors(templates)
-    found = (*planned.diagnostics, *check_plan(planned.jobs, mirrors, plan_templates(templates)))
-    texts = dict(planned.texts)
+    found, texts = planned.diagnostics, dict(planned.texts)
+    if not errors(found):
+        found = (*found, *check_plan(planned.jobs, mirrors, plan_templates(templates)))
     if not errors(found):
         linted, lint_texts = lint(planned, root)
         found, texts = (*found, *linted), texts | lint_texts

@@ -4,22 +4,12 @@ In: plain data read by `source` (mappings, tuples, scalars). Out: typed specs. T
 shows, for the JSON Schemas in generated/schema are made from these models.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", max_length=64)]
-DottedName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=128)]
-PythonName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
-Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
-Formula = Annotated[str, Field(min_length=1, max_length=500)]
-Number = int | float
-
-
-class Spec(BaseModel):
-    """Base of every model: nothing unknown, nothing changed after reading, nothing coerced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from generator.schema_base import DottedName, Formula, Identifier, PythonName, Sentence, Spec
+from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 
 
 class Dtype(Spec):
@@ -107,12 +97,12 @@ class Kernel(Spec):
     )
     doc: Sentence
     source: Sentence = Field(description="Where the rule is defined.")
-    types: dict[Identifier, tuple[Identifier, ...]] = {}
-    scales: dict[Identifier, Sentence] = {}
-    integers: dict[Identifier, tuple[int, int]] = {}
-    tensors: dict[Identifier, Identifier | tuple[int, int]] = {}
-    sites: dict[Identifier, DottedName] = {}
-    derive: dict[str, Formula | int] = {}
+    types: dict[Identifier, tuple[Identifier, ...]] = Field(default={})
+    scales: dict[Identifier, Sentence] = Field(default={})
+    integers: dict[Identifier, tuple[int, int]] = Field(default={})
+    tensors: dict[Identifier, Identifier | tuple[int, int]] = Field(default={})
+    sites: dict[Identifier, DottedName] = Field(default={})
+    derive: dict[str, Formula | int] = Field(default={})
     compute: dict[str, Formula | int]
     result: Identifier | tuple[int, int]
     library: bool = Field(
@@ -194,10 +184,10 @@ class ColorUse(Spec):
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
-    make: dict[str, object] = {}
+    make: dict[str, object] = Field(default={})
     inputs: tuple[tuple[int, ...], ...]
     arguments: tuple[object, ...] = ()
-    call: dict[str, object] = {}
+    call: dict[str, object] = Field(default={})
 
 
 class Op(Spec):
@@ -235,169 +225,6 @@ class Op(Spec):
         description="March (or default) -> input dtype -> output dtypes, or why not."
     )
     cases: tuple[Case, ...] = ()
-
-
-class PlainFunctions(Spec):
-    """Functions that leave the quantized world."""
-
-    functions: tuple[DottedName, ...] = ()
-    methods: tuple[PythonName, ...] = ()
-
-
-class ScaleKeepingFunctions(Spec):
-    """Functions that move elements and keep their scale."""
-
-    functions: tuple[DottedName, ...] = ()
-    methods: tuple[PythonName, ...] = ()
-
-
-class QTensorFunctions(Spec):
-    """specs/qtensor.yaml: torch functions on a QTensor that are no operators of their own."""
-
-    schema_: Literal["qtensor/1"] = Field(alias="schema")
-    doc: Sentence
-    plain: PlainFunctions
-    same_scale: ScaleKeepingFunctions
-
-
-class PatternAxes(Spec):
-    """Values that a pattern is expanded over."""
-
-    base: tuple[Identifier, ...]
-    activation: tuple[Identifier, ...]
-
-
-class PatternRoles(Spec):
-    """Steps that match any of several operators."""
-
-    norm: tuple[Identifier, ...]
-    add: tuple[Identifier, ...]
-
-
-StepName = Literal["base", "norm", "add", "activation"]
-
-
-class Patterns(Spec):
-    """specs/patterns/<family>.yaml: chains of operators that are computed as one."""
-
-    schema_: Literal["patterns/1"] = Field(alias="schema")
-    family: Identifier
-    doc: Sentence
-    axes: PatternAxes
-    roles: PatternRoles
-    patterns: tuple[tuple[StepName, ...], ...]
-    priority: int = Field(default=0, description="Among patterns of one length the higher wins.")
-
-
-Triple = tuple[int, int, int]
-RealTriple = tuple[float, float, float]
-
-
-class Swing(Spec):
-    """One range convention of a colour space."""
-
-    doc: Sentence
-    forward: tuple[Triple, Triple, Triple]
-    forward_offset: Triple
-    inverse: tuple[RealTriple, RealTriple, RealTriple]
-    inverse_scale: RealTriple
-    inverse_offset: float
-
-
-class Gray(Spec):
-    """Which row of which swing is the gray value."""
-
-    swing: Identifier
-    row: int = Field(ge=0, le=2)
-
-
-class Normalization(Spec):
-    """Defaults of the inverse conversion."""
-
-    mean: float
-    std: float
-    scale: float
-
-
-class Color(Spec):
-    """specs/colors/<id>.yaml: a colour space."""
-
-    schema_: Literal["color/1"] = Field(alias="schema")
-    id: Identifier
-    title: Sentence
-    doc: Sentence
-    default: Identifier
-    swings: dict[Identifier, Swing]
-    gray: Gray
-    normalization: Normalization
-
-
-class Observer(Spec):
-    """One way to observe ranges."""
-
-    doc: Sentence
-    class_: PythonName = Field(alias="class")
-    granularity: tuple[Literal["per_tensor", "per_channel"], ...]
-    arguments: dict[PythonName, Number] = {}
-
-
-class FakeQuant(Spec):
-    """One way to choose the scale in training."""
-
-    class_: PythonName = Field(alias="class")
-    doc: Sentence
-
-
-class Observers(Spec):
-    """specs/observers.yaml: observers and fake quantizers by name."""
-
-    schema_: Literal["observers/1"] = Field(alias="schema")
-    doc: Sentence
-    observers: dict[Identifier, Observer]
-    fake_quants: dict[Identifier, FakeQuant]
-
-
-class Quantizer(Spec):
-    """A fake quantizer with its observer and arguments."""
-
-    fake_quant: Identifier
-    observer: Identifier
-    dtype: Identifier
-    qscheme: Literal["per_tensor_symmetric", "per_channel_symmetric"] = "per_tensor_symmetric"
-    ch_axis: int = -1
-    arguments: dict[PythonName, bool | int | float] = {}
-
-
-class Preset(Spec):
-    """A named qconfig."""
-
-    stage: Literal["qat", "calibration"] | None = Field(default=None, description="None: usable in both stages.")
-    activation: Identifier = Field(description="A quantizer, or none.")
-    weight: Identifier
-    aliases: tuple[PythonName, ...] = ()
-    deprecated: tuple[PythonName, ...] = Field(default=(), description="Old names, still importable.")
-
-
-class QconfigDefaults(Spec):
-    """What the functions that make qconfigs take where nothing is said."""
-
-    fake_quant: Identifier
-    observer: Identifier
-    calibration_observer: Identifier
-    dtype: Identifier
-    weight_fake_quants: dict[Identifier, Identifier] = Field(
-        default={}, description="Fake quantizer -> the one that weights get in its place."
-    )
-
-
-class Qconfigs(Spec):
-    """specs/qconfigs.yaml: the named qconfigs."""
-
-    schema_: Literal["qconfigs/1"] = Field(alias="schema")
-    doc: Sentence
-    defaults: QconfigDefaults
-    quantizers: dict[Identifier, Quantizer]
-    presets: dict[PythonName, Preset]
 
 
 KINDS: dict[str, type[Spec]] = {

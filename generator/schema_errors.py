@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from generator.diag import Diagnostic, Span, did_you_mean, suggest
+from generator.schema_base import LEGAL_NAMES
 
 Pointer = tuple[str | int, ...]
 
@@ -75,9 +76,9 @@ def _diagnostic(details: ErrorDetails, pointer: Pointer, model: type[BaseModel],
         hint = did_you_mean(str(details["input"]), options) or f"one of {expected}"
         return Diagnostic("S003", f"{_path(pointer)} may not be {details['input']!r}", span, hint=hint)
     if kind == "string_pattern_mismatch":
-        return Diagnostic(
-            "S004", f"{_path(pointer)}: {details['input']!r} is not a legal name", span, hint=details["msg"]
-        )
+        pattern = str(details.get("ctx", {}).get("pattern", ""))
+        hint = LEGAL_NAMES.get(pattern, details["msg"])
+        return Diagnostic("S004", f"{_path(pointer)}: {details['input']!r} is not a legal name", span, hint=hint)
     if any("|" in str(step) or "[" in str(step) for step in details["loc"]):
         return Diagnostic(
             "S005",

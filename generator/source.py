@@ -8,28 +8,22 @@ anchors, tags, merge keys, duplicate keys and several documents in a file are fi
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from generator.diag import Diagnostic, Span
+from generator.files import read_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
-MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_INTEGER = 1 << 63
-SUFFIX = ".yaml"
-TOLERATED = (".md",)  # notes for readers may lie beside the specs
 
-# What YAML takes for a line break but editors do not, and control characters: both would shift or hide places.
-_BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WORDS: dict[str, object] = {"": None, "~": None}
 _WORDS |= {form: value for word, value in (("null", None), ("true", True), ("false", False))
            for form in (word, word.capitalize(), word.upper())}  # fmt: skip
@@ -55,16 +49,17 @@ class Doc:
     key_spans: Mapping[Pointer, Span]
 
 
-def load_tree(specs_dir: Path, root: Path) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
+def load_tree(
+    specs_dir: Path, root: Path, texts: dict[str, str] | None = None
+) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
     """Read every spec below `specs_dir`; return the documents sorted by path, and all findings.
 
     A file that cannot be understood at all gives findings and no document; one with smaller faults gives both.
+    `texts` receives the text of every file, also of those that cannot be understood, for the snippets of findings.
     """
     found: list[Diagnostic] = []
-    texts = {
-        path: text for path, file in _files(specs_dir, root, found) if (text := _read(file, path, found)) is not None
-    }
-    docs = (parse(path, texts[path], found) for path in sorted(texts))
+    read = read_texts(specs_dir, root, found, {} if texts is None else texts)
+    docs = (parse(path, text, found) for path, text in read.items())
     return tuple(doc for doc in docs if doc is not None), tuple(found)
 
 
@@ -229,69 +224,7 @@ class _Composer:
         raise _StopError
 
 
-def _files(specs_dir: Path, root: Path, found: list[Diagnostic]) -> Iterator[tuple[str, Path]]:
-    """Yield (path relative to the root, path to open) of every spec; report what lies there and is none."""
-    home = os.path.realpath(specs_dir)
-    for folder, subfolders, names in os.walk(specs_dir, onerror=lambda error: found.append(_unreadable(error, root))):
-        linked = [name for name in subfolders if Path(folder, name).is_symlink()]
-        subfolders[:] = [name for name in subfolders if name not in linked and not name.startswith(".")]
-        for name in (*linked, *(name for name in names if not name.startswith("."))):
-            file = Path(folder, name)
-            path = file.relative_to(root).as_posix()
-            if name in linked or not os.path.realpath(file).startswith(home + os.sep):
-                found.append(Diagnostic("S114", "a symbolic link to a folder, or out of specs/", Span(path, 1, 1)))
-            elif name.endswith(SUFFIX):
-                yield path, file
-            elif not name.endswith(TOLERATED):
-                hint = f"rename it to *{SUFFIX}, or move it elsewhere"
-                found.append(
-                    Diagnostic("S115", f"not read: the name does not end in {SUFFIX}", Span(path, 1, 1), hint=hint)
-                )
-
-
-def _read(file: Path, path: str, found: list[Diagnostic]) -> str | None:
-    """Return the text of a file with plain line ends and no byte order mark, or None after reporting why not."""
-    try:
-        with open(file, "rb", opener=_open_regular) as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        found.append(Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1)))
-        return None
-    if len(data) > MAX_BYTES:
-        found.append(Diagnostic("S102", f"larger than {MAX_BYTES} bytes", Span(path, 1, 1)))
-        return None
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8", "replace")
-        found.append(Diagnostic("S103", f"not UTF-8: byte 0x{data[error.start]:02x}", _place(path, before)))
-        return None
-    if bad := _BAD_CHARACTER.search(text):
-        place = _place(path, text[: bad.start()])
-        found.append(Diagnostic("S103", f"the control character U+{ord(bad[0]):04X} is not allowed", place))
-        return None
-    return text
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Open a regular file only: a pipe or a device would block."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(0, "not a regular file")
-    return handle
-
-
-def _place(path: str, before: str) -> Span:
-    return Span(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
-
-
 def _inside(span: Span, text: str) -> Span:
     """Move a place behind the end of the text (where the parser notices what is missing) to its last line."""
     lines = text.rstrip("\n").split("\n")
     return span if span.line <= len(lines) else Span(span.path, len(lines), len(lines[-1]) + 1)
-
-
-def _unreadable(error: OSError, root: Path) -> Diagnostic:
-    path = Path(error.filename).relative_to(root).as_posix()
-    return Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.formula.lower import ATOM, PRECEDENCE, UNARY
+from generator.formula.lower import AND, ATOM, PRECEDENCE, SHIFT, UNARY
 from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def _text(expr: Expr) -> tuple[str, int]:
             precedence = PRECEDENCE[expr.op]
             symbol = _SYMBOLS.get(expr.op, expr.op)
             space = "" if expr.op == "**" else " "
-            left, right = _within(expr.left, precedence), _within(expr.right, precedence + 1)
+            inner = ATOM if precedence in (SHIFT, AND) else precedence
+            left, right = _within(expr.left, inner), _within(expr.right, max(inner, precedence + 1))
             return f"{left}{space}{symbol}{space}{right}", precedence
         case Call():
             inner = ", ".join(_text(arg)[0] for arg in expr.args)

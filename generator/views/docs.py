@@ -9,7 +9,7 @@ from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.link import Catalog
 from generator.patterns import Expanded
-from generator.schema import Spec
+from generator.schema_base import Spec
 
 
 @dataclass(frozen=True, slots=True)

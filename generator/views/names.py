@@ -7,12 +7,12 @@ def camel(name: str) -> str:
 
 
 def module_name(march: str) -> str:
-    """`x9-e` -> `x9_e`: a module name."""
+    """`some-id` -> `some_id`: a module name."""
     return march.replace("-", "_")
 
 
 def constant_name(march: str) -> str:
-    """`x9-e` -> `X9_E`: a constant."""
+    """`some-id` -> `SOME_ID`: a constant."""
     return module_name(march).upper()
 
 

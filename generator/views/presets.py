@@ -6,7 +6,7 @@ In: the catalog. Out: rows whose fields are Python expressions.
 from dataclasses import dataclass
 
 from generator.link import Catalog
-from generator.schema import Quantizer
+from generator.schema_policy import Quantizer
 
 
 @dataclass(frozen=True, slots=True)

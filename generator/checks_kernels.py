@@ -1,0 +1,129 @@
+"""What must hold of kernels before they are compiled: types that exist, names that code can have, nothing unused.
+
+In: the Catalog. Out: diagnostics; `check_catalog` runs these rules with its own.
+"""
+
+import keyword
+import re
+from collections.abc import Callable, Iterator
+
+from generator.diag import Diagnostic, Span, did_you_mean
+from generator.link import Catalog, KernelEntry
+from generator.schema import Kernel
+
+_REAL = "real"
+_WORD = re.compile(r"[A-Za-z_][\w.]*")
+_CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
+
+
+def _unused_sites(catalog: Catalog) -> Iterator[Diagnostic]:
+    """A rounding site that no formula reads, on any march, is a leftover or a misspelling."""
+    sites = {site for entry in catalog.kernels for site in entry.kernel.sites.values()}
+    read = sites | {word for text in _formula_texts(catalog) for word in _WORD.findall(text)}
+    for march in catalog.marches.values():
+        for site in march.spec.rounding:
+            if site not in read and march.origin("rounding", site).how == "own":
+                span = march.key_span("rounding", site)
+                known = {site for other in catalog.marches.values() for site in other.spec.rounding} & read
+                hint = did_you_mean(site, sites | known)
+                yield Diagnostic("C022", f"no kernel reads the rounding site {site!r}", span, hint=hint)
+
+
+def _formula_texts(catalog: Catalog) -> Iterator[str]:
+    for entry in catalog.kernels:
+        yield from (str(text) for text in (*entry.kernel.derive.values(), *entry.kernel.compute.values()))
+
+
+def _duplicate_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
+    seen: dict[tuple[str, str | None], Span] = {}
+    for entry in catalog.kernels:
+        kernel = entry.kernel
+        key = (kernel.id, kernel.variant)
+        name = f"{kernel.id}/{kernel.variant}" if kernel.variant else kernel.id
+        if key in seen:
+            related = ((seen[key], "first here"),)
+            yield Diagnostic("C023", f"kernel {name!r} is defined twice", entry.span("id"), related=related)
+        seen.setdefault(key, entry.span("id"))
+
+
+def _kernel_dtypes(catalog: Catalog) -> Iterator[Diagnostic]:
+    """Every type of a kernel exists."""
+    dtypes = catalog.dtypes.spec.dtypes
+    for entry in catalog.kernels:
+        for parameter, allowed in entry.kernel.types.items():
+            if not allowed:
+                span = entry.span("types", parameter)
+                yield Diagnostic("C024", f"{parameter!r} may be no dtype at all", span, hint="name one or more dtypes")
+            for index, name in enumerate(allowed):
+                if name not in dtypes:
+                    span = entry.span("types", parameter, index)
+                    yield Diagnostic("C024", f"unknown dtype {name!r}", span, hint=did_you_mean(name, dtypes))
+        known = {*entry.kernel.types, *dtypes, _REAL}
+        for span, name in _used_types(entry):
+            if name not in known:
+                message = f"{name!r} is no dtype and no type parameter of {entry.kernel.id}"
+                yield Diagnostic("C024", message, span, hint=did_you_mean(name, known))
+
+
+def _used_types(entry: KernelEntry) -> Iterator[tuple[Span, str]]:
+    """The types that tensors and the result name; ranges of integers name none."""
+    for tensor, kind in entry.kernel.tensors.items():
+        if isinstance(kind, str):
+            yield entry.span("tensors", tensor), kind
+    if isinstance(entry.kernel.result, str):
+        yield entry.span("result"), entry.kernel.result
+
+
+def _kernel_ranges(catalog: Catalog) -> Iterator[Diagnostic]:
+    for entry in catalog.kernels:
+        kernel = entry.kernel
+        ranges = [(("integers", name), value) for name, value in kernel.integers.items()]
+        ranges += [(("tensors", name), value) for name, value in kernel.tensors.items() if isinstance(value, tuple)]
+        for place, (low, high) in ranges:
+            if low > high:
+                span = entry.span(*place)
+                yield Diagnostic(
+                    "C039", f"{place[1]!r}: the range {low} .. {high} is empty", span, hint="swap its ends"
+                )
+
+
+def _kernel_names(catalog: Catalog) -> Iterator[Diagnostic]:
+    """The names of a kernel become names in code."""
+    for entry in catalog.kernels:
+        for section, name in _names(entry.kernel):
+            for part in (target.strip() for target in name.split(",")):
+                if not part.isidentifier() or keyword.iskeyword(part):
+                    place = (section, name) if section != "id" else ("id",)
+                    span = entry.family.key_span("kernels", entry.index, *place)
+                    hint = "letters, digits and _, no digit first, no keyword of Python"
+                    yield Diagnostic("C036", f"{part!r} cannot be a name in code", span, hint=hint)
+
+
+def _names(kernel: Kernel) -> Iterator[tuple[str, str]]:
+    yield "id", kernel.id
+    for section in ("types", "scales", "integers", "tensors", "sites", "derive", "compute"):
+        yield from ((section, name) for name in getattr(kernel, section))
+
+
+def _unused_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
+    """A kernel that no operator computes with, no formula calls and the mechanism does not know is dead."""
+    used = {op.spec.kernel for op in catalog.ops.values()} - {None}
+    if used - {entry.kernel.id for entry in catalog.kernels}:
+        return  # a misspelled one may be meant
+    called = {name for text in _formula_texts(catalog) for name in _CALL.findall(text)}
+    for entry in catalog.kernels:
+        kernel = entry.kernel
+        if kernel.id not in used | called and not kernel.library:
+            hint = "remove it, or say 'library: true' if the mechanism calls it"
+            message = f"no operator and no formula uses the kernel {kernel.id!r}"
+            yield Diagnostic("C035", message, entry.span("id"), hint=hint)
+
+
+KERNEL_RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
+    _unused_sites,
+    _duplicate_kernels,
+    _kernel_dtypes,
+    _kernel_ranges,
+    _kernel_names,
+    _unused_kernels,
+)

@@ -1,0 +1,57 @@
+"""What the README shows is what happens: its example runs, its workflows print what it prints."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs(capsys) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    printed = capsys.readouterr().out
+    assert "torch.Size([4, 2, 32, 32])" in printed
+    assert "scale=" in printed
+    assert "module_name 'head'" in printed
+
+
+def _copy(folder: Path) -> Path:
+    for name in ("specs", "templates", "generator", "generated"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def _shell(command: str, root: Path) -> list[str]:
+    horizon_gen = f"horizon-gen() {{ {sys.executable} -m generator \"$@\"; }}; "
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(["bash", "-c", horizon_gen + command], cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def test_the_workflows_print_what_the_readme_prints(tmp_path: Path) -> None:
+    root = _copy(tmp_path)
+    blocks = re.findall(r"```\n(\$ .*?)```", README, re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        commands: list[tuple[str, list[str]]] = []
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                commands.append((line[2:], []))
+            else:
+                commands[-1][1].append(line)
+        for command, expected in commands:
+            printed = _shell(command, root)
+            missing = [line for line in expected if line.strip() not in ("", "...") and line not in printed]
+            assert not missing, f"{command} does not print {missing}; it prints {printed[:40]}"
+
+
+def test_the_two_commands_are_the_ones_that_ci_runs() -> None:
+    commands = re.findall(r"```\n(pip install .*?)\n```", README)
+    assert commands == ["pip install -e . && horizon-gen demo", "pip install -e '.[test]' && pytest"]
+    assert "pip install -q -e '.[test]' && pytest" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
