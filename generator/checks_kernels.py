@@ -16,17 +16,43 @@ _WORD = re.compile(r"[A-Za-z_][\w.]*")
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 
 
+def _dangling_sites(catalog: Catalog) -> Iterator[Diagnostic]:
+    """A rounding site that a kernel names and no march has."""
+    known = {site for march in catalog.marches.values() for site in march.spec.rounding}
+    for span, site in _read_sites(catalog):
+        if site not in known:
+            yield Diagnostic("C040", f"no march has the rounding site {site!r}", span, hint=did_you_mean(site, known))
+
+
 def _unused_sites(catalog: Catalog) -> Iterator[Diagnostic]:
-    """A rounding site that no formula reads, on any march, is a leftover or a misspelling."""
-    sites = {site for entry in catalog.kernels for site in entry.kernel.sites.values()}
-    read = sites | {word for text in _formula_texts(catalog) for word in _WORD.findall(text)}
+    """A rounding site that no kernel reads, on any march, is a leftover or a misspelling."""
+    named = {site for _, site in _read_sites(catalog)}
+    read = named | {word for text in _formula_texts(catalog) for word in _WORD.findall(text)}
+    known = {site for march in catalog.marches.values() for site in march.spec.rounding}
+    if named - known:
+        return  # a misspelled one may be meant
     for march in catalog.marches.values():
         for site in march.spec.rounding:
             if site not in read and march.origin("rounding", site).how == "own":
                 span = march.key_span("rounding", site)
-                known = {site for other in catalog.marches.values() for site in other.spec.rounding} & read
-                hint = did_you_mean(site, sites | known)
-                yield Diagnostic("C022", f"no kernel reads the rounding site {site!r}", span, hint=hint)
+                yield Diagnostic(
+                    "C022", f"no kernel reads the rounding site {site!r}", span, hint=did_you_mean(site, read & known)
+                )
+
+
+def _read_sites(catalog: Catalog) -> Iterator[tuple[Span, str]]:
+    """(place, site) wherever a kernel declares a site, or gives one to a kernel that it calls."""
+    keys = {key for entry in catalog.kernels for key in entry.kernel.sites}
+    given = re.compile(rf"\b(?:{'|'.join(keys)})\s*=\s*({_WORD.pattern})") if keys else re.compile(r"(?!)")
+    for entry in catalog.kernels:
+        for key, site in entry.kernel.sites.items():
+            yield entry.span("sites", key), site
+        for section in ("derive", "compute"):
+            for target, text in getattr(entry.kernel, section).items():
+                for match in given.finditer(str(text)):
+                    if match[1] not in entry.kernel.sites:
+                        span = entry.span(section, target)
+                        yield Span(span.path, span.line, span.col + match.start(1)), match[1]
 
 
 def _formula_texts(catalog: Catalog) -> Iterator[str]:
@@ -120,6 +146,7 @@ def _unused_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
 
 
 KERNEL_RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
+    _dangling_sites,
     _unused_sites,
     _duplicate_kernels,
     _kernel_dtypes,

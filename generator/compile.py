@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from generator import formula
-from generator.compile_problems import Problems
+from generator.compile_problems import Problems, unknown_names
 from generator.diag import Diagnostic, did_you_mean
 from generator.formula import Compiled, MarchFacts
 from generator.link import Catalog, KernelEntry, Linked
@@ -38,7 +38,7 @@ class CompiledMarches:
 
 def compile_all(catalog: Catalog) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
     """Compile every kernel for every march that it applies to."""
-    if dangling := tuple(_check_algorithms(catalog)):
+    if dangling := (*_check_algorithms(catalog), *_check_rounding(catalog)):
         return CompiledMarches({}, {}), dangling
     compiler = _Compiler(catalog)
     by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
@@ -127,6 +127,16 @@ def _formulas(lines: Mapping[str, str | int], where: str) -> tuple[formula.Formu
         formula.Formula(tuple(target.strip() for target in targets.split(",")), str(text), f"{where}.{targets}")
         for targets, text in lines.items()
     )
+
+
+def _check_rounding(catalog: Catalog) -> tuple[Diagnostic, ...]:
+    """The formulas of rounding modes, used or not: well-formed, and over x and n alone."""
+    problems = Problems(catalog, {})
+    for name, mode in catalog.rounding.spec.modes.items():
+        for form, text, known in (("real", mode.real, {"x"}), ("shift", mode.shift, {"x", "n"})):
+            expr = formula.parse(text, f"rounding:{name}.{form}") if text is not None else ()
+            problems.add(expr if isinstance(expr, tuple) else unknown_names(expr, known), "", COMMON)
+    return problems.diagnostics()
 
 
 def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:

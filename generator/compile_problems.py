@@ -7,11 +7,12 @@ again for every march and for every kernel that inlines it, so one mistake is fo
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from generator.diag import Diagnostic, Span
+from generator.diag import Diagnostic, Span, did_you_mean
 from generator.formula import Problem
+from generator.formula.syntax import Expr, names
 from generator.link import Catalog, KernelEntry
 
-_CIRCLE = "F014"
+_CIRCLE, _UNKNOWN, _UNUSED = "F014", "F004", "F012"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,11 @@ class Problems:
 
     def add(self, problems: Iterable[Problem], number: str, march: str) -> None:
         """Note what compiling the kernel `number` for a march gave."""
-        for problem in problems:
+        told = tuple(problems)
+        unknown = any(problem.code == _UNKNOWN for problem in told)
+        for problem in told:
+            if unknown and problem.code == _UNUSED:
+                continue  # the misspelled name is the reason
             # A circle of kernels has a call in each of them; one of the calls is enough.
             place = None if problem.code == _CIRCLE else self._span(problem)
             own = problem.where.startswith(f"{number}:")
@@ -45,6 +50,8 @@ class Problems:
 
     def _diagnostic(self, findings: list[Finding]) -> Diagnostic:
         chosen = min(findings, key=lambda finding: not finding.own)
+        if chosen.problem.code == _CIRCLE:  # the shortest chain is the circle itself
+            chosen = min(findings, key=lambda finding: len(finding.problem.message))
         problem = chosen.problem
         others = sorted({finding.march for finding in findings} - {chosen.march})
         names_march = f"march {chosen.march} " in problem.message
@@ -61,6 +68,15 @@ class Problems:
         mode, _, form = rest.partition(".")
         rounding = self.catalog.rounding
         return _moved(rounding.span("modes", mode, form), problem.offset, rounding.doc.text)
+
+
+def unknown_names(expr: Expr, known: set[str]) -> tuple[Problem, ...]:
+    """A problem for each name of a formula that is not one of `known`."""
+    return tuple(
+        Problem(_UNKNOWN, f"unknown name {n.text!r}", did_you_mean(n.text, known), n.place.where, n.place.offset)
+        for n in names(expr)
+        if n.text not in known
+    )
 
 
 def _moved(span: Span, offset: int, text: str) -> Span:

@@ -2,7 +2,7 @@
 
 In: facts about a place in a source file. Out: `Diagnostic` values, and with `render` the text a user reads. A user error
 is always a value of this module, never an exception and never an ``assert``; each stage reports all of them at once.
-`DIAGNOSTICS` documents every id in one place; a stage adds its own ids there.
+`DIAGNOSTICS` documents every id in one place, but for those of formulas.
 """
 
 from __future__ import annotations
@@ -19,7 +19,19 @@ Severity = Literal["error", "warning"]
 SNIPPET_WIDTH = 160
 
 DIAGNOSTICS: Mapping[str, str] = {
-    # S0xx schema: added by generator/schema.py's authors. S1xx source: reading YAML files.
+    # S0xx schema.
+    "S001": "an unknown key",
+    "S002": "a key is missing",
+    "S003": "a word is not one of those allowed",
+    "S004": "a name is not legal",
+    "S005": "a value has none of its allowed forms",
+    "S006": "a value has the wrong type, or is out of range",
+    "S010": "a spec is not a mapping",
+    "S011": "a spec has no schema line",
+    "S012": "a spec has an unknown schema",
+    "S013": "a spec has an unknown version of its schema",
+    "S014": "a march has no id",
+    # S1xx source: reading YAML files.
     "S101": "a file or folder cannot be read",
     "S102": "a spec is larger than 1 MiB",
     "S103": "a spec is not UTF-8, or holds a control character",
@@ -35,7 +47,44 @@ DIAGNOSTICS: Mapping[str, str] = {
     "S113": "a number is not finite or does not fit 64 bits",
     "S114": "a symbolic link in specs/ is a folder or leaves specs/",
     "S115": "a file in specs/ is not named *.yaml",
-    # L0xx link, C0xx checks, D0xx decide, F0xx formula: added by their stages.
+    # L0xx link.
+    "L001": "an id is defined twice",
+    "L002": "a march extends one that does not exist",
+    "L003": "a march extends itself, directly or through others",
+    "L004": "a schema that may stand in one file only stands in several",
+    "L005": "a schema that the package needs stands in no file",
+    # C0xx checks between specs.
+    "C001": "a march chooses an algorithm for an unknown role",
+    "C002": "a march chooses an unknown variant",
+    "C003": "a march does not choose a variant of a role",
+    "C010": "a pattern names an unknown operator",
+    "C011": "a pattern does not start with its base, or has it twice",
+    "C012": "two patterns match the same graph",
+    "C020": "the range of a dtype is not of its width",
+    "C021": "unknown rounding mode",
+    "C022": "no kernel reads a rounding site",
+    "C023": "a kernel is defined twice",
+    "C024": "unknown dtype",
+    "C025": "two marches have the same name in code",
+    "C026": "unknown kernel",
+    "C027": "an operator lacks a field that its family needs",
+    "C028": "unknown colour space",
+    "C029": "a function belongs to two operators",
+    "C030": "unknown march",
+    "C031": "unknown swing of a colour space",
+    "C032": "a quantizer names something unknown",
+    "C033": "unknown quantizer",
+    "C034": "no preset uses a quantizer",
+    "C035": "nothing uses a kernel",
+    "C036": "a name of a kernel cannot be a name in code",
+    "C037": "a default of the qconfigs is unknown",
+    "C038": "a refusal has no reason, or two",
+    "C039": "an empty range",
+    "C040": "no march has a rounding site that a kernel names",
+    # D0xx decide. F0xx formula: see `generator.formula.CODES`.
+    "D001": "a cell of the support matrix is decided by no spec",
+    "D002": "support for an unknown march",
+    "D003": "support for a dtype that is no feature of any march",
     # T0xx templates.
     "T001": "a template is not well-formed Jinja",
     "T002": "a template uses a construct outside the white list",
@@ -43,8 +92,6 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T004": "a template names a view class that does not exist",
     "T005": "a template reads a field that its view does not have",
     "T006": "a template uses a value in a way its type does not allow",
-    "T007": "a macro parameter has no type line",
-    "T008": "a macro call does not fit the macro",
     "T009": "a template is longer than 80 lines",
     "T010": "no template reads a field of a view",
     "T011": "a mirrored module does not say on its first line that it is mirrored",
@@ -55,7 +102,6 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T016": "a generated module cannot be imported",
     "T017": "no job renders a template, or a job names a template that does not exist",
     # P0xx publish.
-    "P001": "generated/MANIFEST cannot be read",
     "P002": "a generated file was edited by hand",
     "P003": "a file in generated/ was not written by the generator",
     "P004": "generated/ holds a symbolic link",

@@ -13,7 +13,6 @@ from generator.plan import PipelineResult
 from generator.templates_lint import check_template
 
 MIRRORED = "# mirrored to generated/ by the generator; edit only templates/{}"
-MAX_LINES = 80
 RUNTIME = "_runtime"
 
 
@@ -35,7 +34,7 @@ def _texts(root: Path) -> dict[str, str]:
     files = [*sorted((root / TEMPLATES).rglob("*.j2")), *sorted((root / TEMPLATES).rglob("*.py"))]
     files += sorted((root / GENERATOR).rglob("*.py"))
     return {
-        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8")
+        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8", errors="replace")
         for file in files
         if "__pycache__" not in file.parts
     }

@@ -89,5 +89,6 @@ def _kept(planned: PipelineResult, keys: dict[str, str], entries: Entries, root:
 
 def _tools(root: Path) -> str:
     """What else decides the bytes: the formatter's version and line length, both fixed in pyproject.toml."""
-    lines = (root / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    path = root / "pyproject.toml"
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return "\n".join(line for line in lines if line.startswith(("required-version", "line-length", "target-version")))

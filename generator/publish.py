@@ -19,6 +19,8 @@ from generator.stamp import JOURNAL
 
 Step = Callable[[str], None]
 
+_DRAFT = ".swp"  # with a process number before it; the quick check takes no notice of such names
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -58,7 +60,9 @@ def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path) -> Chang
             write.append(path)
             continue
         file, regular = found[path]
-        digest = body_hash(Path(file).read_bytes()) if regular else ""
+        if not regular:
+            continue
+        digest = body_hash(Path(file).read_bytes())
         ours = path in entries
         if path in outputs and digest == body_hash(outputs[path]):
             continue
@@ -124,21 +128,45 @@ def publish(
         force: overwrite hand-edited files, after saving a copy below .horizon-gen/backup.
         step: called with a name before every write; tests stop the process there.
     """
-    with _lock(root) as locked:
-        if not locked:
-            return (Diagnostic("P005", "another build is running in this checkout", None, hint="wait for it to end"),)
-        recover(root)
-        change = compare(outputs, read_entries(root), root)
-        if found := obstacles(change, force=force):
-            return found
-        manifest = dump({path: (body_hash(data), keys[path]) for path, data in outputs.items()})
+    try:
+        with _lock(root) as locked:
+            if locked:
+                return _publish(outputs, keys, root, force=force, step=step)
+    except OSError as error:  # the folder of the lock itself cannot be written to
+        return (_failed(error),)
+    return (Diagnostic("P005", "another build is running in this checkout", None, hint="wait for it to end"),)
+
+
+def _publish(
+    outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path, *, force: bool, step: Step
+) -> Report | tuple[Diagnostic, ...]:
+    """Make generated/ be `outputs`, with the lock held."""
+    if (unfinished := _recovered(root)) is not None:
+        return (unfinished,)
+    change = compare(outputs, read_entries(root), root)
+    if found := obstacles(change, force=force):
+        return found
+    manifest = dump({path: (body_hash(data), keys[path]) for path, data in outputs.items()})
+    try:
         saved = _save_edited(change, root)
-        try:
-            _apply(change, outputs, manifest, root, step)
-        except OSError as error:
-            recover(root)
-            return (Diagnostic("P007", f"writing failed, everything was put back: {error}", None),)
-        return Report(change.write, change.remove, len(outputs) - len(change.write), saved)
+        _apply(change, outputs, manifest, root, step)
+    except OSError as error:
+        return (_recovered(root) or _failed(error),)
+    return Report(change.write, change.remove, len(outputs) - len(change.write), saved)
+
+
+def _failed(error: OSError) -> Diagnostic:
+    return Diagnostic("P007", f"writing failed, generated/ is as it was: {error}", None)
+
+
+def _recovered(root: Path) -> Diagnostic | None:
+    """Put back what an interrupted build replaced, or say why that fails; the journal stays for the next try."""
+    try:
+        recover(root)
+    except OSError as error:
+        hint = "free some space or give write access, then build again: the copies are kept"
+        return Diagnostic("P006", f"an interrupted build could not be put back: {error}", None, hint=hint)
+    return None
 
 
 def _apply(change: Change, outputs: Mapping[str, bytes], manifest: bytes, root: Path, step: Step) -> None:
@@ -188,6 +216,8 @@ def recover(root: Path) -> bool:
     for path in (journal / "absent").read_text(encoding="utf-8").splitlines():
         (home / path).unlink(missing_ok=True)
         _remove_empty(home / path, home)
+    for draft in home.rglob(f".*.[0-9]*{_DRAFT}"):
+        draft.unlink()
     _drop(journal)
     return True
 
@@ -202,9 +232,13 @@ def _drop(journal: Path) -> None:
 
 def _replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.swp")
-    draft.write_bytes(data)
-    draft.replace(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}{_DRAFT}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _remove_empty(path: Path, home: Path) -> None:

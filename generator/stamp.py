@@ -17,7 +17,6 @@ from generator.manifest import body_hash, parse
 
 JOURNAL = "journal"
 _STAMP = "stamp"
-_LINT_STAMP = "lint"
 _TOOLS = ("jinja2-", "pydantic-", "pydantic_core-", "pyyaml-", "ruff-")
 
 
@@ -33,7 +32,7 @@ def is_clean(root: str) -> int:
     found = files_below(os.path.join(root, GENERATED))
     if not exact or len(found) != len(entries) + 1:
         return -1
-    if _read_stamp(root, _STAMP) != input_digest(root):
+    if _read_stamp(root) != f"{input_digest(root)} {body_hash(manifest)}":
         return -1
     for path, file, regular in found:
         if path != MANIFEST and (not regular or path not in entries or entries[path][0][0] != body_hash(_read(file))):
@@ -42,42 +41,25 @@ def is_clean(root: str) -> int:
 
 
 def write_stamp(root: str, digest: str) -> None:
-    """Note the inputs (see `input_digest`, taken before the run began) for which all outputs are right."""
-    _write_stamp(root, _STAMP, digest)
+    """Note the inputs (see `input_digest`) for which all outputs and MANIFEST are right.
 
-
-def lint_digest(root: str, names: str) -> str:
-    """Return a digest of what the lints depend on: templates, generator, and the names they look for."""
-    return _digest(root, (TEMPLATES, GENERATOR), (), names)
-
-
-def is_linted(root: str, digest: str) -> bool:
-    """Whether the lints found nothing for this digest before."""
-    return _read_stamp(root, _LINT_STAMP) == digest
-
-
-def write_lint_stamp(root: str, digest: str) -> None:
-    """Note the digest for which the lints found nothing."""
-    _write_stamp(root, _LINT_STAMP, digest)
+    The digest is taken before a run begins: what is edited while it runs must not count as built.
+    """
+    manifest = _hash_of(os.path.join(root, GENERATED, MANIFEST))
+    _write_stamp(root, f"{digest} {manifest}")
 
 
 def input_digest(root: str) -> str:
-    """Return a digest of everything that outputs are made from, and of MANIFEST."""
-    files = ("pyproject.toml", f"{GENERATED}/{MANIFEST}")
-    return _digest(root, (SPECS, TEMPLATES, GENERATOR), files, " ".join(_tool_versions()))
-
-
-def _digest(root: str, folders: tuple[str, ...], files: tuple[str, ...], extra: str) -> str:
-    total = blake2b(extra.encode(), digest_size=16)
-    for folder in folders:
+    """Return a digest of everything that outputs are made from."""
+    total = blake2b(" ".join(_tool_versions()).encode(), digest_size=16)
+    for folder in (SPECS, TEMPLATES, GENERATOR):
         home = os.path.join(root, folder)
         if folder == GENERATOR and not os.path.isdir(home):  # an installed generator works on another checkout
             home = os.path.dirname(os.path.abspath(__file__))
         for path, file, _ in files_below(home):
             if folder != GENERATOR or path.endswith(".py"):
                 total.update(f"{folder}/{path} {_hash_of(file)}\n".encode("utf-8", "surrogateescape"))
-    for path in files:
-        total.update(f"{path} {_hash_of(os.path.join(root, path))}\n".encode())
+    total.update(_hash_of(os.path.join(root, "pyproject.toml")).encode())
     return total.hexdigest()
 
 
@@ -108,20 +90,20 @@ def _read(file: str) -> bytes:
         os.close(handle)
 
 
-def _read_stamp(root: str, name: str) -> str:
+def _read_stamp(root: str) -> str:
     try:
-        return _read(os.path.join(root, STATE, name)).decode("ascii", "replace").strip()
+        return _read(os.path.join(root, STATE, _STAMP)).decode("ascii", "replace").strip()
     except OSError:
         return ""
 
 
-def _write_stamp(root: str, name: str, digest: str) -> None:
+def _write_stamp(root: str, text: str) -> None:
     """Write a stamp, replacing it whole; a checkout that cannot be written to simply has none."""
     try:
         os.makedirs(os.path.join(root, STATE), exist_ok=True)
-        file = os.path.join(root, STATE, f"{name}.{os.getpid()}")
+        file = os.path.join(root, STATE, f"{_STAMP}.{os.getpid()}")
         with open(file, "w", encoding="ascii", newline="\n") as stream:
-            stream.write(digest + "\n")
-        os.replace(file, os.path.join(root, STATE, name))
+            stream.write(text + "\n")
+        os.replace(file, os.path.join(root, STATE, _STAMP))
     except OSError:
         return

@@ -97,7 +97,7 @@ def test_fixed_scale_is_1_by_default() -> None:
     assert (plain(scale), plain(zero_point)) == ([1.0], [0])
 
 
-@pytest.mark.parametrize(("name", "fact"), DOCUMENT["dtypes"].items(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "fact"), DOCUMENT["dtypes"].items(), ids=str)
 def test_dtype(name: str, fact: dict[str, Any]) -> None:
     dtype, info = get_horizon_quant_dtype(name), qinfo(name)
     assert {"bits": dtype.bits, "min": dtype.min, "max": dtype.max, "storage": str(dtype.storage)[6:]} == fact

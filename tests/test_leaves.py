@@ -4,20 +4,21 @@ Each leaf is changed in memory, the kernels that it can reach are compiled anew,
 `pytest -s` prints what caught each change.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import torch
 from golden import facts, vectors
+from golden.builds import Key, MemoryBuild, UnprovedError, load_specs
 from golden.leaves import Leaf, Mutant, leaves, mutants, value_at
-from golden_support import Build, Golden, Key, MemoryBuild, UnprovedError, load_specs
+from golden_support import Golden
 
 from generator.checks import check_catalog
 from generator.compile import _check_algorithms
 from generator.diag import errors
 from generator.link import link
-from generator.source import Doc
 
 GOLDENS = (*facts.GOLDENS, *vectors.GOLDENS)
 RESTATED = "restated"
@@ -98,17 +99,17 @@ def trial() -> Trial:
 
 def test_restated_numbers_stand_in_the_specs(trial: Trial) -> None:
     written = {leaf.name: leaf.value for leaf in trial.leaves}
-    assert {name: known.value for name, known in facts.RESTATED.items()} == {name: written.get(name) for name in facts.RESTATED}
+    assert {name: known.value for name, known in facts.RESTATED.items()} == {
+        name: written.get(name) for name in facts.RESTATED
+    }
 
 
 def test_every_change_of_a_leaf_is_caught(trial: Trial) -> None:
     caught = {mutant: trial.caught_by(mutant) for leaf in trial.leaves for mutant in trial.mutants(leaf)}
     width = max(len(str(mutant)) for mutant in caught)
-    print()
-    for mutant, by in caught.items():
-        print(f"{mutant!s:{width}}  {by or 'NOT CAUGHT'}")
     survivors = [str(mutant) for mutant, by in caught.items() if not by]
-    print(f"{len(caught)} changes of {len(trial.leaves)} leaves, {len(survivors)} not caught")
+    table = "".join(f"{mutant!s:{width}}  {by or 'NOT CAUGHT'}\n" for mutant, by in caught.items())
+    sys.stdout.write(f"\n{table}{len(caught)} changes of {len(trial.leaves)} leaves, {len(survivors)} not caught\n")
     assert not survivors, "\n".join(survivors)
     needed = {mutant.leaf.name for mutant, by in caught.items() if by == RESTATED}
     assert needed == set(facts.RESTATED), "restated only what no golden shows"

@@ -711,6 +711,17 @@ TABLES = Tables(
     passthrough_lists=frozenset(
         {torch.split, torch.functional.split, torch.chunk, torch.Tensor.split, torch.Tensor.chunk}
     ),
+    passthrough_modules=frozenset(
+        {
+            Identity,
+            torch.nn.Dropout,
+            torch.nn.Dropout1d,
+            torch.nn.Dropout2d,
+            torch.nn.Dropout3d,
+            torch.nn.Flatten,
+            torch.nn.Identity,
+        }
+    ),
     plain=frozenset(
         {
             torch.numel,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from generator.diag import render
 from generator.layout import GENERATED
+from generator.manifest import body_hash
 from generator.produce import Produced, produce
 from generator.publish import compare, obstacles, publish, read_entries
 from generator.stamp import input_digest, write_stamp
@@ -17,6 +18,7 @@ CLEAN, DIAGNOSTICS = 0, 1
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Build, and say what changed."""
+    inputs = input_digest(str(root))
     made = produce(root, trust=True)
     sys.stdout.write(render(made.diagnostics, made.texts))
     if made.failed:
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace, root: Path) -> int:
         sys.stdout.write(render(report, {}))
         return DIAGNOSTICS
     if not args.only:
-        write_stamp(str(root), input_digest(str(root)))
+        write_stamp(str(root), inputs)
     for path in report.saved:
         print(f"kept a copy of your edit: {path}")
     print(
@@ -40,14 +42,19 @@ def run(args: argparse.Namespace, root: Path) -> int:
 
 
 def _restricted(made: Produced, pattern: str, root: Path) -> Produced:
-    """Only matching outputs are new; the others stay as they are on disk."""
-    entries = read_entries(root)
+    """Only matching outputs are new; the others stay as they are on disk, unless they were edited by hand."""
     outputs = {path: data for path, data in made.outputs.items() if fnmatch.fnmatch(path, pattern)}
     keys = {path: made.keys[path] for path in outputs}
-    for path, recorded in entries.items():
+    for path, recorded in read_entries(root).items():
         file = root / GENERATED / path
-        if path not in outputs and file.is_file():
-            outputs[path], keys[path] = file.read_bytes(), recorded[0][1]
+        if fnmatch.fnmatch(path, pattern) or not file.is_file():
+            continue
+        data = file.read_bytes()
+        key = dict(recorded).get(body_hash(data))
+        if key is not None:
+            outputs[path], keys[path] = data, key
+        elif path in made.outputs:
+            outputs[path], keys[path] = made.outputs[path], made.keys[path]
     return replace(made, outputs=outputs, keys=keys)
 
 

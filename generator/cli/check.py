@@ -25,6 +25,7 @@ for file in sorted((home / "horizon_plugin_pytorch").rglob("*.py")):
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Compare; with --full nothing on disk is trusted, and every generated module is imported."""
+    inputs = input_digest(str(root))
     made = produce(root, trust=not args.full)
     sys.stdout.write(render(made.diagnostics, made.texts))
     if made.failed:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, root: Path) -> int:
     if args.full and (broken := _import_all(root)) is not None:
         sys.stdout.write(render((broken,), {}))
         return DIAGNOSTICS
-    write_stamp(str(root), input_digest(str(root)))
+    write_stamp(str(root), inputs)
     print(f"{len(made.outputs)} outputs are up to date" + (", every module imports" if args.full else ""))
     return CLEAN
 

@@ -7,9 +7,9 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from generator.layout import find_root
+from generator.layout import find_root, is_root
 
 DIAGNOSTICS, FAULT = 1, 3
 
@@ -64,9 +64,17 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors end with the status of diagnostics; argparse's own 2 means drift here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(DIAGNOSTICS, f"{self.prog}: error: {message}\n")
+
+
 def run(arguments: list[str]) -> int:
     """Parse the command line and run a command."""
-    parser = argparse.ArgumentParser(prog="horizon-gen", description="Specs to a quantization package.")
+    parser = _Parser(prog="horizon-gen", description="Specs to a quantization package.")
     parser.add_argument("--root", help="the checkout; found from the current folder by default")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an internal fault")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -76,7 +84,7 @@ def run(arguments: list[str]) -> int:
             command.add_argument(option.name, help=option.help, **dict(option.settings))
     args = parser.parse_args(arguments)
     root = os.path.abspath(args.root) if args.root else find_root(os.getcwd())  # noqa: PTH100, PTH109 - as layout does
-    if not root or not Path(root, "specs").is_dir():
+    if not root or not is_root(root):
         sys.stderr.write("no folder with specs/ and templates/ here or above; go into a checkout or pass --root DIR\n")
         return DIAGNOSTICS
     return _run(args, Path(root))
@@ -87,6 +95,9 @@ def _run(args: argparse.Namespace, root: Path) -> int:
         module = importlib.import_module(f"generator.cli.{args.command}")
         status: int = module.run(args, root)
     except KeyboardInterrupt:
+        return DIAGNOSTICS
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DIAGNOSTICS
     except Exception as error:  # noqa: BLE001 - whatever else happens is our fault, and said so
         sys.stderr.write(

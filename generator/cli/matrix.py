@@ -11,9 +11,10 @@ from generator.pipeline import Knowledge, understand
 def run(args: argparse.Namespace, root: Path) -> int:
     """Print a row an operator; with --undecided only the number of cells that no spec decides."""
     understood = understand(root)
-    if args.undecided:
-        print(sum(d.id == "D001" for d in understood.diagnostics))
-        return 0 if understood.knowledge is not None else 1
+    if args.undecided and understood.knowledge is not None:
+        count = sum(d.id == "D001" for d in understood.diagnostics)
+        print(count)
+        return 1 if count else 0
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
         return 1

@@ -31,8 +31,8 @@ def _text(expr: Expr) -> tuple[str, int]:
             precedence = PRECEDENCE[expr.op]
             symbol = _SYMBOLS.get(expr.op, expr.op)
             space = "" if expr.op == "**" else " "
-            inner = ATOM if precedence in (SHIFT, AND) else precedence
-            left, right = _within(expr.left, inner), _within(expr.right, max(inner, precedence + 1))
+            tight = ATOM if precedence in (SHIFT, AND) else precedence
+            left, right = _within(expr.left, tight), _within(expr.right, max(tight, precedence + 1))
             return f"{left}{space}{symbol}{space}{right}", precedence
         case Call():
             inner = ", ".join(_text(arg)[0] for arg in expr.args)

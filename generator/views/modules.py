@@ -115,6 +115,8 @@ class FunctionView:
 class FunctionalView:
     """The methods of FloatFunctional by shape: two operands, a list of operands, a reduction."""
 
+    together: tuple[str, ...]
+    each: tuple[str, ...]
     binary: tuple[FunctionView, ...]
     concat: tuple[FunctionView, ...]
     reduction: tuple[FunctionView, ...]
@@ -280,6 +282,8 @@ def _norm(op: Op) -> NormView:
 def functional_view(catalog: Catalog, compiled: CompiledMarches) -> FunctionalView:
     """The methods of FloatFunctional."""
     return FunctionalView(
+        together=tuple(op.python.method or "" for op in of_family(catalog, "binary")),
+        each=tuple(op.python.method or "" for op in of_family(catalog, "concat")),
         binary=tuple(_function(op, compiled) for op in of_family(catalog, "binary")),
         concat=tuple(_function(op, compiled) for op in of_family(catalog, "concat")),
         reduction=tuple(_function(op, compiled) for op in of_family(catalog, "reduction")),

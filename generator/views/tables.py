@@ -71,6 +71,7 @@ class TablesView:
     quantized_modules: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
+    passthrough_modules: str
     plain: str
 
 
@@ -86,6 +87,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
+        passthrough_modules=_listed(
+            m for op in of_family(catalog, "passthrough", "identity") for m in op.float.modules
+        ),
         plain=_listed(_plain(catalog)),
     )
 

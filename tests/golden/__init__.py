@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite("golden.vectors", "golden.facts")
+for _name in ("vectors_requantize", "vectors_arithmetic", "vectors_weighted", "facts"):
+    pytest.register_assert_rewrite(f"{__name__}.{_name}")

@@ -42,7 +42,11 @@ def _goldens() -> tuple[Golden, ...]:
     """One golden a fact and march."""
     found = []
     for fact in DOCUMENT["facts"]:
-        what, check = next((k, c) for k, c in (("mode", _check_mode), ("function", _check_function), ("kernel", _check_kernel)) if k in fact)
+        what, check = next(
+            (k, c)
+            for k, c in (("mode", _check_mode), ("function", _check_function), ("kernel", _check_kernel))
+            if k in fact
+        )
         for march in fact.get("march", (COMMON,)):
             name = f"fact {fact[what]}{f' on {march}' if march else ''}: {fact['fact']}"
             found.append(Golden(name, march, partial(check, fact, march)))

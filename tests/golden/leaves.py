@@ -14,7 +14,14 @@ from typing import Any
 from generator.source import Doc
 
 Pointer = tuple[str | int, ...]
-FOLDERS = ("specs/marches/", "specs/rounding.yaml", "specs/kernels/", "specs/colors/", "specs/dtypes.yaml", "specs/qconfigs.yaml")
+FOLDERS = (
+    "specs/marches/",
+    "specs/rounding.yaml",
+    "specs/kernels/",
+    "specs/colors/",
+    "specs/dtypes.yaml",
+    "specs/qconfigs.yaml",
+)
 FORMULAS = {"derive", "compute", "real", "shift"}
 CHOICES = {"rounding", "algorithm"}
 STEP, FACTOR = 1, 1.01

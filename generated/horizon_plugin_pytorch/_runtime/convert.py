@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
+from .bind import bind_scales
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
 from .module_tree import swap, swappable
@@ -62,7 +63,9 @@ def convert_fx(
     if _remove_qconfig:
         for module in model.modules():
             module.__dict__.pop("qconfig", None)
-    return become(model, QuantizedGraphModule, model.graph)
+    converted = become(model, QuantizedGraphModule, model.graph)
+    bind_scales(converted)
+    return converted
 
 
 def _checked(model: nn.Module) -> ObservedGraphModule:

@@ -6,14 +6,16 @@ an operator, and the dimensions that a reduction runs over.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from .qat_module import QATModule, raw
 from .qtensor import QTensor
-from .quantized_module import QuantizedModule
+from .quantized_module import Input, QuantizedModule, Scaled
 from .support import dtype_name, require_cell
+
+_OPERANDS = 2
 
 
 def reduced_dims(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -59,8 +61,19 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
     """Integer form: the support cell is that of the method."""
 
     _OP = ""
+    _TOGETHER: ClassVar[frozenset[str]] = frozenset()  # methods of two operands
+    _EACH: ClassVar[frozenset[str]] = frozenset()
 
-    def _check(self, *inputs: QTensor) -> None:
+    def bind_method(self, method: str, *inputs: Scaled | None) -> Scaled | None:
+        """Derive the integers of a method whose input scales are known: of all inputs together, or of each alone."""
+        known = [x for x in inputs if x is not None]
+        if len(known) == len(inputs) == _OPERANDS and method in self._TOGETHER:
+            self.bound(getattr(self, f"_derive_{method}"), *known)
+        for x in known if method in self._EACH else ():
+            self.bound(getattr(self, f"_derive_{method}"), x)
+        return self.bind()
+
+    def _check(self, *inputs: Input) -> None:
         """Checked by each method."""
 
     def _require(self, op: str, *inputs: QTensor) -> None:

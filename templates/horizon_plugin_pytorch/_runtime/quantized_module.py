@@ -2,12 +2,13 @@
 """Bases of the generated quantized modules: integers in, integers out.
 
 In: a calibrated or trained QAT module. Out: a module that holds integer weights, float32 scales and the kernels of its
-march. The integers that follow from the scales (multipliers, shifts, biases) are derived when the module meets an input
-scale for the first time, and kept; so a module that is called with several scales, or whose stub was given another scale
-after conversion, is right too. Nothing but integers is computed after that.
+march. The integers that follow from the scales (multipliers, shifts, biases) are derived once for each set of input scales:
+by conversion, as far as the graph shows the scales, else when the module meets them for the first time. So a module that
+is called with several scales, or whose stub was given another scale after conversion, is right too.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
@@ -24,12 +25,28 @@ from .support import dtype_name, require_cell
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
+_MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
 _Key = tuple[str | int | tuple[int, int], ...]
 
 
-def _identity(x: QTensor | int) -> int | tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """What conversion knows of a tensor: its scale and dtype."""
+
+    scale: Tensor
+    dtype: QuantDType
+
+    def q_scale(self) -> Tensor:
+        """The scale, as of a QTensor."""
+        return self.scale
+
+
+Input = QTensor | Scaled
+
+
+def _identity(x: Input | int) -> int | tuple[int, int]:
     """A scale as an object at a version; a number as itself."""
-    return (id(x.q_scale()), x.q_scale()._version) if isinstance(x, QTensor) else x
+    return x if isinstance(x, int) else (id(x.q_scale()), x.q_scale()._version)
 
 
 class QuantizedModule(nn.Module):
@@ -76,7 +93,15 @@ class QuantizedModule(nn.Module):
         """The integer kernels of this module's march."""
         return load(self.march)
 
-    def bound(self, derive: Callable[..., Any], *inputs: QTensor | int) -> Any:
+    def bind(self, *inputs: Scaled | None) -> Scaled | None:
+        """Derive the integers for inputs whose scales are known; None stands for an unknown one.
+
+        Returns:
+            What is known of the output.
+        """
+        return None if self.scale is None or self.dtype is None else Scaled(self.scale, self.dtype)
+
+    def bound(self, derive: Callable[..., Any], *inputs: Input | int) -> Any:
         """What the method `derive` gives for these inputs; derived once for each set of scales (and numbers).
 
         Scales are recognized as objects and by their version, so that no tensor is compared while the model runs.
@@ -84,21 +109,20 @@ class QuantizedModule(nn.Module):
         key: _Key = (derive.__name__, *(_identity(x) for x in inputs))
         entry = self._bindings.get(key)
         if entry is None:
-            tensors = [x for x in inputs if isinstance(x, QTensor)]
+            tensors = [x for x in inputs if not isinstance(x, int)]
             self._check(*tensors)
+            if len(self._bindings) >= _MOST_BINDINGS:
+                self._bindings.clear()
             with torch.no_grad():
-                entry = (
-                    derive(*inputs),
-                    tuple(x.q_scale() for x in tensors),
-                )  # holding the scales keeps their ids valid
+                entry = derive(*inputs), tuple(x.q_scale() for x in tensors)  # held, so that their ids stay theirs
             self._bindings[key] = entry
         return entry[0]
 
-    def _check(self, *inputs: QTensor) -> None:
+    def _check(self, *inputs: Input) -> None:
         """Raise NotImplementedError when the march does not support these dtypes."""
         require_cell(self._OP, self.march, str(inputs[0].dtype), self._result_dtype(inputs[0]), type(self).__name__)
 
-    def _result_dtype(self, x: QTensor) -> str:
+    def _result_dtype(self, x: Input) -> str:
         return dtype_name(self.dtype)
 
     def _result(self, integers: Tensor) -> QTensor:
@@ -142,6 +166,7 @@ class QuantizedWeighted(QuantizedModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     _TRAILING: ClassVar[int]
+    _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
@@ -165,11 +190,32 @@ class QuantizedWeighted(QuantizedModule):
 
     def accumulate(self, x: QTensor) -> Tensor:
         """The exact integer sum of products, int32 or int64 by proof."""
-        accumulator = self._accumulators.get(x.dtype)
+        return self._accumulator(x.dtype)(x.int_repr())
+
+    def _accumulator(self, dtype: QuantDType) -> Accumulator:
+        accumulator = self._accumulators.get(dtype)
         if accumulator is None:
-            accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, x.dtype)
-            self._accumulators[x.dtype] = accumulator
-        return accumulator(x.int_repr())
+            accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+            self._accumulators[dtype] = accumulator
+        return accumulator
+
+    def bind(self, *inputs: Scaled | None) -> Scaled | None:
+        """Derive multipliers, shifts and biases, and prove the accumulation."""
+        known = [x for x in inputs if x is not None]
+        if len(known) != len(inputs) or not known:
+            return super().bind()
+        x, *others = reversed(known) if self._swap_inputs else known
+        self.bound(self._derive_add if others else self._derive, x, *others)
+        self._accumulator(x.dtype)
+        return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
+
+    def _derive(self, x: Input) -> Any:
+        """The kernel's integers for an input; a generated class says which kernel."""
+        raise NotImplementedError
+
+    def _derive_add(self, x: Input, e: Input) -> Any:
+        """The same with a second operand."""
+        raise NotImplementedError
 
     def _channel_sums(self, weight: Tensor) -> Tensor:
         return channel_sums(out_channels_first(weight, self._LAYOUT, int(getattr(self, "groups", 1))))
@@ -196,7 +242,7 @@ class QuantizedWeighted(QuantizedModule):
         scale = self.bound(self._derive_scale, x)
         return QTensor(integers, scale, qint32, per_channel_axis=integers.dim() - 1 - self._TRAILING)
 
-    def _derive_scale(self, x: QTensor) -> Tensor:
+    def _derive_scale(self, x: Input) -> Tensor:
         scale: Tensor = self.kernels.weighted_scale(x.q_scale(), self.weight_scale)
         return scale
 
@@ -218,8 +264,12 @@ class QuantizedPassThrough(QuantizedModule):
         self.scale = None
         self.dtype = None
 
-    def _result_dtype(self, x: QTensor) -> str:
+    def _result_dtype(self, x: Input) -> str:
         return str(x.dtype)
+
+    def bind(self, *inputs: Scaled | None) -> Scaled | None:
+        """Nothing to derive; the output is what the input is."""
+        return inputs[0]
 
     def _like(self, x: QTensor, integers: Tensor) -> QTensor:
         return QTensor(integers, x.q_scale(), x.dtype, x.q_per_channel_axis())
@@ -230,7 +280,18 @@ class QuantizedOwnOrInputScale(QuantizedModule):
 
     _INPUT_SCALE_MARCHES: ClassVar[frozenset[str]] = frozenset()
 
-    def _output(self, x: QTensor) -> tuple[Tensor, QuantDType]:
+    def bind(self, *inputs: Scaled | None) -> Scaled | None:
+        """Derive the integers of the division."""
+        if inputs[0] is None:
+            return super().bind()
+        self.bound(self._derive, inputs[0])
+        return Scaled(*self._output(inputs[0]))
+
+    def _derive(self, x: Input) -> Any:
+        """The kernel's integers for an input; a generated class says which kernel."""
+        raise NotImplementedError
+
+    def _output(self, x: Input) -> tuple[Tensor, QuantDType]:
         """(scale, dtype) of the output for an input."""
         if self.march in self._INPUT_SCALE_MARCHES:
             return x.q_scale(), x.dtype
@@ -238,7 +299,7 @@ class QuantizedOwnOrInputScale(QuantizedModule):
         assert self.dtype is not None
         return self.scale, self.dtype
 
-    def _result_dtype(self, x: QTensor) -> str:
+    def _result_dtype(self, x: Input) -> str:
         return str(x.dtype) if self.march in self._INPUT_SCALE_MARCHES else dtype_name(self.dtype)
 
 
@@ -255,4 +316,4 @@ def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Te
         return integers
     scale = per_channel(fake_quant.scale, weight.dim() - 1)
     integers = kernels.quantize_weight(weight, scale, output=fake_quant.dtype)
-    return integers
+    return integers  # noqa: RET504 - kernels are typed as a module, so the name carries the type

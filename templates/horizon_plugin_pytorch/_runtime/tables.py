@@ -81,6 +81,7 @@ class Tables:
         leaf_method_modules: classes that are used by their methods; a method call is one node.
         passthrough: functions whose result keeps scale and dtype.
         passthrough_lists: the same, returning a list or tuple.
+        passthrough_modules: float classes whose result keeps scale and dtype.
         plain: functions that run on raw data and return plain values (shapes, sizes, ...).
         identity: what takes the place of a module that was fused away.
     """
@@ -93,5 +94,6 @@ class Tables:
     leaf_method_modules: tuple[type[nn.Module], ...]
     passthrough: frozenset[Callable[..., object]]
     passthrough_lists: frozenset[Callable[..., object]]
+    passthrough_modules: frozenset[type[nn.Module]]
     plain: frozenset[Callable[..., object]]
     identity: type[nn.Module]

@@ -11,7 +11,7 @@ from torch.nn.modules.utils import _pair
 
 from ..._runtime.exact import exact_window_sum
 from ..._runtime.qtensor import QTensor
-from ..._runtime.quantized_module import QuantizedOwnOrInputScale
+from ..._runtime.quantized_module import Input, QuantizedOwnOrInputScale
 from .. import qat
 
 
@@ -39,7 +39,7 @@ class AvgPool2d(QuantizedOwnOrInputScale):
         )
         return out
 
-    def _derive(self, x: QTensor) -> Any:
+    def _derive(self, x: Input) -> Any:
         kh, kw = _pair(self.kernel_size)
         scale, dtype = self._output(x)
         return self.kernels.derive_avg_pool(s_in=x.q_scale(), s_out=scale, kh=kh, kw=kw, output=dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..._runtime.qat_norm import QuantizedNorm
 from ..._runtime.qtensor import QTensor
+from ..._runtime.quantized_module import Input
 from .. import qat
 
 
@@ -17,7 +18,7 @@ class BatchNorm2d(QuantizedNorm):
     _QAT_MODULES = (qat.BatchNorm2d,)
     _TRAILING = 2
 
-    def _derive(self, x: QTensor) -> Any:
+    def _derive(self, x: Input) -> Any:
         return self.kernels.derive_weighted(
             s_in=x.q_scale(), s_w=self.channel_scale, s_out=self.scale, b=self.channel_bias, output=self.dtype
         )
@@ -35,7 +36,7 @@ class BatchNorm3d(QuantizedNorm):
     _QAT_MODULES = (qat.BatchNorm3d,)
     _TRAILING = 3
 
-    def _derive(self, x: QTensor) -> Any:
+    def _derive(self, x: Input) -> Any:
         return self.kernels.derive_weighted(
             s_in=x.q_scale(), s_w=self.channel_scale, s_out=self.scale, b=self.channel_bias, output=self.dtype
         )

@@ -12,6 +12,7 @@ import torch
 from ..._runtime.exact import exact_sum
 from ..._runtime.functional_module import QuantizedFunctional, reduced_dims
 from ..._runtime.qtensor import QTensor
+from ..._runtime.quantized_module import Input
 from .. import qat
 from ..float_functional import FloatFunctional
 
@@ -22,8 +23,10 @@ class QFunctional(QuantizedFunctional):
     """Integer forms of the functions; one instance has one output scale."""
 
     _QAT_MODULES = (qat.FloatFunctional,)
+    _TOGETHER = frozenset(("add", "mul", "sub"))
+    _EACH = frozenset(("cat",))
 
-    def _derive_add(self, x: QTensor, y: QTensor) -> Any:
+    def _derive_add(self, x: Input, y: Input) -> Any:
         return self.kernels.derive_add(
             s_x=x.q_scale(), s_y=y.q_scale(), s_out=self.scale, input=x.dtype, other=y.dtype, output=self.dtype
         )
@@ -34,7 +37,7 @@ class QFunctional(QuantizedFunctional):
         p = self.bound(self._derive_add, x, y)
         return self._result(self.kernels.add(x.int_repr(), y.int_repr(), p, output=self.dtype))
 
-    def _derive_mul(self, x: QTensor, y: QTensor) -> Any:
+    def _derive_mul(self, x: Input, y: Input) -> Any:
         return self.kernels.derive_mul(
             s_x=x.q_scale(), s_y=y.q_scale(), s_out=self.scale, input=x.dtype, other=y.dtype, output=self.dtype
         )
@@ -45,7 +48,7 @@ class QFunctional(QuantizedFunctional):
         p = self.bound(self._derive_mul, x, y)
         return self._result(self.kernels.mul(x.int_repr(), y.int_repr(), p, output=self.dtype))
 
-    def _derive_sub(self, x: QTensor, y: QTensor) -> Any:
+    def _derive_sub(self, x: Input, y: Input) -> Any:
         return self.kernels.derive_sub(
             s_x=x.q_scale(), s_y=y.q_scale(), s_out=self.scale, input=x.dtype, other=y.dtype, output=self.dtype
         )
@@ -56,7 +59,7 @@ class QFunctional(QuantizedFunctional):
         p = self.bound(self._derive_sub, x, y)
         return self._result(self.kernels.sub(x.int_repr(), y.int_repr(), p, other=y.dtype, output=self.dtype))
 
-    def _derive_cat(self, x: QTensor) -> Any:
+    def _derive_cat(self, x: Input) -> Any:
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=self.scale, input=x.dtype, output=self.dtype)
 
     def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
@@ -67,7 +70,7 @@ class QFunctional(QuantizedFunctional):
         parts = [k.requantize(part.int_repr(), p, output=output) for part, p in zip(x, params, strict=True)]
         return self._result(torch.cat(parts, dim))
 
-    def _derive_mean(self, x: QTensor, n: int) -> Any:
+    def _derive_mean(self, x: Input, n: int) -> Any:
         return self.kernels.derive_mean(s_in=x.q_scale(), s_out=self.scale, n=n, output=self.dtype)
 
     def mean(self, x: QTensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> QTensor:

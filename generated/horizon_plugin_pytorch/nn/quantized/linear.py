@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..._runtime.qtensor import QTensor
-from ..._runtime.quantized_module import QuantizedWeighted
+from ..._runtime.quantized_module import Input, QuantizedWeighted
 from .. import qat
 
 
@@ -25,7 +25,7 @@ class Linear(QuantizedWeighted):
         out: Tensor = torch.nn.functional.linear(x, weight, None)
         return out
 
-    def _derive(self, x: QTensor) -> Any:
+    def _derive(self, x: Input) -> Any:
         k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}
         if self.dtype is None:
             return k.derive_weighted_accumulator(**scales)
@@ -36,7 +36,7 @@ class Linear(QuantizedWeighted):
         out: Tensor = k.weighted_accumulator(acc, p) if self.dtype is None else k.weighted(acc, p, output=self.dtype)
         return out
 
-    def _derive_add(self, x: QTensor, e: QTensor) -> Any:
+    def _derive_add(self, x: Input, e: Input) -> Any:
         k = self.kernels
         scales = {"s_in": x.q_scale(), "s_w": self.channel_scale, "s_e": e.q_scale(), "b": self.channel_bias}
         if self.dtype is None:

@@ -1,0 +1,68 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/bind.py
+"""Scales along the graph of a converted model, so that every module derives its integers at conversion.
+
+In: a converted model. Out: the same model; each quantized module has met the input scales that the graph shows. Where a
+scale is not known (inside of a wrapped method, behind a function that no table knows) a module derives at its first call.
+"""
+
+import operator
+from collections.abc import Mapping
+
+from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
+
+from .._tables import TABLES
+from .functional_module import QuantizedFunctional
+from .quantized_module import QuantizedModule, Scaled
+
+_Known = Mapping[fx.Node, Scaled | None]
+
+
+def bind_scales(model: fx.GraphModule) -> None:
+    """Derive the integers of every module of the graph.
+
+    Raises:
+        NotImplementedError: a march does not support a dtype; the module is named.
+    """
+    known: dict[fx.Node, Scaled | None] = {}
+    for node in model.graph.nodes:
+        known[node] = _scale_of(model, node, known)
+
+
+def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> Scaled | None:
+    """What is known of a node's value; lists of tensors with one scale count as one."""
+    inputs: list[Scaled | None] = []
+    map_arg((node.args, node.kwargs), lambda n: inputs.append(known[n]))  # a node that is passed twice counts twice
+    if node.op == "call_module":
+        return _of_module(str(node.target), model.get_submodule(str(node.target)), inputs)
+    if node.op == "call_method":
+        owner = _owner(model, node)
+        if owner is not None:
+            return owner.bind_method(str(node.target), *inputs[1:])
+        return _kept(getattr(Tensor, str(node.target), None), inputs)
+    return _kept(node.target, inputs) if node.op == "call_function" else None
+
+
+def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> Scaled | None:
+    if isinstance(module, QuantizedModule):
+        try:
+            return module.bind(*inputs)
+        except NotImplementedError as error:
+            raise NotImplementedError(f"{name}: {error}") from error
+    return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None
+
+
+def _owner(model: fx.GraphModule, node: fx.Node) -> QuantizedFunctional | None:
+    """The module whose method a node calls, if it is one of ours."""
+    first = node.args[0] if node.args else None
+    if not isinstance(first, fx.Node) or first.op != "get_attr":
+        return None
+    modules = dict(model.named_modules(remove_duplicate=False))
+    owner = modules.get(str(first.target))
+    return owner if isinstance(owner, QuantizedFunctional) else None
+
+
+def _kept(function: object, inputs: list[Scaled | None]) -> Scaled | None:
+    """The scale of the first input, for functions that keep it."""
+    kept = function in TABLES.passthrough or function in TABLES.passthrough_lists or function is operator.getitem
+    return inputs[0] if kept and inputs else None
