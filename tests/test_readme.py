@@ -28,9 +28,11 @@ def _copy(folder: Path) -> Path:
 
 
 def _shell(command: str, root: Path) -> list[str]:
-    horizon_gen = f"horizon-gen() {{ {sys.executable} -m generator \"$@\"; }}; "
+    horizon_gen = f'horizon-gen() {{ {sys.executable} -m generator "$@"; }}; '
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run(["bash", "-c", horizon_gen + command], cwd=root, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", horizon_gen + command], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
     return (done.stdout + done.stderr).splitlines()
 
 

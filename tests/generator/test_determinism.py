@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from trees import ROOT, cli, contents, copy, edit, process
@@ -29,13 +30,25 @@ EDITS = (
 )
 
 
-class Shuffled(list[object]):
+class Shuffled:
     """What os.scandir gives, in another order."""
 
-    def __enter__(self) -> "Shuffled":
+    def __init__(self, items: list[object]) -> None:
+        self._items = iter(items)
+
+    def __iter__(self) -> Iterator[object]:
+        return self._items
+
+    def __next__(self) -> object:
+        return next(self._items)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def close(self) -> None:
         """Nothing is open."""
 
 
@@ -90,7 +103,7 @@ def test_any_order_of_files(checkout: Path, monkeypatch: pytest.MonkeyPatch, see
     monkeypatch.setattr(os, "walk", shuffled_walk)
     monkeypatch.setattr(Path, "rglob", lambda path, pattern: iter(shuffled(rglob(path, pattern))))
     made = full(checkout)
-    monkeypatch.setattr(os, "scandir", lambda path: Shuffled(shuffled(scandir(path))))
+    monkeypatch.setattr(os, "scandir", lambda *path: Shuffled(shuffled(scandir(*path))))
     assert made == expected
     told = cli(checkout, "check")
     assert (told.status, told.err) == (0, "")

@@ -210,7 +210,12 @@ def test_plans_that_cannot_be_written() -> None:
 
 
 def test_a_module_that_cannot_be_imported_is_told(checkout: Path) -> None:
-    edit(checkout, "templates/horizon_plugin_pytorch/march.py.j2", HEAD_OF_MARCH, "import nosuchmodule\n" + HEAD_OF_MARCH)
+    edit(
+        checkout,
+        "templates/horizon_plugin_pytorch/march.py.j2",
+        HEAD_OF_MARCH,
+        "import nosuchmodule  # noqa: F401\n" + HEAD_OF_MARCH,
+    )
     assert cli(checkout, "build").status == 0
     told = cli(checkout, "check", "--full")
     assert (told.status, told.out.count("error T016")) == (1, 1)

@@ -66,7 +66,10 @@ def test_rgb888_prints_its_two_tables(fuse_first: bool, monkeypatch: pytest.Monk
 def test_the_tables_need_no_third_party_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tabulate", None)
     head = _run_rgb888().splitlines()[1:3]
-    assert head == ["opcode       name     target    args        kwargs", "-----------  -------  --------  ----------  --------"]
+    assert head == [
+        "opcode       name     target    args        kwargs",
+        "-----------  -------  --------  ----------  --------",
+    ]
 
 
 class _Head(nn.Module):
