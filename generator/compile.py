@@ -43,7 +43,19 @@ def compile_all(catalog: Catalog) -> tuple[CompiledMarches, tuple[Diagnostic, ..
     compiler = _Compiler(catalog)
     by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
     common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
-    return CompiledMarches(by_march, common), compiler.problems.diagnostics()
+    compiled = CompiledMarches(by_march, common)
+    return compiled, compiler.problems.diagnostics() or tuple(_idle_sites(catalog, compiled))
+
+
+def _idle_sites(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Diagnostic]:
+    """Rounding sites that a march states and that none of the kernels it chose reads."""
+    for name, march in catalog.marches.items():
+        read = {site for kernel in compiled.by_march[name].values() for site in kernel.sites}
+        for site in march.spec.rounding:
+            origin = march.origin("rounding", site)
+            if site not in read and origin.how == "own":
+                message = f"no kernel that {name} chose reads the rounding site {site!r}"
+                yield Diagnostic("C041", message, origin.span, hint="remove it, or choose another algorithm")
 
 
 def role_algorithm(entry: KernelEntry) -> str:

@@ -13,6 +13,7 @@ from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import functional as functional_views
 
 PACKAGE = "horizon_plugin_pytorch"
 
@@ -76,11 +77,11 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
-    functional = modules.functional_view(catalog, compiled)
+    functional = functional_views.functional_view(catalog, compiled)
     methods = tuple(f"op/{f.op}" for f in (*functional.binary, *functional.concat, *functional.reduction))
     for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py"):
         yield _job(path, functional, methods)
-    stubs = modules.stubs_view(catalog)
+    stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
     for folder, exported in exports.nn_views(catalog, patterns).items():

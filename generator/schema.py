@@ -149,7 +149,7 @@ class PythonNames(Spec):
     fused: str | None = Field(
         default=None,
         pattern=r"^\w*\{tail\}\w*$",
-        description="Class name of a fused form; {tail} is Add, ReLU, AddReLU ...",
+        description="Class name of a fused form; {tail} is what the fused operators say.",
     )
     child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")

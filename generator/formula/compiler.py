@@ -10,8 +10,9 @@ import math
 from itertools import product
 from typing import TYPE_CHECKING
 
-from generator.formula.flatten import Flat, Flattener, used_names
+from generator.formula.flatten import Flattener
 from generator.formula.intervals import REAL, Value
+from generator.formula.lines import Flat, used_names
 from generator.formula.lower_math import readable
 from generator.formula.lower_python import PythonLowering
 from generator.formula.lower_torch import TorchLowering

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from generator.formula.lines import FUNCTIONS, Flat, Line
 from generator.formula.parse import parse
 from generator.formula.problems import Problem, did_you_mean, problem
-from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num, names, substitute
+from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,37 +20,8 @@ if TYPE_CHECKING:
     from generator.formula.model import Dtype, Formula, Kernel, MarchFacts, RoundingMode
     from generator.formula.problems import Place
 
-FUNCTIONS: dict[str, tuple[int, ...]] = {
-    "clip": (3,), "min": (2,), "max": (2,), "abs": (1,), "floor": (1,), "ceil": (1,), "trunc": (1,),
-    "round_half_away": (1,), "round_half_even": (1,), "frexp": (1,), "log2": (1,), "sqrt": (1,), "select": (3,),
-    "exp2": (1,), "shift_left": (2,), "shift_right": (3,), "saturate": (2,), "wrap": (2,), "real": (1,),
-    "round": (2,), "round_real": (2,),
-}  # fmt: skip
-"""Functions of the language and how many arguments they take."""
-
 _SITE_FUNCTIONS = {"shift_right": "shift", "round": "real", "round_real": "real"}
 _MAX_DEPTH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`targets = expr`, parsed."""
-
-    targets: tuple[str, ...]
-    expr: Expr
-    place: Place
-    own: bool
-
-
-@dataclass(slots=True)
-class Flat:
-    """A kernel without calls of other kernels."""
-
-    derive: list[Line] = field(default_factory=list)
-    compute: list[Line] = field(default_factory=list)
-    sites: set[str] = field(default_factory=set)
-    constants: set[str] = field(default_factory=set)
-    calls: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -312,8 +284,3 @@ class Flattener:
 
 def _place(expr: Expr) -> Place:
     return expr.place
-
-
-def used_names(lines: list[Line]) -> set[str]:
-    """The roots of all names that lines read."""
-    return {name.root for line in lines for name in names(line.expr)}

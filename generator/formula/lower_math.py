@@ -8,7 +8,7 @@ from generator.formula.lower import AND, ATOM, PRECEDENCE, SHIFT, UNARY
 from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 
 if TYPE_CHECKING:
-    from generator.formula.flatten import Line
+    from generator.formula.lines import Line
 
 _SYMBOLS = {"*": "·", "<<": "≪", ">>": "≫", "<=": "≤", ">=": "≥", "!=": "≠", "**": "^"}
 _BRACKETS = {"floor": "⌊{}⌋", "ceil": "⌈{}⌉", "abs": "|{}|", "_keep_real": "{}"}

@@ -12,7 +12,7 @@ from generator.formula.model import Kind
 from generator.formula.syntax import Binary, Call, Expr, Name, Num
 
 if TYPE_CHECKING:
-    from generator.formula.flatten import Line
+    from generator.formula.lines import Line
 
 PYTHON_HELPERS = {
     "f32": '''\

@@ -15,7 +15,7 @@ from generator.formula.model import Kind
 from generator.formula.syntax import Binary, Call, Expr, Name, Num
 
 if TYPE_CHECKING:
-    from generator.formula.flatten import Line
+    from generator.formula.lines import Line
 
 TORCH_HELPERS = {
     "to_int": '''\

@@ -19,7 +19,7 @@ from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from generator.formula.flatten import Line
+    from generator.formula.lines import Line
     from generator.formula.model import Dtype
 
 

@@ -2,8 +2,8 @@
 
 In: compiled kernels. Out: `KernelModuleView` (torch code) and `ReferenceModuleView` (Python integers), for example::
 
-    def derive_relu(...) -> ...        # nothing is derived, so only the next line exists
-    def relu(x: Tensor) -> Tensor: return torch.clamp(x, min=0)
+    def derive_half(s_in: Tensor, *, output: QuantDType) -> HalfParams: ...
+    def half(x: Tensor, p: HalfParams, *, output: QuantDType) -> Tensor: ...
 """
 
 from collections.abc import Iterable, Mapping

@@ -2,7 +2,7 @@
 
 
 def camel(name: str) -> str:
-    """`avg_pool` -> `AvgPool`."""
+    """`some_kernel` -> `SomeKernel`."""
     return "".join(part.capitalize() for part in name.replace("-", "_").split("_"))
 
 
@@ -22,6 +22,6 @@ def sentence(text: str) -> str:
 
 
 def split_target(dotted: str) -> tuple[str, str]:
-    """`torch.nn.functional.relu` -> (`torch.nn.functional`, `relu`)."""
+    """`package.module.name` -> (`package.module`, `name`)."""
     module, _, name = dotted.rpartition(".")
     return module, name

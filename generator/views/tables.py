@@ -2,7 +2,7 @@
 
 In: the catalog and the expanded patterns. Out: rows whose fields are Python expressions, for example::
 
-    Step(role="activation", modules=(torch.nn.ReLU,), method=None)
+    Step(role="activation", modules=(torch.nn.Identity,), method=None)
 """
 
 from collections.abc import Callable, Iterable

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..dtype import qint8
 from .qat_module import QATModule
-from .quantized_module import QuantizedWeighted
+from .quantized_weighted import QuantizedWeighted
 from .weights import per_channel
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..._runtime.qtensor import QTensor
-from ..._runtime.quantized_module import Input, QuantizedWeighted
+from ..._runtime.quantized_module import Input
+from ..._runtime.quantized_weighted import QuantizedWeighted
 from .. import qat
 
 
