@@ -54,6 +54,7 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     )
     yield _job("__init__.py", exports.package_view(colors), every_color)
     presets_view = presets.presets_view(catalog)
+    yield _job("_observer_defaults.py", presets_view, ("observers",))
     yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/qconfig_factories.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/__init__.py", presets_view, ("qconfigs",))

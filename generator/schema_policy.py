@@ -110,7 +110,6 @@ class Observer(Spec):
 
     doc: Sentence
     class_: PythonName = Field(alias="class")
-    granularity: tuple[Literal["per_tensor", "per_channel"], ...]
     arguments: dict[PythonName, Number] = Field(default={})
 
 

@@ -47,6 +47,15 @@ class AliasView:
 
 
 @dataclass(frozen=True, slots=True)
+class ConstantView:
+    """A default of an observer's constructor."""
+
+    name: str
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class DefaultsView:
     """Defaults of the functions that make qconfigs."""
 
@@ -66,6 +75,7 @@ class PresetsView:
     fake_quants: tuple[NamedClassView, ...]
     observer_imports: str
     preset_observer_imports: str
+    observer_defaults: tuple[ConstantView, ...]
     dtype_imports: str
     defaults: DefaultsView
     quantizers: tuple[QuantizerView, ...]
@@ -101,6 +111,11 @@ def presets_view(catalog: Catalog) -> PresetsView:
         weight_observers=named,
         fake_quants=tuple(NamedClassView(n, f.class_, f.doc) for n, f in observers.fake_quants.items()),
         observer_imports=", ".join(sorted({view.class_name for view in named})),
+        observer_defaults=tuple(
+            ConstantView(f"{name}_{key}".upper(), type(value).__name__, repr(value))
+            for name, observer in observers.observers.items()
+            for key, value in observer.arguments.items()
+        ),
         preset_observer_imports=", ".join(
             sorted({observers.observers[q.observer].class_ for q in quantizers.values()})
         ),

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.ao.quantization import ObserverBase as TorchObserverBase
 
+from .._observer_defaults import MIN_MAX_AVERAGING_CONSTANT
 from ..dtype import get_horizon_quant_dtype
 from ..kernels import load
 from .dtype import QuantDType
@@ -54,7 +55,7 @@ class ObserverBase(TorchObserverBase):
 
     def __init__(
         self,
-        averaging_constant: float = 0.01,
+        averaging_constant: float = MIN_MAX_AVERAGING_CONSTANT,
         ch_axis: int = -1,
         dtype: QuantDType | str | torch.dtype = "qint8",
         qscheme: torch.qscheme = torch.per_tensor_symmetric,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._observer_defaults import CLIP_XMAX, CLIP_XMIN, MIN_MAX_AVERAGING_CONSTANT
 from . import observers
 from .dtype import QuantDType
 from .observer_base import ObserverBase
@@ -41,7 +42,9 @@ class MinMaxObserver(_RunningExtremes):
         factory_kwargs: dict[str, Any] | None = None,
         ch_axis: int = -1,
     ) -> None:
-        super().__init__(0.01, -1, dtype, qscheme, quant_min, quant_max, is_sync_quantize, factory_kwargs)
+        super().__init__(
+            MIN_MAX_AVERAGING_CONSTANT, -1, dtype, qscheme, quant_min, quant_max, is_sync_quantize, factory_kwargs
+        )
 
 
 class PerChannelMinMaxObserver(_RunningExtremes):
@@ -57,7 +60,9 @@ class PerChannelMinMaxObserver(_RunningExtremes):
         is_sync_quantize: bool = False,
         factory_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(0.01, ch_axis, dtype, qscheme, quant_min, quant_max, is_sync_quantize, factory_kwargs)
+        super().__init__(
+            MIN_MAX_AVERAGING_CONSTANT, ch_axis, dtype, qscheme, quant_min, quant_max, is_sync_quantize, factory_kwargs
+        )
 
 
 class MovingAverageMinMaxObserver(observers.MinMaxObserver):
@@ -65,7 +70,7 @@ class MovingAverageMinMaxObserver(observers.MinMaxObserver):
 
     def __init__(
         self,
-        averaging_constant: float = 0.01,
+        averaging_constant: float = MIN_MAX_AVERAGING_CONSTANT,
         dtype: _DType = "qint8",
         qscheme: torch.qscheme = torch.per_tensor_symmetric,
         quant_min: int | None = None,
@@ -84,7 +89,7 @@ class MovingAveragePerChannelMinMaxObserver(observers.MinMaxObserver):
 
     def __init__(
         self,
-        averaging_constant: float = 0.01,
+        averaging_constant: float = MIN_MAX_AVERAGING_CONSTANT,
         ch_axis: int = 0,
         dtype: _DType = "qint8",
         qscheme: torch.qscheme = torch.per_channel_symmetric,
@@ -108,7 +113,9 @@ class ClipObserver(observers.ClipObserver):
         kwargs: as `ObserverBase` takes them.
     """
 
-    def __init__(self, xmin: float = -1.0, xmax: float = 1.0, dtype: _DType = "qint8", **kwargs: Any) -> None:
+    def __init__(
+        self, xmin: float = CLIP_XMIN, xmax: float = CLIP_XMAX, dtype: _DType = "qint8", **kwargs: Any
+    ) -> None:
         super().__init__(xmin, xmax, 1.0, dtype=dtype, **kwargs)
 
 

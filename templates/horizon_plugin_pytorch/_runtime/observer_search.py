@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._observer_defaults import MSE_STRIDE
 from ..kernels import load
 from .errors import ArgumentError
 from .observers import MinMaxObserver
@@ -28,7 +29,7 @@ class MSEObserver(MinMaxObserver):
         kwargs: as `ObserverBase` takes them.
     """
 
-    def __init__(self, stride: int = 1, **kwargs: Any) -> None:
+    def __init__(self, stride: int = MSE_STRIDE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if stride < 1:
             raise ArgumentError(f"MSEObserver: stride must be positive, not {stride}")

@@ -10,6 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._observer_defaults import (
+    CLIP_AVERAGING_CONSTANT,
+    CLIP_STD_STD_SCALE,
+    CLIP_XMAX,
+    CLIP_XMIN,
+    FIXED_SCALE_AVERAGING_CONSTANT,
+    FIXED_SCALE_SCALE,
+    PERCENTILE_BINS,
+    PERCENTILE_PERCENTILE,
+)
 from .errors import ArgumentError
 from .observer_base import ObserverBase
 
@@ -31,7 +41,7 @@ class PercentileObserver(ObserverBase):
 
     _PER_CHANNEL = False
 
-    def __init__(self, percentile: float = 99.99, bins: int = 2048, **kwargs: Any) -> None:
+    def __init__(self, percentile: float = PERCENTILE_PERCENTILE, bins: int = PERCENTILE_BINS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0.0 <= percentile <= 100.0:  # noqa: PLR2004 - a percentage
             raise ArgumentError(f"PercentileObserver: percentile must lie in 0..100, not {percentile}")
@@ -69,7 +79,13 @@ class ClipObserver(ObserverBase):
 
     _PER_CHANNEL = False
 
-    def __init__(self, xmin: float = -1.0, xmax: float = 1.0, averaging_constant: float = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        xmin: float = CLIP_XMIN,
+        xmax: float = CLIP_XMAX,
+        averaging_constant: float = CLIP_AVERAGING_CONSTANT,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(averaging_constant=averaging_constant, **kwargs)
         if not xmin < xmax:
             raise ArgumentError(f"ClipObserver: xmin {xmin} must be less than xmax {xmax}")
@@ -103,7 +119,7 @@ class ClipStdObserver(ObserverBase):
 
     _PER_CHANNEL = False
 
-    def __init__(self, std_scale: float = 3.0, **kwargs: Any) -> None:
+    def __init__(self, std_scale: float = CLIP_STD_STD_SCALE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not std_scale > 0:
             raise ArgumentError(f"ClipStdObserver: std_scale must be positive, not {std_scale}")
@@ -128,9 +144,9 @@ class FixedScaleObserver(ObserverBase):
 
     def __init__(
         self,
-        scale: float | Tensor = 1.0,
+        scale: float | Tensor = FIXED_SCALE_SCALE,
         zero_point: int | Tensor = 0,
-        averaging_constant: float = 0.0,
+        averaging_constant: float = FIXED_SCALE_AVERAGING_CONSTANT,
         **kwargs: Any,
     ) -> None:
         super().__init__(averaging_constant=averaging_constant, **kwargs)
