@@ -22,7 +22,7 @@ def test_the_example_runs(capsys) -> None:
 
 def _copy(folder: Path) -> Path:
     for name in ("specs", "templates", "generator", "generated"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

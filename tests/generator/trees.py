@@ -47,7 +47,7 @@ def copy(source: Path, target: Path) -> Path:
     """Copy specs, templates, generated and pyproject.toml."""
     target.mkdir(parents=True, exist_ok=True)
     for name in PARTS:
-        shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(source / "pyproject.toml", target)
     return target
 
