@@ -10,8 +10,9 @@ import math
 from itertools import product
 from typing import TYPE_CHECKING
 
+from generator.formula.declarations import declaration_problems
 from generator.formula.flatten import Flattener
-from generator.formula.intervals import REAL, Value
+from generator.formula.intervals import REAL, ROUNDED, Value
 from generator.formula.lines import Flat, used_names
 from generator.formula.lower_math import readable
 from generator.formula.lower_python import PythonLowering
@@ -37,7 +38,7 @@ def compile_kernel(
     """Compile one kernel; `kernels` is keyed by (role, variant or "")."""
     flattener = Flattener(march, kernels, dtypes, rounding)
     flat = flattener.flatten(kernel)
-    problems = list(flattener.problems)
+    problems = [*flattener.problems, *declaration_problems(kernel, dtypes)]
     if problems:
         return distinct(problems)
     flat = _without_dead_lines(flat)
@@ -92,7 +93,8 @@ def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping
     for line in flat.derive:
         for name in line.targets:
             value = values.get(name, REAL)
-            if name in params and value.kind is not Kind.REAL and not value.finite:
+            bounded = value.finite and value.lo > -ROUNDED and value.hi < ROUNDED
+            if name in params and value.kind is not Kind.REAL and not bounded:
                 prover.report("F020", line.expr, f"parameter {name!r} has no proven finite range", "wrap it in clip()")
     for line in flat.compute:
         prover.line(line)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from generator.formula.lines import FUNCTIONS, Flat, Line
+from generator.formula.lines import FUNCTIONS, Flat, Line, Section
 from generator.formula.parse import parse
 from generator.formula.problems import Problem, did_you_mean, problem
-from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num, substitute
+from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num, kept_real, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,9 @@ class Flattener:
         local = {**kernel.sites, **(sites or {})}
         for formula in kernel.derive:
             if (expr := self._read(formula, flat, local)) is not None:
-                place = _place(expr)
-                flat.derive.append(Line(formula.targets, expr, place, own=not stack))
+                lines = Section.of(formula, flat.derive, flat.sites)
+                expr = self._resolve(expr, lines)
+                flat.derive.append(Line(formula.targets, expr, _place(expr), own=not stack))
         for formula in kernel.compute:
             expr = self._read(formula, flat, local)
             if expr is None:
@@ -49,9 +50,9 @@ class Flattener:
             if isinstance(expr, Call) and expr.function not in FUNCTIONS:
                 self._inline(kernel, formula, expr, flat, local, (*stack, kernel.label))
             else:
-                flat.compute.append(
-                    Line(formula.targets, self._resolve(expr, formula, flat), _place(expr), own=not stack)
-                )
+                lines = Section.of(formula, flat.compute, flat.sites)
+                expr = self._resolve(expr, lines)
+                flat.compute.append(Line(formula.targets, expr, _place(expr), own=not stack))
         return flat
 
     def _read(self, formula: Formula, flat: Flat, local: Mapping[str, str]) -> Expr | None:
@@ -107,13 +108,13 @@ class Flattener:
             return value
         return replace(value, text="@" + local.get(value.text, value.text))
 
-    def _resolve(self, expr: Expr, formula: Formula, flat: Flat) -> Expr:
+    def _resolve(self, expr: Expr, lines: Section) -> Expr:
         """Replace functions that round at a site by the formula of the site's mode; bind what that would repeat."""
         match expr:
             case Negate():
-                return replace(expr, operand=self._resolve(expr.operand, formula, flat))
+                return replace(expr, operand=self._resolve(expr.operand, lines))
             case Binary():
-                left, right = self._resolve(expr.left, formula, flat), self._resolve(expr.right, formula, flat)
+                left, right = self._resolve(expr.left, lines), self._resolve(expr.right, lines)
                 return replace(expr, left=left, right=right)
             case Call() if expr.function not in FUNCTIONS:
                 what = (
@@ -131,15 +132,16 @@ class Flattener:
                 )
                 return Num(0, expr.place)
             case Call() if expr.function in _SITE_FUNCTIONS:
-                return self._rounded(expr, formula, flat)
+                return self._rounded(expr, lines)
             case Call():
-                return replace(expr, args=tuple(self._resolve(arg, formula, flat) for arg in expr.args))
+                return replace(expr, args=tuple(self._resolve(arg, lines) for arg in expr.args))
             case _:
                 return expr
 
-    def _rounded(self, expr: Call, formula: Formula, flat: Flat) -> Expr:
+    def _rounded(self, expr: Call, lines: Section) -> Expr:
         site = expr.args[-1]
-        assert isinstance(site, Name)
+        if not isinstance(site, Name):  # told when the sites were resolved
+            return Num(0, expr.place)
         name = site.text.removeprefix("@")
         mode = self.march.sites.get(name)
         form = _SITE_FUNCTIONS[expr.function]
@@ -161,28 +163,15 @@ class Flattener:
                 )
             )
             return Num(0, expr.place)
-        flat.sites.add(name)
+        lines.sites.add(name)
         body = parse(text, f"rounding:{mode}.{form}")
         if isinstance(body, tuple):
             self.problems.extend(body)
             return Num(0, expr.place)
-        value = self._bound(self._resolve(expr.args[0], formula, flat), formula, flat)
-        bindings = {"x": value}
+        bindings = {"x": lines.bound(self._resolve(expr.args[0], lines))}
         if form == "shift":
-            bindings["n"] = self._resolve(expr.args[1], formula, flat)
-        rounded = substitute(body, bindings)
-        return Call("_keep_real", (rounded,), (), expr.place) if expr.function == "round_real" else rounded
-
-    def _bound(self, value: Expr, formula: Formula, flat: Flat) -> Expr:
-        """A name for a value, unless it has one."""
-        if isinstance(value, Name | Num):
-            return value
-        taken = {t for line in flat.compute for t in line.targets}
-        name = next(
-            n for i in range(9) if (n := f"{formula.targets[0]}_{'wide' if not i else f'wide{i}'}") not in taken
-        )
-        flat.compute.append(Line((name,), value, _place(value), own=False))
-        return Name(name, _place(value))
+            bindings["n"] = self._resolve(expr.args[1], lines)
+        return substitute(kept_real(body) if expr.function == "round_real" else body, bindings)
 
     def _inline(
         self, caller: Kernel, formula: Formula, call: Call, flat: Flat, local: Mapping[str, str], stack: tuple[str, ...]
@@ -233,10 +222,11 @@ class Flattener:
         """Add the lines of an inlined callee, renamed, to those of the caller."""
         prefix = f"{formula.targets[0]}_"
         bindings: dict[str, Expr] = {}
+        lines, derived = (Section.of(formula, section, flat.sites) for section in (flat.compute, flat.derive))
         for name, arg in zip(callee.tensors, call.args, strict=True):
-            bindings[name] = self._bound(self._resolve(arg, formula, flat), formula, flat)
+            bindings[name] = lines.bound(self._resolve(arg, lines))
         for name in (*callee.scales, *callee.integers):
-            value = keywords[name]
+            value = self._resolve(keywords[name], derived)
             if not isinstance(value, Name | Num):
                 bound = f"{prefix}{name}"
                 flat.derive.append(Line((bound,), value, _place(value), own=False))
@@ -250,8 +240,8 @@ class Flattener:
         for name in own:
             target = formula.targets[0] if name == last else prefix + name
             bindings[name] = Name(target, call.place)
-        for section, lines in ((flat.derive, inner.derive), (flat.compute, inner.compute)):
-            for line in lines:
+        for section, added in ((flat.derive, inner.derive), (flat.compute, inner.compute)):
+            for line in added:
                 targets = tuple(t if t == "_" else bindings[t].text for t in line.targets)  # type: ignore[union-attr]
                 section.append(Line(targets, substitute(line.expr, bindings), line.place, own=False))
         flat.sites |= inner.sites

@@ -1,11 +1,13 @@
 """Values of the proof: a kind and an interval, and what arithmetic does to them.
 
-In: two values. Out: the kind and the interval of their sum, product, ... An end that nothing is known of is infinite.
+In: two values. Out: the kind and the interval of their sum, product, ... An end that nothing is known of is infinite. The
+ends of a real are rounded to float32 as the value is: rounding is monotone, so the rounded ends still hold every value.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 INT64 = (-(2**63), 2**63 - 1)
 ROUNDED = 2**62
 MAX_SHIFT = 62
+EXACT = 2**53
+"""Integers up to here become float32 by one rounding in every lowering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,33 @@ class Value:
         """Whether both ends are known."""
         return math.isfinite(self.lo) and math.isfinite(self.hi)
 
+    def within(self, low: float, high: float) -> bool:
+        """Whether both ends are in low .. high."""
+        return low <= self.lo and self.hi <= high
+
 
 REAL = Value(Kind.REAL)
+
+
+def f32(v: float) -> float:
+    """The float32 nearest to v; too large a v is infinite."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", v))[0])
+    except OverflowError:
+        return math.copysign(math.inf, v)
+
+
+def power_of_two(n: float) -> float:
+    """2**n; infinite where float64 has no such number."""
+    try:
+        return math.ldexp(1.0, int(max(n, -1100)))
+    except OverflowError:
+        return math.inf
+
+
+def real(lo: float, hi: float) -> Value:
+    """A real between two ends; an end that is no number (inf - inf) is nothing known."""
+    return Value(Kind.REAL, -math.inf if math.isnan(lo) else f32(lo), math.inf if math.isnan(hi) else f32(hi))
 
 
 def joined(left: Kind, right: Kind) -> Kind:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from generator.formula.syntax import Expr, names
+from generator.formula.syntax import Expr, Name, Num, names
 
 if TYPE_CHECKING:
+    from generator.formula.model import Formula
     from generator.formula.problems import Place
 
 FUNCTIONS: dict[str, tuple[int, ...]] = {
@@ -41,6 +42,30 @@ class Flat:
     sites: set[str] = field(default_factory=set)
     constants: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Where the line of a formula will stand: its name, the lines before it, the sites that were read."""
+
+    target: str
+    lines: list[Line]
+    sites: set[str]
+
+    @classmethod
+    def of(cls, formula: Formula, lines: list[Line], sites: set[str]) -> Section:
+        """The section of a formula."""
+        return cls(formula.targets[0] if formula.targets else "", lines, sites)
+
+    def bound(self, value: Expr) -> Expr:
+        """A name for a value, unless it has one."""
+        if isinstance(value, Name | Num):
+            return value
+        taken = {name for line in self.lines for name in line.targets}
+        wanted = (f"{self.target}_wide{i or ''}" for i in range(len(taken) + 1))
+        name = next(name for name in wanted if name not in taken)
+        self.lines.append(Line((name,), value, value.place, own=False))
+        return Name(name, value.place)
 
 
 def used_names(lines: list[Line]) -> set[str]:

@@ -72,7 +72,8 @@ class Lowering:
             case Binary():
                 return self.binary(expr)
             case Call():
-                method = getattr(self, f"call_{expr.function.lstrip('_')}")
+                whole = expr.function.startswith("_whole_")
+                method = getattr(self, "call_whole" if whole else f"call_{expr.function}")
                 code: Code = method(expr)
                 return code
 

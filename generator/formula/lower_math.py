@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from generator.formula.lines import Line
 
 _SYMBOLS = {"*": "·", "<<": "≪", ">>": "≫", "<=": "≤", ">=": "≥", "!=": "≠", "**": "^"}
-_BRACKETS = {"floor": "⌊{}⌋", "ceil": "⌈{}⌉", "abs": "|{}|", "_keep_real": "{}"}
+_BRACKETS = {"floor": "⌊{}⌋", "ceil": "⌈{}⌉", "abs": "|{}|"}
 
 
 def readable(line: Line) -> str:
@@ -36,11 +36,12 @@ def _text(expr: Expr) -> tuple[str, int]:
             return f"{left}{space}{symbol}{space}{right}", precedence
         case Call():
             inner = ", ".join(_text(arg)[0] for arg in expr.args)
-            if expr.function in _BRACKETS:
-                return _BRACKETS[expr.function].format(inner), ATOM
+            function = expr.function.removeprefix("_whole_")
+            if function in _BRACKETS:
+                return _BRACKETS[function].format(inner), ATOM
             if expr.function == "shift_left":
                 return _text(Binary("<<", expr.args[0], expr.args[1], expr.place))
-            return f"{expr.function}({inner})", ATOM
+            return f"{function}({inner})", ATOM
 
 
 def _within(expr: Expr, precedence: int) -> str:

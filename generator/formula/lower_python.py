@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.formula.lower import ATOM, PRODUCT, SUM, Code, Lowering, is_literal
+from generator.formula.intervals import f32
+from generator.formula.lower import ATOM, COMPARE, PRODUCT, SUM, Code, Lowering, is_literal
 from generator.formula.model import Kind
 from generator.formula.syntax import Binary, Call, Expr, Name, Num
 
@@ -90,9 +91,22 @@ class PythonLowering(Lowering):
     def _as_real(self, expr: Expr) -> Code:
         """A number as float32; exact where a literal is."""
         code = self.lower(expr)
-        if code.kind is Kind.REAL or is_literal(expr):
+        if code.kind is Kind.REAL or (is_literal(expr) and self._is_exact(expr)):
             return code
         return self._f32(code.text)
+
+    def _is_exact(self, expr: Expr) -> bool:
+        """Whether a literal is a float32."""
+        lo, hi = self.range(expr)
+        return lo == hi == f32(hi)
+
+    def _bound(self, expr: Expr, kind: Kind) -> Code:
+        """A value next to others of a kind; next to reals it is float32 before it is compared."""
+        code = self.lower(expr)
+        small = 2**24
+        if code.kind is Kind.INT and -small <= self.range(expr)[0] and self.range(expr)[1] <= small:
+            return code
+        return self._as_real(expr) if kind is Kind.REAL else code
 
     def binary(self, expr: Binary) -> Code:
         """An operator; a real result is rounded to float32."""
@@ -109,16 +123,20 @@ class PythonLowering(Lowering):
                 return self._helper("div", kind, left.text, right.text)
             precedence = PRODUCT if expr.op == "*" else SUM
             return self._f32(f"{left.within(precedence)} {expr.op} {right.within(precedence + 1)}")
+        if kind is Kind.MASK and Kind.REAL in (self.kind(expr.left), self.kind(expr.right)):
+            left, right = self._bound(expr.left, Kind.REAL), self._bound(expr.right, Kind.REAL)
+            return Code(f"{left.within(ATOM)} {expr.op} {right.within(ATOM)}", COMPARE, kind)
         return self.joined(expr, kind)
 
     def call_clip(self, call: Call) -> Code:
         """Between bounds."""
         kind = self.kind(call)
-        args = [self.lower(arg).text for arg in call.args]
+        args = [self._bound(arg, kind).text for arg in call.args]
         return self._helper("clip" if kind in (Kind.REAL, Kind.HOST) else "clip_int", kind, *args)
 
     def _plain(self, function: str, call: Call) -> Code:
-        return self.call(function, self.kind(call), *(self.lower(arg).text for arg in call.args))
+        kind = self.kind(call)
+        return self.call(function, kind, *(self._bound(arg, kind).text for arg in call.args))
 
     def call_min(self, call: Call) -> Code:
         """The smaller one."""
@@ -166,7 +184,7 @@ class PythonLowering(Lowering):
 
     def call_sqrt(self, call: Call) -> Code:
         """Square root."""
-        return self._f32(f"math.sqrt({self.lower(call.args[0]).text})")
+        return self._f32(f"math.sqrt({self._as_real(call.args[0]).text})")
 
     def call_exp2(self, call: Call) -> Code:
         """2**n."""
@@ -176,7 +194,8 @@ class PythonLowering(Lowering):
         """A conditional expression."""
         if (known := self.always(call.args[0])) is not None:
             return self.lower(call.args[1 if known else 2])
-        condition, yes, no = (self.lower(arg) for arg in call.args)
+        kind = self.kind(call)
+        condition, yes, no = self.lower(call.args[0]), *(self._bound(arg, kind) for arg in call.args[1:])
         return Code(f"({yes.text} if {condition.text} else {no.text})", ATOM, self.kind(call))
 
     def call_shift_left(self, call: Call) -> Code:
@@ -201,6 +220,7 @@ class PythonLowering(Lowering):
         """An integer as float32."""
         return self._f32(self.lower(call.args[0]).text)
 
-    def call_keep_real(self, call: Call) -> Code:
+    def call_whole(self, call: Call) -> Code:
         """A rounding whose result stays real."""
-        return self.call("float", Kind.REAL, self.lower(call.args[0]).text)
+        method = getattr(self, f"call_{call.function.removeprefix('_whole_')}")
+        return self.call("float", Kind.REAL, method(call).text)

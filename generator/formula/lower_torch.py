@@ -8,11 +8,13 @@ Example of what is made of `clip(floor(m * 2**15 + 0.5), -32768, 32767)`::
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from generator.formula.lower import ATOM, PRODUCT, SUM, Code, Lowering
+from generator.formula.intervals import joined
+from generator.formula.lower import ATOM, PRODUCT, SUM, UNARY, Code, Lowering
 from generator.formula.model import Kind
-from generator.formula.syntax import Binary, Call, Expr, Name, Num
+from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 
 if TYPE_CHECKING:
     from generator.formula.lines import Line
@@ -52,6 +54,11 @@ def round_half_away(v: Tensor) -> Tensor:
     whole = torch.trunc(v)
     return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
 ''',
+    "divide": '''\
+def divide(a: float, b: Tensor) -> Tensor:
+    """a / b by one float32 division; the operator / of a number and a tensor multiplies by a rounded reciprocal."""
+    return b.new_full((), a) / b
+''',
     "real": '''\
 def real(v: float) -> Tensor:
     """A host number as float32."""
@@ -61,7 +68,14 @@ def real(v: float) -> Tensor:
 """Functions that generated torch code may call, by name."""
 
 
+_ROUNDED = {"floor": "torch.floor", "ceil": "torch.ceil", "trunc": "torch.trunc", "round_half_even": "torch.round"}
 _BOUND = {"min": "max", "max": "min"}  # the smaller of v and a number is v clamped from above
+
+
+def _is_power_of_two(expr: Expr) -> bool:
+    """Whether a literal is +-2**n, so that its product with a reciprocal is the quotient."""
+    value = expr.operand if isinstance(expr, Negate) else expr
+    return isinstance(value, Num) and abs(math.frexp(value.value)[0]) == 0.5  # noqa: PLR2004
 
 
 class TorchLowering(Lowering):
@@ -87,6 +101,8 @@ class TorchLowering(Lowering):
         if kind is Kind.REAL and expr.op in ("+", "-", "*", "/"):
             precedence = PRODUCT if expr.op in "*/" else SUM
             left, right = self._as_real(expr.left), self._as_real(expr.right)
+            if expr.op == "/" and not left.kind.is_tensor and not _is_power_of_two(expr.left):
+                return self._helper("divide", kind, left.text, right.text)
             return Code(f"{left.within(precedence)} {expr.op} {right.within(precedence + 1)}", precedence, kind)
         return self.joined(expr, kind)
 
@@ -99,7 +115,7 @@ class TorchLowering(Lowering):
         return self.call(name, kind, *args)
 
     def _real_tensor(self, expr: Expr) -> str:
-        code = self.lower(expr)
+        code = self._as_real(expr)
         if code.kind in (Kind.INT, Kind.HOST):
             return self._helper("real", Kind.REAL, code.text).text
         return code.text
@@ -108,15 +124,13 @@ class TorchLowering(Lowering):
         """Constant bounds in one clamp, tensor bounds by minimum and maximum."""
         value, low, high = (self.lower(arg) for arg in call.args)
         kind = self.kind(call)
-        if not value.kind.is_tensor:
-            return self.call("min", kind, self.call("max", kind, value.text, low.text).text, high.text)
-        if low.kind.is_tensor or high.kind.is_tensor:
+        if low.kind.is_tensor or high.kind.is_tensor or not value.kind.is_tensor:
             return self._bounded("min", self._bounded("max", value, low, kind), high, kind)
         return self.call("torch.clamp", kind, value.text, low.text, high.text)
 
     def _bounded(self, which: str, left: Code, right: Code, kind: Kind) -> Code:
         if not left.kind.is_tensor and not right.kind.is_tensor:
-            return self.call(which, kind, left.text, right.text)
+            return self.call(which, joined(left.kind, right.kind), left.text, right.text)
         if left.kind.is_tensor and right.kind.is_tensor:
             return self.call(f"torch.{which}imum", kind, left.text, right.text)
         tensor, number = (left, right) if left.kind.is_tensor else (right, left)
@@ -135,38 +149,49 @@ class TorchLowering(Lowering):
         code = self.lower(call.args[0])
         return self.call("torch.abs" if code.kind.is_tensor else "abs", code.kind, code.text)
 
-    def _rounding(self, call: Call, torch_function: str, host_function: str) -> Code:
+    def _rounding(self, call: Call, host: str) -> Code:
+        """Rounded to an integer: a tensor by the real form, a host float by Python."""
         code = self.lower(call.args[0])
         if code.kind is Kind.HOST:
-            return self.call(host_function, Kind.INT, code.text)
-        return self._helper("to_int", Kind.INTEGER, self.call(torch_function, Kind.REAL, code.text).text)
+            return Code(host.format(code.within(UNARY)), UNARY if host.startswith("-") else ATOM, Kind.INT)
+        return self._helper("to_int", Kind.INTEGER, self._whole(call, code).text)
+
+    def _whole(self, call: Call, code: Code) -> Code:
+        """Rounded, but still float32."""
+        function = call.function.removeprefix("_whole_")
+        if function == "round_half_away":
+            return self._helper(function, Kind.REAL, code.text)
+        return self.call(_ROUNDED[function], Kind.REAL, code.text)
 
     def call_floor(self, call: Call) -> Code:
         """Toward -infinity."""
-        return self._rounding(call, "torch.floor", "math.floor")
+        return self._rounding(call, "int({} // 1)")
 
     def call_ceil(self, call: Call) -> Code:
         """Toward +infinity."""
-        return self._rounding(call, "torch.ceil", "math.ceil")
+        return self._rounding(call, "-int(-{} // 1)")
 
     def call_trunc(self, call: Call) -> Code:
         """Toward zero."""
-        return self._rounding(call, "torch.trunc", "int")
+        code = self.lower(call.args[0])
+        return self.call("int", Kind.INT, code.text) if code.kind is Kind.HOST else self._rounding(call, "")
 
     def call_round_half_even(self, call: Call) -> Code:
         """Nearest, ties to even."""
-        return self._rounding(call, "torch.round", "round")
+        code = self.lower(call.args[0])
+        return self.call("round", Kind.INT, code.text) if code.kind is Kind.HOST else self._rounding(call, "")
 
     def call_round_half_away(self, call: Call) -> Code:
-        """Nearest, ties away from zero."""
-        self.helpers.add("round_half_away")
-        return self._rounding(call, "round_half_away", "round")
+        """Nearest, ties away from zero; the proof admits tensors only."""
+        return self._rounding(call, "")
+
+    def call_whole(self, call: Call) -> Code:
+        """A rounding that stays float32."""
+        return self._whole(call, self.lower(call.args[0]))
 
     def call_frexp(self, call: Call) -> Code:
         """Mantissa and exponent."""
-        code = self._as_real(call.args[0])
-        text = self._real_tensor(call.args[0]) if code.kind is not Kind.REAL else code.text
-        return self._helper("frexp", Kind.REAL, text)
+        return self._helper("frexp", Kind.REAL, self._real_tensor(call.args[0]))
 
     def call_log2(self, call: Call) -> Code:
         """Base-2 logarithm."""
@@ -174,7 +199,7 @@ class TorchLowering(Lowering):
 
     def call_sqrt(self, call: Call) -> Code:
         """Square root."""
-        return self.call("torch.sqrt", Kind.REAL, self.lower(call.args[0]).text)
+        return self.call("torch.sqrt", Kind.REAL, self._real_tensor(call.args[0]))
 
     def call_exp2(self, call: Call) -> Code:
         """2**n."""
@@ -195,7 +220,7 @@ class TorchLowering(Lowering):
 
     def call_shift_left(self, call: Call) -> Code:
         """Left shift."""
-        return self.joined(Binary("<<", call.args[0], call.args[1], call.place), Kind.INTEGER)
+        return self.joined(Binary("<<", call.args[0], call.args[1], call.place), self.kind(call))
 
     def call_saturate(self, call: Call) -> Code:
         """Clamp to a dtype or to a number of bits."""
@@ -207,7 +232,10 @@ class TorchLowering(Lowering):
             assert isinstance(target, Name)
             fields = (Name(f"{target.text}.{end}", call.place) for end in ("min", "max"))
             bounds = tuple(self.name(field).text for field in fields)  # type: ignore[assignment]
-        return self.call("torch.clamp", Kind.INTEGER, value.text, *bounds)
+        kind = self.kind(call)
+        if not value.kind.is_tensor:
+            return self.call("min", kind, self.call("max", kind, value.text, bounds[0]).text, bounds[1])
+        return self.call("torch.clamp", kind, value.text, *bounds)
 
     def call_wrap(self, call: Call) -> Code:
         """Keep the low bits, sign-extended."""
@@ -216,13 +244,8 @@ class TorchLowering(Lowering):
         lo, hi = self.range(call.args[0])
         if -half <= lo and hi < half:
             return value
-        return Code(f"(({value.within(SUM)} + {half}) & {2 * half - 1}) - {half}", SUM, Kind.INTEGER)
+        return Code(f"(({value.within(SUM)} + {half}) & {2 * half - 1}) - {half}", SUM, self.kind(call))
 
     def call_real(self, call: Call) -> Code:
         """Integers as float32."""
         return Code(f"{self.lower(call.args[0]).within(ATOM)}.to(torch.float32)", ATOM, Kind.REAL)
-
-    def call_keep_real(self, call: Call) -> Code:
-        """A rounding whose result stays float32."""
-        inner = self.lower(call.args[0])
-        return Code(inner.text.removeprefix("to_int(").removesuffix(")"), ATOM, Kind.REAL)

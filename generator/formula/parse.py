@@ -143,6 +143,9 @@ class _Reader:
         values = [(keyword.arg, self.read(keyword.value, depth + 1)) for keyword in node.keywords]
         if any(key is None for key, _ in values):
             return self._refuse("F003", place, "** arguments are not part of the formula language")
+        twice = [key for index, (key, _) in enumerate(values) if key in [other for other, _ in values[:index]]]
+        if twice:
+            return self._refuse("F006", place, f"the keyword {twice[0]!r} is given twice")
         keywords = tuple((key, value) for key, value in values if key is not None and value is not None)
         good = tuple(arg for arg in args if arg is not None)
         if not isinstance(function, Name) or len(good) != len(args) or len(keywords) != len(values):

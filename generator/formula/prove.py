@@ -6,11 +6,21 @@ leave what holds it, a shift count may be negative, or a real number is used as 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from generator.formula.intervals import ARITHMETIC, COMPARE, INT64, MAX_SHIFT, REAL, Value, joined
+from generator.formula.intervals import (
+    ARITHMETIC,
+    COMPARE,
+    EXACT,
+    INT64,
+    MAX_SHIFT,
+    REAL,
+    Value,
+    joined,
+    power_of_two,
+    real,
+)
 from generator.formula.model import Kind
 from generator.formula.problems import Problem, did_you_mean, problem
 from generator.formula.prove_calls import HANDLERS
@@ -35,17 +45,18 @@ class Prover:
 
     def line(self, line: Line) -> None:
         """Evaluate one line and remember its targets."""
-        value = self.value(line.expr)
-        if isinstance(line.expr, Call) and line.expr.function == "frexp":
-            if len(line.targets) != 2:  # noqa: PLR2004 - mantissa and exponent
-                self.report("F013", line.expr, "frexp has two results: mantissa, exponent")
-                return
+        if isinstance(line.expr, Call) and line.expr.function == "frexp" and len(line.targets) == 2:  # noqa: PLR2004
+            argument = self.value(line.expr.args[0])
+            if not argument.kind.is_number:
+                self.report("F007", line.expr, f"frexp takes a number, not {argument.kind}")
             self._set(line.targets[0], Value(Kind.REAL, -1.0, 1.0), line)
             self._set(line.targets[1], Value(Kind.INTEGER, -148, 128), line)
-        elif len(line.targets) != 1:
-            self.report("F013", line.expr, f"one value cannot be {len(line.targets)} names")
-        else:
+            return
+        value = self.value(line.expr)
+        if len(line.targets) == 1:
             self._set(line.targets[0], value, line)
+        else:
+            self.report("F013", line.expr, f"one value cannot be {len(line.targets)} names")
 
     def _set(self, name: str, value: Value, line: Line) -> None:
         if name != "_":
@@ -67,7 +78,9 @@ class Prover:
                 return self._name(expr)
             case Negate():
                 inner = self.value(expr.operand)
-                return Value(inner.kind, -inner.hi, -inner.lo)
+                if not inner.kind.is_number:
+                    return self.report("F007", expr, f"- needs a number, not {inner.kind}")
+                return self.held(expr, Value(inner.kind, -inner.hi, -inner.lo))
             case Binary():
                 return self._binary(expr)
             case Call():
@@ -94,7 +107,7 @@ class Prover:
     def _binary(self, expr: Binary) -> Value:
         left, right = self.value(expr.left), self.value(expr.right)
         if expr.op in ("<", "<=", ">", ">=", "==", "!="):
-            return self._comparison(expr.op, left, right)
+            return self._comparison(expr, left, right)
         for side in (left, right):
             if not side.kind.is_number:
                 return self.report("F007", expr, f"{expr.op} needs numbers, not {side.kind}")
@@ -102,16 +115,36 @@ class Prover:
             return self._bits(expr, left, right)
         if expr.op == "**":
             return self._power(expr, left, right)
-        kind = joined(left.kind, right.kind)
         if expr.op == "/":
             return self._division(expr, left, right)
-        result = ARITHMETIC[expr.op](left, right)
-        return self._held(expr, Value(kind, *result))
+        kind = joined(left.kind, right.kind)
+        if kind is Kind.REAL:
+            return real(*ARITHMETIC[expr.op](self.as_real(expr, left), self.as_real(expr, right)))
+        if kind is Kind.INTEGER:
+            left, right = self.held(expr, left, kind), self.held(expr, right, kind)
+        return self.held(expr, Value(kind, *ARITHMETIC[expr.op](left, right)))
 
-    def _comparison(self, op: str, left: Value, right: Value) -> Value:
+    def as_real(self, expr: Expr, value: Value) -> Value:
+        """A value as float32; every lowering must round it the same way."""
+        if value.kind is not Kind.REAL and not value.within(-EXACT, EXACT) and value.finite:
+            what = f"{value.lo} .. {value.hi} is too wide for a float32 operation"
+            self.report("F021", expr, f"overflow: {what}", "limit it to 2**53")
+            return REAL
+        return real(value.lo, value.hi)
+
+    def _comparison(self, expr: Binary, left: Value, right: Value) -> Value:
         tensor = left.kind.is_tensor or right.kind.is_tensor
+        kind = joined(left.kind, right.kind)
+        if not (left.kind.is_number and right.kind.is_number):
+            self.report("F007", expr, f"{expr.op} compares numbers, not conditions", "nest select()")
+            return Value(Kind.MASK, 0, 1)
+        if kind is Kind.REAL and Kind.INTEGER in (left.kind, right.kind):
+            self.report("F007", expr, f"{expr.op} compares an integer with a real number", "write real(v)")
+            return Value(Kind.MASK, 0, 1)
+        if kind is Kind.INTEGER:
+            left, right = self.held(expr, left, kind), self.held(expr, right, kind)
         if not tensor and left.lo == left.hi and right.lo == right.hi:
-            truth = int(COMPARE[op](left.lo, right.lo))
+            truth = int(COMPARE[expr.op](left.lo, right.lo))
             return Value(Kind.FLAG, truth, truth)
         return Value(Kind.MASK if tensor else Kind.FLAG, 0, 1)
 
@@ -122,30 +155,33 @@ class Prover:
             and Kind.REAL not in (left.kind, right.kind)
         ):
             return self.report("F007", expr, "integers are not divided: shift, or round a real quotient")
-        real = left.kind.is_tensor or right.kind.is_tensor
-        if right.lo <= 0 <= right.hi and right.finite and not real:
+        tensor = left.kind.is_tensor or right.kind.is_tensor
+        if right.lo <= 0 <= right.hi and not right.kind.is_tensor:
             return self.report("F025", expr, "division by zero is possible")
+        if tensor:
+            left, right = self.as_real(expr, left), self.as_real(expr, right)
         if left.finite and right.finite and not right.lo <= 0 <= right.hi:
             ends = [a / b for a in (left.lo, left.hi) for b in (right.lo, right.hi)]
-            return Value(Kind.REAL if real else Kind.HOST, min(ends), max(ends))
-        return REAL
+            return real(min(ends), max(ends)) if tensor else Value(Kind.HOST, min(ends), max(ends))
+        return REAL if tensor else Value(Kind.HOST)
 
     def _power(self, expr: Binary, base: Value, exponent: Value) -> Value:
         if not (base.lo == base.hi == 2 and base.kind is Kind.INT) or exponent.kind not in (Kind.INT, Kind.INTEGER):  # noqa: PLR2004
             return self.report("F007", expr, "** is 2 to an integer power", "write 2**n")
         if exponent.kind is Kind.INT and exponent.lo >= 0:
-            return Value(Kind.INT, 2 ** int(exponent.lo), 2 ** int(min(exponent.hi, 4096)))
-        lo, hi = max(exponent.lo, -1100), min(exponent.hi, 1100)
-        ends = (math.ldexp(1.0, int(lo)), math.inf if hi > 1000 else math.ldexp(1.0, int(hi)))  # noqa: PLR2004
-        return Value(Kind.HOST if exponent.kind is Kind.INT else Kind.REAL, *ends)
+            return Value(Kind.INT, 2 ** int(min(exponent.lo, 4096)), 2 ** int(min(exponent.hi, 4096)))
+        lo, hi = power_of_two(exponent.lo), power_of_two(exponent.hi)
+        return Value(Kind.HOST, lo, hi) if exponent.kind is Kind.INT else real(lo, hi)
 
     def _bits(self, expr: Binary, left: Value, right: Value) -> Value:
         for side in (left, right):
             if side.kind not in (Kind.INT, Kind.INTEGER):
                 return self.report("F007", expr, f"{expr.op} needs integers, not {side.kind}")
         if expr.op == "&":
+            kind = joined(left.kind, right.kind)
+            left, right = self.held(expr, left, kind), self.held(expr, right, kind)
             mask = right if right.lo >= 0 else left
-            return Value(joined(left.kind, right.kind), 0, mask.hi) if mask.lo >= 0 else Value(Kind.INTEGER, *INT64)
+            return Value(kind, 0, mask.hi) if mask.lo >= 0 else Value(kind, *INT64)
         return self.shift(expr, expr.op, left, right)
 
     def shift(self, expr: Expr, op: str, left: Value, count: Value) -> Value:
@@ -160,11 +196,13 @@ class Prover:
             return self.report("F023", expr, f"the shift count may be {count.hi}", f"clip it to {MAX_SHIFT} or less")
         corners = [(int(a), int(n)) for a in (left.lo, left.hi) for n in (count.lo, count.hi)]
         ends = [a << n if op == "<<" else a >> n for a, n in corners]
-        return self._held(expr, Value(joined(left.kind, count.kind), min(ends), max(ends)))
+        kind = joined(left.kind, count.kind)
+        self.held(expr, left, kind)
+        return self.held(expr, Value(kind, min(ends), max(ends)))
 
-    def _held(self, expr: Expr, value: Value) -> Value:
-        """An integer must fit what computes it."""
-        if value.kind is Kind.INTEGER and not (INT64[0] <= value.lo and value.hi <= INT64[1]):
+    def held(self, expr: Expr, value: Value, kind: Kind | None = None) -> Value:
+        """An integer must fit what computes it: int64, also for a host integer that meets an integer tensor."""
+        if (kind or value.kind) in (Kind.INTEGER, Kind.INT) and not value.within(*INT64):
             return self.report(
                 "F021",
                 expr,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from generator.formula.intervals import INT64, MAX_SHIFT, REAL, ROUNDED, Value, joined
+from generator.formula.intervals import INT64, MAX_SHIFT, ROUNDED, Value, joined, real
 from generator.formula.model import Kind
 from generator.formula.problems import did_you_mean
-from generator.formula.syntax import Binary, Call, Name, Num
+from generator.formula.syntax import WHOLE, Binary, Call, Name, Num
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,53 +19,108 @@ if TYPE_CHECKING:
     from generator.formula.prove import Prover
 
 
-def _clip(p: Prover, call: Call, v: list[Value]) -> Value:
+def _common(p: Prover, call: Call, v: list[Value]) -> Kind | None:
+    """The kind of a function whose arguments are alternatives for its value; None where they do not go together."""
+    for value in v:
+        if not value.kind.is_number:
+            p.report("F007", call, f"{call.function} needs numbers, not {value.kind}")
+            return None
+    kind = v[0].kind
+    for value in v[1:]:
+        kind = joined(kind, value.kind)
+    if kind is Kind.REAL and any(value.kind is Kind.INTEGER for value in v):
+        p.report("F007", call, f"{call.function} mixes an integer with real numbers", "write real(v)")
+        return None
+    return kind
+
+
+def _limited(
+    bounds: Callable[[list[Value]], tuple[float, float]],
+) -> Callable[[Prover, Call, list[Value]], Value]:
+    """A function that gives one of its arguments."""
+
+    def handler(p: Prover, call: Call, v: list[Value]) -> Value:
+        kind = _common(p, call, v)
+        if kind is None:
+            return Value(Kind.INTEGER, 0, 1)
+        if kind is Kind.REAL:
+            v = [p.as_real(call, value) for value in v]
+        elif kind is Kind.INTEGER:
+            v = [p.held(call, value, kind) for value in v]
+        return Value(kind, *bounds(v))
+
+    return handler
+
+
+def _clip(v: list[Value]) -> tuple[float, float]:
     value, low, high = v
-    kind = value.kind if value.kind in (Kind.REAL, Kind.INTEGER) else joined(joined(value.kind, low.kind), high.kind)
-    return Value(kind, min(max(value.lo, low.lo), high.hi), max(min(value.hi, high.hi), low.lo))
+    return min(max(value.lo, low.lo), high.lo), min(max(value.hi, low.hi), high.hi)
 
 
-def _min(p: Prover, call: Call, v: list[Value]) -> Value:
-    return Value(joined(v[0].kind, v[1].kind), min(v[0].lo, v[1].lo), min(v[0].hi, v[1].hi))
+def _min(v: list[Value]) -> tuple[float, float]:
+    return min(v[0].lo, v[1].lo), min(v[0].hi, v[1].hi)
 
 
-def _max(p: Prover, call: Call, v: list[Value]) -> Value:
-    return Value(joined(v[0].kind, v[1].kind), max(v[0].lo, v[1].lo), max(v[0].hi, v[1].hi))
+def _max(v: list[Value]) -> tuple[float, float]:
+    return max(v[0].lo, v[1].lo), max(v[0].hi, v[1].hi)
 
 
 def _abs(p: Prover, call: Call, v: list[Value]) -> Value:
+    if not v[0].kind.is_number:
+        return p.report("F007", call, f"abs needs a number, not {v[0].kind}")
     ends = (abs(v[0].lo), abs(v[0].hi))
-    return Value(v[0].kind, 0 if v[0].lo <= 0 <= v[0].hi else min(ends), max(ends))
+    return p.held(call, Value(v[0].kind, 0 if v[0].lo <= 0 <= v[0].hi else min(ends), max(ends)))
 
 
 def _to_integer(
     down: Callable[[float], int], up: Callable[[float], int]
 ) -> Callable[[Prover, Call, list[Value]], Value]:
-    """A rounding function, by safe bounds of its ends."""
+    """A rounding function, by safe bounds of its ends; a real may be NaN, of which 0 is made."""
 
     def handler(p: Prover, call: Call, v: list[Value]) -> Value:
         if v[0].kind not in (Kind.REAL, Kind.HOST):
             return p.report("F007", call, f"{call.function} rounds a real number, not {v[0].kind}")
         lo = down(v[0].lo) if math.isfinite(v[0].lo) else -ROUNDED
         hi = up(v[0].hi) if math.isfinite(v[0].hi) else ROUNDED
-        kind = Kind.INT if v[0].kind is Kind.HOST else Kind.INTEGER
-        return Value(kind, max(lo, -ROUNDED), min(hi, ROUNDED))
+        if v[0].kind is Kind.HOST:
+            return Value(Kind.INT, lo, hi)
+        return Value(Kind.INTEGER, min(max(lo, -ROUNDED), 0), max(min(hi, ROUNDED), 0))
 
     return handler
 
 
+def _half_away(p: Prover, call: Call, v: list[Value]) -> Value:
+    if v[0].kind is Kind.HOST:
+        return p.report("F007", call, "round_half_away rounds tensors, not host floats", "write floor(v + 0.5)")
+    return _to_integer(math.floor, math.ceil)(p, call, v)
+
+
+def _whole(p: Prover, call: Call, v: list[Value]) -> Value:
+    if v[0].kind is not Kind.REAL:
+        return p.report("F007", call, f"a rounding that stays real takes a real number, not {v[0].kind}")
+    ends = (math.floor(v[0].lo) if math.isfinite(v[0].lo) else v[0].lo,
+            math.ceil(v[0].hi) if math.isfinite(v[0].hi) else v[0].hi)  # fmt: skip
+    return real(*ends)
+
+
 def _frexp(p: Prover, call: Call, v: list[Value]) -> Value:
-    return REAL if v[0].kind.is_number else p.report("F007", call, f"frexp takes a number, not {v[0].kind}")
+    p.report("F013", call, "frexp has two results: write `mantissa, exponent: frexp(v)`")
+    return Value(Kind.REAL, -1.0, 1.0)
 
 
 def _log2(p: Prover, call: Call, v: list[Value]) -> Value:
     if v[0].kind is not Kind.REAL:
         return p.report("F007", call, f"log2 takes a real number, not {v[0].kind}")
-    return Value(Kind.REAL, -149.0, 128.0)
+    return Value(Kind.REAL, -149.0 if v[0].lo > 0 else -math.inf, 128.0 if math.isfinite(v[0].hi) else math.inf)
 
 
 def _sqrt(p: Prover, call: Call, v: list[Value]) -> Value:
-    return Value(Kind.REAL, 0.0, math.inf)
+    if not v[0].kind.is_number:
+        return p.report("F007", call, f"sqrt takes a number, not {v[0].kind}")
+    argument = p.as_real(call, v[0])
+    if not v[0].kind.is_tensor and argument.lo < 0:
+        return p.report("F027", call, f"sqrt of a number that may be {argument.lo}", "limit it to 0 or more")
+    return real(math.sqrt(max(argument.lo, 0)), math.sqrt(max(argument.hi, 0)))
 
 
 def _select(p: Prover, call: Call, v: list[Value]) -> Value:
@@ -74,7 +129,13 @@ def _select(p: Prover, call: Call, v: list[Value]) -> Value:
         return p.report("F007", call, f"select needs a condition, not {condition.kind}")
     if condition.lo == condition.hi:
         return yes if condition.lo else no
-    kind = joined(yes.kind, no.kind)
+    kind = _common(p, call, [yes, no])
+    if kind is None:
+        return Value(Kind.INTEGER, 0, 1)
+    if kind is Kind.REAL:
+        yes, no = p.as_real(call, yes), p.as_real(call, no)
+    elif kind is Kind.INTEGER:
+        yes, no = p.held(call, yes, kind), p.held(call, no, kind)
     if condition.kind is Kind.MASK and kind in (Kind.INT, Kind.HOST):
         kind = Kind.INTEGER if kind is Kind.INT else Kind.REAL
     return Value(kind, min(yes.lo, no.lo), max(yes.hi, no.hi))
@@ -92,14 +153,17 @@ def _saturate(p: Prover, call: Call, v: list[Value]) -> Value:
     lo, hi = _target_range(p, call)
     if v[0].kind not in (Kind.INTEGER, Kind.INT):
         return p.report("F007", call, f"only integers are saturated, not {v[0].kind}")
-    return Value(Kind.INTEGER, min(max(v[0].lo, lo), hi), max(min(v[0].hi, hi), lo))
+    return Value(v[0].kind, min(max(v[0].lo, lo), hi), max(min(v[0].hi, hi), lo))
 
 
 def _target_range(p: Prover, call: Call) -> tuple[int, int]:
     target = call.args[1]
     if isinstance(target, Num) and isinstance(target.value, int):
+        if not 2 <= target.value <= 64:  # noqa: PLR2004 - what int64 can hold
+            p.report("F007", call, f"saturate needs a number of bits between 2 and 64, not {target.value}")
+            return 0, 1
         return -(2 ** (target.value - 1)), 2 ** (target.value - 1) - 1
-    name = target.text if isinstance(target, Name) else ""
+    name = target.text if isinstance(target, Name) else str(target.value) if isinstance(target, Num) else "this"
     dtype = p.dtypes.get(p.types.get(name, name))
     if dtype is None:
         p.report(
@@ -117,25 +181,25 @@ def _wrap(p: Prover, call: Call, v: list[Value]) -> Value:
     if bits.kind is not Kind.INT or bits.lo != bits.hi or not 1 < bits.lo <= MAX_SHIFT:
         return p.report("F007", call, "wrap needs a number of bits between 2 and 62")
     half = 2 ** (int(bits.lo) - 1)
+    if v[0].kind not in (Kind.INTEGER, Kind.INT):
+        return p.report("F007", call, f"only integers are wrapped, not {v[0].kind}")
     if v[0].hi + half > INT64[1]:
         return p.report("F021", call, f"overflow: the value may reach {v[0].lo} .. {v[0].hi} before it is wrapped")
     if -half <= v[0].lo and v[0].hi < half:
         return v[0]
-    return Value(Kind.INTEGER, -half, half - 1)
+    return Value(v[0].kind, -half, half - 1)
 
 
 def _real(p: Prover, call: Call, v: list[Value]) -> Value:
-    return Value(Kind.REAL, v[0].lo, v[0].hi)
-
-
-def _keep_real(p: Prover, call: Call, v: list[Value]) -> Value:
-    return REAL
+    if v[0].kind is not Kind.INTEGER:
+        return p.report("F007", call, f"real() converts an integer tensor, not {v[0].kind}")
+    return p.as_real(call, v[0])
 
 
 HANDLERS: dict[str, Callable[[Prover, Call, list[Value]], Value]] = {
-    "clip": _clip, "min": _min, "max": _max, "abs": _abs, "frexp": _frexp, "log2": _log2, "sqrt": _sqrt,
+    "clip": _limited(_clip), "min": _limited(_min), "max": _limited(_max), "abs": _abs, "frexp": _frexp, "log2": _log2, "sqrt": _sqrt,
     "floor": _to_integer(math.floor, math.floor), "ceil": _to_integer(math.ceil, math.ceil), "trunc": _to_integer(math.trunc, math.trunc),
-    "round_half_away": _to_integer(math.floor, math.ceil), "round_half_even": _to_integer(math.floor, math.ceil),
+    "round_half_away": _half_away, "round_half_even": _to_integer(math.floor, math.ceil),
     "select": _select, "exp2": _exp2, "shift_left": _shift_left, "saturate": _saturate, "wrap": _wrap, "real": _real,
-    "_keep_real": _keep_real,
+    **dict.fromkeys(WHOLE.values(), _whole),
 }  # fmt: skip

@@ -71,6 +71,10 @@ class Call:
 Expr = Num | Name | Negate | Binary | Call
 
 
+WHOLE = {name: f"_whole_{name}" for name in ("floor", "ceil", "trunc", "round_half_even", "round_half_away")}
+"""Rounding function -> the same with a result that stays float32; no formula can name it, `round_real` is made of it."""
+
+
 def children(expr: Expr) -> tuple[Expr, ...]:
     """Give the direct sub-expressions, in the order written."""
     match expr:
@@ -90,6 +94,20 @@ def names(expr: Expr) -> Iterator[Name]:
         yield expr
     for child in children(expr):
         yield from names(child)
+
+
+def kept_real(expr: Expr) -> Expr:
+    """A rounding form whose result stays float32: every rounding function is replaced by its counterpart of `WHOLE`."""
+    match expr:
+        case Negate():
+            return replace(expr, operand=kept_real(expr.operand))
+        case Binary():
+            return replace(expr, left=kept_real(expr.left), right=kept_real(expr.right))
+        case Call():
+            function = WHOLE.get(expr.function, expr.function)
+            return replace(expr, function=function, args=tuple(kept_real(arg) for arg in expr.args))
+        case _:
+            return expr
 
 
 def substitute(expr: Expr, bindings: Mapping[str, Expr]) -> Expr:
