@@ -34,19 +34,19 @@ class Problems:
 
     def add(self, problems: Iterable[Problem], number: str, march: str) -> None:
         """Note what compiling the kernel `number` for a march gave."""
-        told = tuple(problems)
-        unknown = any(problem.code == _UNKNOWN for problem in told)
-        for problem in told:
-            if unknown and problem.code == _UNUSED:
-                continue  # the misspelled name is the reason
+        for problem in problems:
             # A circle of kernels has a call in each of them; one of the calls is enough.
             place = None if problem.code == _CIRCLE else self._span(problem)
             own = problem.where.startswith(f"{number}:")
             self.groups.setdefault((problem.code, place), []).append(Finding(problem, march, own))
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """One diagnostic a group: in the words of the kernel that the formula stands in."""
-        return tuple(self._diagnostic(findings) for findings in self.groups.values())
+        """One diagnostic a group, in the words of the kernel that the formula stands in.
+
+        A formula with another fault reads too few names; what is unused for that reason alone is not told.
+        """
+        faults = {group for group in self.groups if group[0] != _UNUSED} or self.groups
+        return tuple(self._diagnostic(findings) for group, findings in self.groups.items() if group in faults)
 
     def _diagnostic(self, findings: list[Finding]) -> Diagnostic:
         chosen = min(findings, key=lambda finding: not finding.own)

@@ -137,8 +137,9 @@ def link(docs: tuple[Doc, ...], *, complete: bool = True) -> tuple[Catalog | Non
         else:
             linker.diagnostics.extend(linker.add(kind, doc, doc.value, own_origins(doc)))
     _link_marches(linker, marches)
+    sound = linker.complete and not linker.diagnostics
     for kind in _SINGLE_KINDS:
-        _require_single(linker, kind)
+        _require_single(linker, kind, sound=sound)
     if linker.diagnostics or not linker.complete:
         return None, tuple(linker.diagnostics)
     catalog = _catalog(linker)
@@ -212,14 +213,14 @@ def _frozen(value: object) -> object:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
-def _require_single(linker: _Linker, kind: str) -> None:
+def _require_single(linker: _Linker, kind: str, *, sound: bool) -> None:
     found = linker.by_kind[kind]
     if len(found) > 1:
         first, second = found[0], found[1]
         linker.report(
             "L004", f"schema {kind!r} may stand in one file only", second.span(), "", (first.span(), "first here")
         )
-    elif not found and linker.complete and not linker.diagnostics:
+    elif not found and sound:  # else a file that could not be read or typed may be the one
         linker.report(
             "L005", f"no file under specs/ has schema '{kind}/1'", Span("specs", 1, 1), f"add specs/{kind}.yaml"
         )

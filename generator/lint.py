@@ -56,7 +56,7 @@ def _check_names(path: str, text: str, names: tuple[str, ...], plain: tuple[str,
     if not searched:
         return
     pattern = re.compile(
-        rf"(?<![A-Za-z0-9_])(?:{'|'.join(f'(?:{re.escape(n)})' for n in sorted(searched, key=len, reverse=True))})(?![A-Za-z0-9_])",
+        rf"(?<![A-Za-z0-9])(?:{'|'.join(f'(?:{re.escape(n)})' for n in sorted(searched, key=len, reverse=True))})(?![A-Za-z0-9])",
         re.IGNORECASE,
     )
     for number, line in enumerate(text.splitlines(), 1):

@@ -5,21 +5,16 @@ copied into a journal first; whoever finds a journal later (after a crash) puts 
 """
 
 import fcntl
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator.diag import Diagnostic
+from generator.journal import Step, drop, recover, remove_empty, replace_file, save, write_journal
 from generator.layout import GENERATED, MANIFEST, STATE, files_below
 from generator.manifest import Entries, body_hash, dump, parse
 from generator.stamp import JOURNAL
-
-Step = Callable[[str], None]
-
-_DRAFT = ".swp"  # with a process number before it; the quick check takes no notice of such names
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,10 @@ def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path) -> Chang
         elif digest not in {body for body, _ in entries[path]}:
             edited.append(path)
         (write if path in outputs else remove if ours else foreign).append(path)
+    home = root / GENERATED
     links = tuple(path for path, (_, regular) in found.items() if not regular)
+    links += tuple(path for path in outputs if (home / path).is_dir() and not (home / path).is_symlink())
+    links += ("",) if home.is_symlink() else ()
     return Change(tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links)
 
 
@@ -80,7 +78,9 @@ def obstacles(change: Change, *, force: bool) -> tuple[Diagnostic, ...]:
     edited = () if force else change.edited
     return (
         *(
-            Diagnostic("P004", f"generated/{path} is a symbolic link or a special file", None, hint="remove it")
+            Diagnostic(
+                "P004", f"generated/{path} is a symbolic link, a folder or a special file", None, hint="remove it"
+            )
             for path in change.links
         ),
         *(
@@ -105,6 +105,17 @@ def read_entries(root: Path) -> Entries:
     """The entries of MANIFEST; none when there is none."""
     path = root / GENERATED / MANIFEST
     return parse(path.read_bytes())[0] if path.is_file() else {}
+
+
+def manifest_of(outputs: Mapping[str, bytes], keys: Mapping[str, str]) -> bytes:
+    """The bytes of MANIFEST for these outputs."""
+    return dump({path: (body_hash(data), keys[path]) for path, data in outputs.items()})
+
+
+def manifest_differs(outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path) -> bool:
+    """Whether MANIFEST is not what a build would write: a line lost, or the markers of a merge."""
+    path = root / GENERATED / MANIFEST
+    return not path.is_file() or path.read_bytes() != manifest_of(outputs, keys)
 
 
 def _proceed(name: str) -> None:
@@ -146,9 +157,9 @@ def _publish(
     change = compare(outputs, read_entries(root), root)
     if found := obstacles(change, force=force):
         return found
-    manifest = dump({path: (body_hash(data), keys[path]) for path, data in outputs.items()})
+    manifest = manifest_of(outputs, keys)
     try:
-        saved = _save_edited(change, root)
+        saved = save(change.edited, root)
         _apply(change, outputs, manifest, root, step)
     except OSError as error:
         return (_recovered(root) or _failed(error),)
@@ -174,90 +185,19 @@ def _apply(change: Change, outputs: Mapping[str, bytes], manifest: bytes, root: 
     current = (home / MANIFEST).read_bytes() if (home / MANIFEST).is_file() else b""
     if not change.drift and current == manifest:
         return
-    _write_journal((*change.write, *change.remove, MANIFEST), home, journal, step)
+    new = {path: body_hash(outputs[path]) for path in change.write} | {MANIFEST: body_hash(manifest)}
+    write_journal((*change.write, *change.remove, MANIFEST), new, home, journal, step)
     for path in change.write:
         step(f"write {path}")
-        _replace(home / path, outputs[path])
+        replace_file(home / path, outputs[path])
     for path in change.remove:
         step(f"remove {path}")
         (home / path).unlink()
-        _remove_empty(home / path, home)
+        remove_empty(home / path, home)
     step("manifest")
-    _replace(home / MANIFEST, manifest)
+    replace_file(home / MANIFEST, manifest)
     step("end")
-    _drop(journal)
-
-
-def _write_journal(paths: tuple[str, ...], home: Path, journal: Path, step: Step) -> None:
-    """Copies of what is there, and the list of what is not; the rename makes the journal count."""
-    draft = journal.with_name(f"{JOURNAL}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    absent = []
-    for path in paths:
-        if (home / path).is_file():
-            copy = draft / "old" / path
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(home / path, copy)
-        else:
-            absent.append(path)
-    (draft / "absent").write_text("".join(f"{path}\n" for path in absent), encoding="utf-8")
-    step("journal")
-    draft.rename(journal)
-
-
-def recover(root: Path) -> bool:
-    """Put back what an interrupted build replaced; whether there was anything to put back."""
-    home, journal = root / GENERATED, root / STATE / JOURNAL
-    if not journal.is_dir():
-        return False
-    for path, file, _ in files_below(str(journal / "old")):
-        _replace(home / path, Path(file).read_bytes())
-    for path in (journal / "absent").read_text(encoding="utf-8").splitlines():
-        (home / path).unlink(missing_ok=True)
-        _remove_empty(home / path, home)
-    for draft in home.rglob(f".*.[0-9]*{_DRAFT}"):
-        draft.unlink()
-    _drop(journal)
-    return True
-
-
-def _drop(journal: Path) -> None:
-    """End the journal's life in one step, then clean up."""
-    done = journal.with_name(f"{JOURNAL}.done")
-    shutil.rmtree(done, ignore_errors=True)
-    journal.rename(done)
-    shutil.rmtree(done, ignore_errors=True)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}{_DRAFT}")
-    try:
-        draft.write_bytes(data)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _remove_empty(path: Path, home: Path) -> None:
-    """Remove the folders that a removed file leaves empty."""
-    for folder in path.parents:
-        if folder == home or not folder.is_dir() or any(folder.iterdir()):
-            return
-        folder.rmdir()
-
-
-def _save_edited(change: Change, root: Path) -> tuple[str, ...]:
-    """Copies of hand-edited files; each copy's path."""
-    saved = []
-    for path in change.edited:
-        copy = root / STATE / "backup" / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / GENERATED / path, copy)
-        saved.append(copy.relative_to(root).as_posix())
-    return tuple(saved)
+    drop(journal)
 
 
 @contextmanager

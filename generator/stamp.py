@@ -22,12 +22,16 @@ _TOOLS = ("jinja2-", "pydantic-", "pydantic_core-", "pyyaml-", "ruff-")
 
 def is_clean(root: str) -> int:
     """Return the number of outputs when nothing changed since the last clean build or check, or -1."""
+    try:
+        return _clean_outputs(root)
+    except OSError:  # something vanished, or cannot be read: the slow check says what
+        return -1
+
+
+def _clean_outputs(root: str) -> int:
     if os.path.exists(os.path.join(root, STATE, JOURNAL)):
         return -1
-    try:
-        manifest = _read(os.path.join(root, GENERATED, MANIFEST))
-    except OSError:
-        return -1
+    manifest = _read(os.path.join(root, GENERATED, MANIFEST))
     entries, exact = parse(manifest)
     found = files_below(os.path.join(root, GENERATED))
     if not exact or len(found) != len(entries) + 1:

@@ -117,6 +117,13 @@ class _Checker:
                     node.lineno,
                     f"only {', '.join(sorted(FILTERS))}",
                 )
+            if (
+                node.kwargs
+                or node.dyn_args
+                or node.dyn_kwargs
+                or not all(isinstance(a, nodes.Const) for a in node.args)
+            ):
+                self.report("T002", f"the filter {node.name!r} takes literals only", node.lineno)
             if node.node is not None:
                 self.chain(node.node, types)
             return

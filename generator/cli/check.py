@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from generator.diag import Diagnostic, render
-from generator.layout import GENERATED, STATE
+from generator.layout import GENERATED, MANIFEST, STATE
 from generator.produce import produce
-from generator.publish import compare, obstacles, read_entries
+from generator.publish import compare, manifest_differs, obstacles, read_entries
 from generator.stamp import JOURNAL, input_digest, write_stamp
 
 CLEAN, DIAGNOSTICS, DRIFT = 0, 1, 2
@@ -36,10 +36,11 @@ def run(args: argparse.Namespace, root: Path) -> int:
     change = compare(made.outputs, read_entries(root), root)
     found = obstacles(change, force=False)
     sys.stdout.write(render(found, {}))
-    for verb, paths in (("out of date", change.write), ("no longer made", change.remove)):
+    stale = (MANIFEST,) if manifest_differs(made.outputs, made.keys, root) else ()
+    for verb, paths in (("out of date", (*change.write, *stale)), ("no longer made", change.remove)):
         for path in paths:
             print(f"{verb}: generated/{path}")
-    if found or change.drift:
+    if found or change.drift or stale:
         print("run: horizon-gen build")
         return DIAGNOSTICS if found else DRIFT
     if args.full and (broken := _import_all(root)) is not None:

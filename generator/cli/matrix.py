@@ -36,7 +36,7 @@ def _lines(known: Knowledge, marches: list[str]) -> list[str]:
                 decision = known.decisions[op, march, dtype]
                 lines.append(f"{op:18} {march:12} {dtype:8} {_cell(decision)}")
     counts = {
-        status: sum(d.status == status for d in known.decisions.values())
+        status: sum(d.status == status and d.march in marches for d in known.decisions.values())
         for status in ("supported", "unsupported", "todo")
     }
     return [*lines, ", ".join(f"{number} {status}" for status, number in counts.items())]
