@@ -102,6 +102,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T015": "two jobs write the same output, or an output path is unusable",
     "T016": "a generated module cannot be imported",
     "T017": "no job renders a template, or a job names a template that does not exist",
+    "T018": "the formatter is not installed",
     # P0xx publish.
     "P002": "a generated file was edited by hand",
     "P003": "a file in generated/ was not written by the generator",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from generator.diag import Diagnostic
+from generator.layout import INSTALL
 
 _SUFFIX = ".py"
 
@@ -34,6 +35,8 @@ def format_texts(
             file = stage / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(texts[path], encoding="utf-8", newline="\n")
+        if not _binary():
+            return {}, (Diagnostic("T018", "the formatter ruff is not installed", None, hint=INSTALL),)
         options = ("--no-cache", "--config", str(root / "pyproject.toml"), str(stage))
         _ruff("check", "--fix-only", "--quiet", "--select", "I,F401", *options)
         done = _ruff("format", *options)
@@ -49,9 +52,9 @@ def _ruff(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _binary() -> str:
-    """The formatter that was installed beside this generator."""
+    """The formatter that was installed beside this generator, or any other; '' when there is none."""
     beside = Path(sysconfig.get_path("scripts"), "ruff")
-    return str(beside) if beside.exists() else shutil.which("ruff") or "ruff"
+    return str(beside) if beside.exists() else shutil.which("ruff") or ""
 
 
 def _failures(stderr: str, templates: Mapping[str, str], stage: Path) -> list[Diagnostic]:

@@ -12,6 +12,7 @@ TEMPLATES = "templates"
 GENERATOR = "generator"
 GENERATED = "generated"
 MANIFEST = "MANIFEST"
+INSTALL = "pip install 'open-horizon-plugin[generator]', or pip install -e . in a checkout"
 STATE = ".horizon-gen"  # private, never committed: stamps, the journal, caches, backups
 
 _CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".benchmarks")

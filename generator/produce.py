@@ -28,7 +28,6 @@ class Produced:
     diagnostics: tuple[Diagnostic, ...]
     texts: dict[str, str] = field(default_factory=dict)
     rendered: int = 0
-    templates: dict[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -60,8 +59,7 @@ def produce(root: Path, *, trust: bool) -> Produced:
     kept = _kept(planned, keys, read_entries(root), root) if trust else {}
     fresh = tuple(job for job in planned.jobs if job.path not in kept)
     made, failures = _made(fresh, keys, root)
-    used = {job.path: job.template for job in planned.jobs}
-    return Produced(outputs | kept | made, keys, (*found, *failures), texts, len(fresh), used)
+    return Produced(outputs | kept | made, keys, (*found, *failures), texts, len(fresh))
 
 
 def _made(jobs: tuple[Job, ...], keys: dict[str, str], root: Path) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:

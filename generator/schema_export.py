@@ -29,7 +29,11 @@ def schema_jobs() -> Iterator[Job]:
 
 
 def _draft7(value: Any) -> Any:
-    """Draft 2020-12 to draft-07: `prefixItems` is `items`, `$defs` stays legal."""
+    """Draft 2020-12 to draft-07: `prefixItems` is `items`, `$defs` stays legal.
+
+    Enumerations are sorted: typing keeps one object for `Literal`s that differ in order alone, so the order that a model
+    shows is that of whichever module of the process was imported first.
+    """
     if isinstance(value, list):
         return [_draft7(item) for item in value]
     if not isinstance(value, dict):
@@ -37,4 +41,6 @@ def _draft7(value: Any) -> Any:
     converted = {key: _draft7(item) for key, item in value.items()}
     if "prefixItems" in converted:
         converted["items"] = converted.pop("prefixItems")
+    if "enum" in converted:
+        converted["enum"] = sorted(converted["enum"])
     return converted

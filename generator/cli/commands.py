@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from generator.layout import find_root, is_root
+from generator.layout import INSTALL, find_root, is_root
 
 DIAGNOSTICS, FAULT = 1, 3
 
@@ -94,6 +94,11 @@ def _run(args: argparse.Namespace, root: Path) -> int:
     try:
         module = importlib.import_module(f"generator.cli.{args.command}")
         status: int = module.run(args, root)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("generator"):
+            raise
+        sys.stderr.write(f"'{args.command}' needs the package {error.name}: {INSTALL}\n")
+        return DIAGNOSTICS
     except KeyboardInterrupt:
         return DIAGNOSTICS
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough

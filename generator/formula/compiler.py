@@ -177,7 +177,7 @@ class _Assembly:
         kind = self.provers[0].values[name].kind
         lo, hi = self._range(name)
         names = {Kind.REAL: "real", Kind.MASK: "mask"}
-        return Param(name, names.get(kind, "integer"), lo, hi, "")
+        return Param(name, names.get(kind, "integer"), lo, hi)
 
     def _derive_args(self) -> tuple[Arg, ...]:
         kernel = self.kernel

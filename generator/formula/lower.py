@@ -15,7 +15,7 @@ from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 if TYPE_CHECKING:
     from generator.formula.prove import Prover
 
-ATOM, UNARY, POWER, PRODUCT, SUM, SHIFT, AND, COMPARE, LOWEST = 100, 90, 95, 80, 70, 60, 50, 40, 0
+ATOM, UNARY, POWER, PRODUCT, SUM, SHIFT, AND, COMPARE = 100, 90, 95, 80, 70, 60, 50, 40
 PRECEDENCE = {
     "**": POWER, "*": PRODUCT, "/": PRODUCT, "+": SUM, "-": SUM, "<<": SHIFT, ">>": SHIFT, "&": AND,
     "<": COMPARE, "<=": COMPARE, ">": COMPARE, ">=": COMPARE, "==": COMPARE, "!=": COMPARE,

@@ -101,7 +101,6 @@ class Kernel:
         derive: Formulas over scales and integers, in order.
         compute: Formulas over tensors and derived names, in order; the last one defines the result.
         result: Type of the result.
-        exports: Derived names that belong to the parameters although `compute` does not read them.
         where: The caller's key for faults of the kernel as a whole.
     """
 
@@ -116,7 +115,6 @@ class Kernel:
     derive: tuple[Formula, ...] = ()
     compute: tuple[Formula, ...] = ()
     result: TensorType = REAL_TENSOR
-    exports: tuple[str, ...] = ()
     where: str = ""
 
     @property
@@ -151,7 +149,6 @@ class Param:
     kind: str
     lo: int | float
     hi: int | float
-    doc: str
 
 
 @dataclass(frozen=True, slots=True)

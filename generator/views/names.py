@@ -19,9 +19,3 @@ def constant_name(march: str) -> str:
 def sentence(text: str) -> str:
     """The text with exactly one full stop."""
     return text.strip().rstrip(".") + "."
-
-
-def split_target(dotted: str) -> tuple[str, str]:
-    """`package.module.name` -> (`package.module`, `name`)."""
-    module, _, name = dotted.rpartition(".")
-    return module, name

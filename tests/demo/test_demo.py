@@ -11,18 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
-pytest.importorskip("sklearn")
-Image = pytest.importorskip("PIL.Image")
-
-from generator.cli import demo as command  # noqa: E402 - after the skips
-from horizon_plugin_pytorch._marches import MARCH_IDS  # noqa: E402
-from horizon_plugin_pytorch._runtime import march as state  # noqa: E402
-from horizon_plugin_pytorch.demo import data, deploy  # noqa: E402
-from horizon_plugin_pytorch.demo.__main__ import main  # noqa: E402
-from horizon_plugin_pytorch.demo.flow import Budget  # noqa: E402
-from horizon_plugin_pytorch.demo.report import Progress  # noqa: E402
-from horizon_plugin_pytorch.demo.run import run  # noqa: E402
+from generator.cli import demo as command
+from horizon_plugin_pytorch._marches import MARCH_IDS
+from horizon_plugin_pytorch._runtime import march as state
+from horizon_plugin_pytorch.demo import data, deploy
+from horizon_plugin_pytorch.demo.__main__ import main
+from horizon_plugin_pytorch.demo.flow import Budget
+from horizon_plugin_pytorch.demo.report import Progress
+from horizon_plugin_pytorch.demo.run import run
 
 SMALL = Budget(training=25, calibration=2, qat=2, batch=16, validation=16)
 CONVERTS = tuple(march for march in MARCH_IDS if deploy.refusal(march) is None)

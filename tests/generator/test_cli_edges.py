@@ -11,7 +11,7 @@ import pytest
 from trees import ROOT, cli, contents, copy, edit, process
 
 from generator import pipeline
-from generator.layout import GENERATED, MANIFEST, STATE
+from generator.layout import GENERATED, INSTALL, MANIFEST, STATE
 from generator.manifest import body_hash
 from generator.stamp import JOURNAL
 
@@ -178,6 +178,26 @@ def test_a_fault_of_a_stage_is_said_to_be_internal(checkout: Path, monkeypatch: 
     assert contents(checkout / GENERATED) == before
     told = cli(checkout, "--debug", "build")
     assert (told.status, "Traceback" in told.err) == (3, True)
+
+
+def test_without_the_formatter(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generator.format._binary", lambda: "")
+    before = contents(checkout / GENERATED)
+    told = cli(touched(checkout), "build")
+    assert (told.status, told.err) == (1, "")
+    assert told.out.count("error T018: the formatter ruff is not installed") == 1
+    assert INSTALL in told.out
+    assert contents(checkout / GENERATED) == before
+
+
+def test_without_a_package_of_the_generator(checkout: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "yaml.py").write_text("raise ModuleNotFoundError(\"No module named 'yaml'\", name='yaml')\n")
+    path = os.pathsep.join([str(blocked), str(ROOT)])
+    done = process(["-m", "generator", "matrix"], checkout, environment={"PYTHONPATH": path})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"'matrix' needs the package yaml: {INSTALL}\n"
 
 
 def test_a_reader_that_has_seen_enough(built: Path) -> None:

@@ -3,6 +3,7 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
 from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, set_fake_quantize
 from .observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
@@ -65,6 +66,7 @@ __all__ = [
     "get_default_qat_out_qconfig",
     "get_default_qat_qconfig",
     "get_default_qconfig",
+    "load_observer_params",
     "misc",
     "observer",
     "observer_v2",
