@@ -9,7 +9,7 @@ from itertools import chain
 from generator.checks_kernels import KERNEL_RULES
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
-from generator.schema import Op, Refusal
+from generator.schema_op import Op, Refusal
 
 _NEEDS = {
     "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child"),
@@ -139,6 +139,17 @@ def _op_functions(catalog: Catalog) -> Iterator[Diagnostic]:
                 seen.setdefault(name, op)
 
 
+def _op_likes(catalog: Catalog) -> Iterator[Diagnostic]:
+    """An operator is like another one that exists, and not in a circle."""
+    for op in catalog.ops.values():
+        liked = [source.spec for source in catalog.likes(op.spec.id)]
+        if op.spec.like is not None and op.spec.like not in catalog.ops:
+            hint = did_you_mean(op.spec.like, catalog.ops)
+            yield Diagnostic("C042", f"unknown operator {op.spec.like!r}", op.span("like"), hint=hint)
+        elif liked[-1].like == op.spec.id == min(spec.id for spec in liked):
+            yield Diagnostic("C042", f"{op.spec.id} is like itself, in a circle", op.span("like"))
+
+
 def _op_marches(catalog: Catalog) -> Iterator[Diagnostic]:
     """Marches and dtypes that fields of an operator are keyed by."""
     dtypes = catalog.dtypes.spec.dtypes
@@ -249,6 +260,7 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _op_fields,
     _op_colors,
     _op_functions,
+    _op_likes,
     _op_marches,
     _colors,
     _qconfigs,

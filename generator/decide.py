@@ -11,7 +11,7 @@ from typing import Literal
 
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
-from generator.schema import Cell, Op, Refusal
+from generator.schema_op import Cell, Op, Refusal
 
 DEFAULT = "default"
 Status = Literal["supported", "unsupported", "todo"]
@@ -101,18 +101,9 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
 
 def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decision | Diagnostic:
     chain: list[Reason] = []
-    for ancestor in (*catalog.lineage(march), DEFAULT):
-        cell = op.spec.support.get(ancestor, {}).get(dtype)
-        if cell is not None:
-            own = "" if ancestor == march else f" (inherited by {march})"
-            chain.append(
-                Reason(
-                    f"{op.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}",
-                    op.span("support", ancestor, dtype),
-                )
-            )
-            return _from_cell(op.spec.id, march, dtype, cell, tuple(chain))
-        chain.append(Reason(f"{op.spec.id} says nothing of {dtype} on {ancestor}", op.span("support")))
+    cell = _written(catalog, op, march, dtype, chain)
+    if cell is not None:
+        return _from_cell(op.spec.id, march, dtype, cell, tuple(chain))
     linked = catalog.marches[march]
     feature = linked.spec.features.get(dtype)
     origin = linked.origin("features", dtype)
@@ -126,6 +117,22 @@ def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decisio
         )
     chain.append(Reason(f"features.{dtype} of {march} ({origin.how}): {feature}", origin.span))
     return Decision(op.spec.id, march, dtype, "unsupported", (), feature, tuple(chain))
+
+
+def _written(catalog: Catalog, op: Linked[Op], march: str, dtype: str, chain: list[Reason]) -> Cell | None:
+    """The cell that the operator, or one that it is like, writes for the march or a parent; the search goes to `chain`."""
+    for source in catalog.likes(op.spec.id):
+        for ancestor in (*catalog.lineage(march), DEFAULT):
+            cell = source.spec.support.get(ancestor, {}).get(dtype)
+            if cell is not None:
+                own = "" if ancestor == march else f" (inherited by {march})"
+                text = f"{source.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}"
+                chain.append(Reason(text, source.span("support", ancestor, dtype)))
+                return cell
+            chain.append(Reason(f"{source.spec.id} says nothing of {dtype} on {ancestor}", source.span("support")))
+        if source.spec.like:
+            chain.append(Reason(f"{source.spec.id} is like {source.spec.like}", source.span("like")))
+    return None
 
 
 def _text(cell: Cell, dtype: str) -> str:

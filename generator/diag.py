@@ -82,6 +82,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C039": "an empty range",
     "C040": "no march has a rounding site that a kernel names",
     "C041": "no kernel that a march chose reads one of its rounding sites",
+    "C042": "an operator is like one that does not exist, or like itself",
     # D0xx decide. F0xx formula: see `generator.formula.CODES`.
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.extends import Inherited, Origin, inherit, own_origins
-from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Op, Rounding
+from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
 from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
+from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 from generator.source import Doc, Pointer
 
@@ -82,6 +83,15 @@ class Catalog:
         while name is not None:
             yield name
             name = self.marches[name].spec.extends
+
+    def likes(self, op: str) -> Iterator[Linked[Op]]:
+        """The operator, the one that it is like, the one that that one is like, ...; none twice."""
+        seen: set[str] = set()
+        name: str | None = op
+        while name is not None and name in self.ops and name not in seen:
+            seen.add(name)
+            yield self.ops[name]
+            name = self.ops[name].spec.like
 
 
 @dataclass(slots=True)

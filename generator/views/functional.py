@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from generator.compile import CompiledMarches
 from generator.link import Catalog
-from generator.schema import Op
+from generator.schema_op import Op
 from generator.views.modules import of_family
 from generator.views.names import sentence
 

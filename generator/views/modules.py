@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from generator.link import Catalog
 from generator.patterns import Expanded
-from generator.schema import Op
+from generator.schema_op import Op
 from generator.views.names import sentence
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.link import Catalog
-from generator.schema import Op
+from generator.schema_op import Op
 from generator.schema_policy import Color, Swing
 from generator.views.names import constant_name, module_name, sentence
 

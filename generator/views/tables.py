@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from generator.link import Catalog
 from generator.patterns import Expanded
-from generator.schema import Op
+from generator.schema_op import Op
 from generator.views.modules import class_name, fused_name, of_family
 
 _FUNCTIONAL = "quantized.FloatFunctional"

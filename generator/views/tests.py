@@ -11,7 +11,7 @@ from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.formula import Compiled
 from generator.link import Catalog, KernelEntry
-from generator.schema import Case, Op
+from generator.schema_op import Case, Op
 from generator.views.kernels import module_path
 
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8

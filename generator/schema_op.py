@@ -1,0 +1,121 @@
+"""What the spec of an operator may say.
+
+In: plain data, as for `schema`. Out: a typed `Op`: the float forms, the names of what is generated, what its family needs,
+and for each march and dtype what it supports.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+
+
+class Refusal(Spec):
+    """Why a cell of the support matrix is empty."""
+
+    unsupported: Sentence | None = Field(default=None, description="The reason a user reads.")
+    todo: Sentence | None = Field(default=None, description="What is missing.")
+
+
+Cell = tuple[str, ...] | Literal["same"] | Refusal
+
+
+class FloatForms(Spec):
+    """What a user writes in a float model."""
+
+    modules: tuple[DottedName, ...] = ()
+    functions: tuple[DottedName, ...] = ()
+    methods: tuple[PythonName, ...] = Field(default=(), description="Tensor methods.")
+    constructor: tuple[PythonName, ...] = Field(
+        default=(), description="Arguments of a function that its module takes."
+    )
+
+
+class PythonNames(Spec):
+    """Names of the generated classes, functions or methods."""
+
+    file: PythonName | None = Field(default=None, description="Module below nn.qat, nn.quantized and nn.intrinsic.")
+    class_: PythonName | None = Field(default=None, alias="class")
+    fused: str | None = Field(
+        default=None,
+        pattern=r"^\w*\{tail\}\w*$",
+        description="Class name of a fused form; {tail} is what the fused operators say.",
+    )
+    child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
+    method: PythonName | None = Field(default=None, description="FloatFunctional method.")
+    function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
+
+
+class Mac(Spec):
+    """The multiply-accumulate of a weighted operator."""
+
+    function: DottedName = Field(description="The torch function that sums products.")
+    arguments: tuple[PythonName, ...] = Field(description="Module attributes it takes after input, weight and bias.")
+    spatial_dims: int = Field(ge=0, le=3)
+    weight_layout: Literal["out_in", "in_out"] = Field(
+        default="out_in", description="Which weight dimension is the output channel."
+    )
+
+
+class Window(Spec):
+    """The sliding window of a pooling operator."""
+
+    function: DottedName
+    arguments: tuple[PythonName, ...] = Field(description="Module attributes it takes after input.")
+
+
+class ColorUse(Spec):
+    """Which colour space, and in which channel order."""
+
+    space: Identifier
+    channels: Literal["rgb", "bgr"]
+
+
+class Case(Spec):
+    """One generated test: how to construct the operator and which inputs to feed."""
+
+    make: dict[str, object] = Field(default={})
+    inputs: tuple[tuple[int, ...], ...]
+    arguments: tuple[object, ...] = ()
+    call: dict[str, object] = Field(default={})
+
+
+class Op(Spec):
+    """specs/ops/<family>/<id>.yaml: a float operator, its QAT and quantized forms, and where it is supported."""
+
+    schema_: Literal["op/1"] = Field(alias="schema")
+    id: Identifier
+    family: Literal[
+        "weighted", "norm", "binary", "concat", "reduction", "window_max", "window_mean", "clamp",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+    ]  # fmt: skip
+    title: Sentence
+    doc: Sentence
+    float: FloatForms = FloatForms()
+    python: PythonNames = PythonNames()
+    mac: Mac | None = None
+    window: Window | None = None
+    color: ColorUse | None = None
+    requires: dict[PythonName, bool | int | str | None] = Field(
+        default={}, description="Module attribute -> the only value with an integer form."
+    )
+    formula: str | None = Field(default=None, description="The float value, over x and y.")
+    kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
+    tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")
+    scale: Literal["own", "input"] = Field(default="own", description="Whether the output has a scale of its own.")
+    march_scale: dict[Identifier, Literal["own", "input"]] = Field(
+        default={}, description="The same, where a march differs."
+    )
+    returns: Literal["one", "list"] = "one"
+    steps: dict[Identifier, dict[Identifier, int]] = Field(
+        default={},
+        description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",
+    )
+    like: Identifier | None = Field(
+        default=None, description="The operator whose support holds where this one's says nothing."
+    )
+    support: dict[Identifier, dict[str, Cell]] = Field(
+        default={}, description="March (or default) -> input dtype -> output dtypes, or why not."
+    )
+    cases: tuple[Case, ...] = ()
