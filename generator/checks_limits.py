@@ -64,7 +64,9 @@ def _check(catalog: Catalog, bounded: Bounded, span: Callable[[str], Span]) -> I
     if name == "dtype":
         for value in (*(bounded.one_of or ()), *(bounded.none_of or ())):
             if value not in (known := (*catalog.dtypes.spec.dtypes, "float32")):
-                yield Diagnostic("C024", f"unknown dtype {value!r}", span("one_of"), hint=did_you_mean(str(value), known))
+                yield Diagnostic(
+                    "C024", f"unknown dtype {value!r}", span("one_of"), hint=did_you_mean(str(value), known)
+                )
 
 
 def _empty(bounded: Bounded, span: Callable[[str], Span]) -> Iterator[Diagnostic]:

@@ -88,7 +88,8 @@ class March(Spec):
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
     limits: tuple[Limit, ...] = Field(
-        default=(), description="What every operator keeps to; one that says its own of the same quantity keeps to that."
+        default=(),
+        description="What every operator keeps to; one that says its own of the same quantity keeps to that.",
     )
 
 
