@@ -12,7 +12,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import docs, exports, kernels, limits, modules, package, presets, tables, tests
 from generator.views import functional as functional_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -45,6 +45,7 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
+    yield _job("_limits.py", limits.limits_view(catalog), ("marches", "ops"))
     yield _job("_tables.py", tables.tables_view(catalog, patterns), ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from generator.link import Catalog
 from generator.patterns import Expanded
-from generator.schema_op import Op
+from generator.views.limits import torch_names
 from generator.views.modules import class_name, fused_name, of_family
 
 _FUNCTIONAL = "quantized.FloatFunctional"
@@ -191,17 +191,11 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
 def _passthrough(catalog: Catalog, returns: str) -> Iterable[str]:
     for op in of_family(catalog, "passthrough", "identity"):
         if op.returns == returns:
-            yield from _torch_functions(op)
+            yield from torch_names(op)
     if returns == "one":
         kept = catalog.qtensor.spec.same_scale
         yield from kept.functions
         yield from (f"torch.Tensor.{name}" for name in kept.methods)
-
-
-def _torch_functions(op: Op) -> Iterable[str]:
-    """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
-    yield from (name for name in op.float.functions if name.startswith("torch."))
-    yield from (f"torch.Tensor.{name}" for name in op.float.methods)
 
 
 def _plain(catalog: Catalog) -> Iterable[str]:

@@ -113,6 +113,15 @@ def check_is_float(model: nn.Module, caller: str) -> None:
             )
 
 
+def is_prepared(model: nn.Module) -> bool:
+    """Whether a model holds at least one QAT or quantized module."""
+    swapped = {*TABLES.qat_modules.values(), *TABLES.quantized_modules.values()} - {
+        TABLES.identity,
+        *TABLES.qat_modules,
+    }
+    return any(type(module) in swapped for module in model.modules())
+
+
 def _path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 

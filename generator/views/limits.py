@@ -1,0 +1,95 @@
+"""View of `_limits.py`: the limits of each operator on each march, and which functions and methods an operator is.
+
+In: the catalog. Out: rows whose limits are Python expressions, for example::
+
+    Limit(Condition("attribute", ("kernel_size",), bounds=Bounds(max=7)), rule="kernel_size", limit="at most 7", remedy="...")
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from generator.limits import limits_of, quantity
+from generator.limits_text import bounds_text, remedy_text, subject_text
+from generator.link import Catalog
+from generator.schema_limits import BOUNDS, Bounded, Derived, Limit
+from generator.schema_op import Op
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRowView:
+    """One operator on the marches where its limits are the same."""
+
+    op: str
+    marches: tuple[str, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationView:
+    """A function, as an expression, or a method, and the operator that it is."""
+
+    name: str
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsView:
+    """Everything in `_limits.py`."""
+
+    rows: tuple[LimitRowView, ...]
+    functions: tuple[OperationView, ...]
+    methods: tuple[OperationView, ...]
+
+
+def limits_view(catalog: Catalog) -> LimitsView:
+    """Every limit of every operator."""
+    return LimitsView(
+        rows=tuple(row for op in catalog.ops for row in _rows(catalog, op)),
+        functions=tuple(
+            OperationView(name, op.spec.id) for op in catalog.ops.values() for name in torch_names(op.spec)
+        ),
+        methods=tuple(
+            OperationView(op.spec.python.method, op.spec.id) for op in catalog.ops.values() if op.spec.python.method
+        ),
+    )
+
+
+def torch_names(op: Op) -> Iterator[str]:
+    """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
+    yield from (name for name in op.float.functions if name.startswith("torch."))
+    yield from (f"torch.Tensor.{name}" for name in op.float.methods)
+
+
+def _rows(catalog: Catalog, op: str) -> Iterator[LimitRowView]:
+    same: dict[tuple[str, ...], list[str]] = {}
+    for march in catalog.marches:
+        expressions = tuple(_limit(held.limit) for held in limits_of(catalog, op, march))
+        same.setdefault(expressions, []).append(march)
+    for expressions, marches in same.items():
+        if expressions:
+            yield LimitRowView(op, tuple(marches), expressions)
+
+
+def _limit(limit: Limit) -> str:
+    texts = f"rule={subject_text(limit)!r}, limit={bounds_text(limit)!r}, remedy={remedy_text(limit)!r}"
+    when = f", when={_condition(limit.when)}" if limit.when else ""
+    return f"Limit({_condition(limit)}, {texts}{when})"
+
+
+def _condition(bounded: Bounded) -> str:
+    name = quantity(bounded)
+    value = getattr(bounded, name)
+    what = value if isinstance(value, tuple) else () if value is True else (value,)
+    parts = [repr(name)]
+    parts += [f"what={what!r}"] if what else []
+    parts += [f"of={bounded.of!r}"] if bounded.of != "input" else []
+    parts += [f"item={bounded.item}"] if bounded.item is not None else []
+    bounds = ", ".join(f"{b}={_bound(v)}" for b in BOUNDS if (v := getattr(bounded, b)) is not None)
+    parts += [f"bounds=Bounds({bounds})"] if bounds else []
+    return f"Condition({', '.join(parts)})"
+
+
+def _bound(value: object) -> str:
+    if not isinstance(value, Derived):
+        return repr(value)
+    return f"Derived({value.attribute!r}, plus={value.plus}, over={value.over!r})"
