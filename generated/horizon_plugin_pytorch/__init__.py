@@ -7,7 +7,7 @@ Usually imported as `import horizon_plugin_pytorch as horizon`. Everything here 
 computes in integers only, by the rules of its march.
 """
 
-from ._runtime.overlays import NAMES as overlays  # first: what is imported next may come from an overlay
+from ._runtime.overlays import overlays  # first: what is imported next may come from one
 
 # isort: split
 from . import dtype, functional, march, nn, qat_mode, qconfig, qtensor, quantization, utils

@@ -78,5 +78,5 @@ def _module(path: Path) -> str:
     return ".".join((PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
 
 
-NAMES = install()
-"""The overlays in use."""
+overlays = install()
+"""The names of the overlays in use."""
