@@ -25,10 +25,51 @@ if TYPE_CHECKING:
 TERNARY = 30
 _INT = 2**31 - 1
 _TYPES = {Kind.REAL: "float", Kind.HOST: "double", Kind.MASK: "int", Kind.FLAG: "int"}
-_ROUNDED = {"floor": "floorf", "ceil": "ceilf", "trunc": "truncf", "round_half_even": "rintf", "round_half_away": "roundf"}
+_ROUNDED = {
+    "floor": "floorf",
+    "ceil": "ceilf",
+    "trunc": "truncf",
+    "round_half_even": "rintf",
+    "round_half_away": "roundf",
+}
 _WORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while out".split()
+    [
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+        "out",
+    ]
 )
 
 

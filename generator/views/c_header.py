@@ -119,14 +119,19 @@ def _argument(arg: Arg, reals: set[str]) -> str:
 def _result(kernel: Compiled) -> str:
     """The narrowest type of at least 32 bits that the proof allows."""
     lo, hi = kernel.ranges[kernel.proved.compute[-1].targets[-1]]
-    return "int32_t" if -_INT32 <= lo and hi < _INT32 else "int64_t"
+    return "int32_t" if lo >= -_INT32 and hi < _INT32 else "int64_t"
 
 
 def _comment(entry: KernelEntry, kernel: Compiled) -> tuple[str, ...]:
     text = [sentence(line) for line in entry.kernel.doc.strip().splitlines()]
     lines = [part for line in text for part in wrap(line, WIDTH - 3)]
     proof = [f"    {line}" for line in kernel.proof]
-    return (*lines, f"Source: {entry.kernel.source}, specs: kernels, {kernel.label}.", *(["Proved ranges:"] if proof else []), *proof)
+    return (
+        *lines,
+        f"Source: {entry.kernel.source}, specs: kernels, {kernel.label}.",
+        *(["Proved ranges:"] if proof else []),
+        *proof,
+    )
 
 
 def _head(declared: str, arguments: list[str]) -> tuple[str, ...]:
