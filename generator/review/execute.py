@@ -62,7 +62,9 @@ class Executable:
         named: dict[str, Any] = {name: torch.tensor(value) for name, value in run.scales.items()}
         named |= run.integers
         named |= {name: self.dtypes[dtype] for name, dtype in run.dtypes.items()}
-        derived = self.functions["derive"](**_wanted(self.compiled.derive_args, named)) if self.compiled.params else None
+        derived = (
+            self.functions["derive"](**_wanted(self.compiled.derive_args, named)) if self.compiled.params else None
+        )
         tensors = dict(zip(self.compiled.proved.kernel.tensors, run.vectors.operands, strict=True))
         wanted = _wanted(self.compiled.compute_args, {**named, **tensors})
         result: Tensor = self.functions["compute"](p=derived, **wanted)
