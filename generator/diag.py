@@ -83,6 +83,9 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C040": "no march has a rounding site that a kernel names",
     "C041": "no kernel that a march chose reads one of its rounding sites",
     "C042": "an operator is like one that does not exist, or like itself",
+    "C050": "a limit names no quantity or several, or is not bounded as its quantity is",
+    "C051": "a limit names an argument that the operator does not have",
+    "C052": "a limit of the weight of an operator without one",
     # D0xx decide. F0xx formula: see `generator.formula.CODES`.
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",
