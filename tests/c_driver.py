@@ -65,8 +65,7 @@ def _wrapper(module: str, role: str, kernel: Compiled) -> str:
     reals = {name for name, kind in spec.tensors.items() if kind == "real"}
     lines = [f"static void run_{role}(int64_t rows_)\n{{"]
     for names, kind in ((spec.scales, "float"), (spec.integers, "int64_t"), (spec.types, "bpu_dtype")):
-        for name in names:
-            lines.append(f"    {kind} *{c_name(name)} = column(1, sizeof({kind}));")
+        lines.extend(f"    {kind} *{c_name(name)} = column(1, sizeof({kind}));" for name in names)
     for name in spec.tensors:
         kind = "float" if name in reals else "int64_t"
         lines.append(f"    {kind} *{c_name(name)} = column(rows_, sizeof({kind}));")
