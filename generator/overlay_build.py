@@ -59,7 +59,9 @@ def produce_overlay(root: Path, overlay: Overlay) -> Produced:
         return Produced({}, {}, (*merged.diagnostics, *failures), dict(merged.texts))
     kept = {path: data for path, data in made.items() if _says_more(path, data, home)}
     if any(path.startswith(_TESTS) for path in kept):
-        kept |= {m.path: (templates / m.path).read_bytes() for m in plan_mirrors(templates) if m.path.startswith(_TESTS)}
+        kept |= {
+            m.path: (templates / m.path).read_bytes() for m in plan_mirrors(templates) if m.path.startswith(_TESTS)
+        }
     outputs = {_place(path, overlay.package): data for path, data in kept.items()}
     return Produced(outputs, {path: body_hash(data) for path, data in outputs.items()}, merged.diagnostics)
 

@@ -60,9 +60,7 @@ def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 
-def _load_overlays(
-    folders: tuple[Path, ...], texts: dict[str, str]
-) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
+def _load_overlays(folders: tuple[Path, ...], texts: dict[str, str]) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
     """The specs of the overlays in the order given; their paths are relative to the current folder."""
     loaded = [load_tree(folder, Path.cwd(), texts) for folder in folders if folder.is_dir()]
     docs = tuple(doc for docs, _ in loaded for doc in docs)

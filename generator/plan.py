@@ -114,4 +114,6 @@ def _folders(path: str) -> Iterable[str]:
 
 def _is_mirrored(name: str) -> bool:
     parts = name.split("/")
-    return parts[0] not in (MACROS, OVERLAY) and "__pycache__" not in parts and not any(p.startswith(".") for p in parts)
+    return (
+        parts[0] not in (MACROS, OVERLAY) and "__pycache__" not in parts and not any(p.startswith(".") for p in parts)
+    )

@@ -76,7 +76,9 @@ def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path, folder: 
     links = tuple(path for path, (_, regular) in found.items() if not regular)
     links += tuple(path for path in outputs if (home / path).is_dir() and not (home / path).is_symlink())
     links += ("",) if home.is_symlink() else ()
-    return Change(tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links, _shown(root, folder))
+    return Change(
+        tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links, _shown(root, folder)
+    )
 
 
 def _shown(root: Path, folder: str) -> str:
@@ -105,7 +107,10 @@ def obstacles(change: Change, *, force: bool) -> tuple[Diagnostic, ...]:
         ),
         *(
             Diagnostic(
-                "P003", f"{change.shown}{path} was not written by the generator", None, hint=f"move it out of {change.shown}"
+                "P003",
+                f"{change.shown}{path} was not written by the generator",
+                None,
+                hint=f"move it out of {change.shown}",
             )
             for path in change.foreign
         ),
@@ -195,9 +200,7 @@ def _recovered(root: Path, folder: str) -> Diagnostic | None:
     return None
 
 
-def _apply(
-    change: Change, outputs: Mapping[str, bytes], manifest: bytes, place: tuple[Path, str], step: Step
-) -> None:
+def _apply(change: Change, outputs: Mapping[str, bytes], manifest: bytes, place: tuple[Path, str], step: Step) -> None:
     root, folder = place
     home, journal = root / folder, root / STATE / JOURNAL
     current = (home / MANIFEST).read_bytes() if (home / MANIFEST).is_file() else b""
