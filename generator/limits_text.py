@@ -4,7 +4,7 @@ In: a limit. Out: what is limited ("kernel_size"), the bounds ("from 1 to 7") an
 from the fields, unless the spec says them itself.
 """
 
-from generator.limits import quantity
+from generator.limits import quantity, tensors_of
 from generator.schema_limits import Bounded, Derived, Limit
 
 _TENSORS = {
@@ -58,7 +58,7 @@ def _subject(bounded: Bounded) -> str:
         return "broadcasting"
     if name == "axes":
         return f"dimensions that {value} names"
-    tensor = _TENSORS[bounded.of] if bounded.item is None else f"of output {bounded.item}"
+    tensor = _TENSORS[tensors_of(bounded)] if bounded.item is None else f"of output {bounded.item}"
     if name == "place":
         return tensor.removeprefix("of ")
     if name == "scaling":

@@ -1130,9 +1130,9 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             Limit(
                 Condition("sizes", what=("C",), of="output", bounds=Bounds(max=8192)),
                 rule="C of the output",
-                limit="at most 8192, if the input is read inside the model",
+                limit="at most 8192, if the output is read inside the model",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-                when=Condition("place", what=("inside",)),
+                when=Condition("place", what=("inside",), of="output"),
             ),
             Limit(
                 Condition("sizes", what=("C",), of="output", bounds=Bounds(max=16384)),

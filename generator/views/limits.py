@@ -8,7 +8,7 @@ In: the catalog. Out: rows whose limits are Python expressions, for example::
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from generator.limits import limits_of, quantity
+from generator.limits import limits_of, quantity, tensors_of
 from generator.limits_text import bounds_text, remedy_text, subject_text
 from generator.link import Catalog
 from generator.schema_limits import BOUNDS, Bounded, Derived, Limit
@@ -82,7 +82,7 @@ def _condition(bounded: Bounded) -> str:
     what = value if isinstance(value, tuple) else () if value is True else (value,)
     parts = [repr(name)]
     parts += [f"what={what!r}"] if what else []
-    parts += [f"of={bounded.of!r}"] if bounded.of != "input" else []
+    parts += [f"of={of!r}"] if (of := tensors_of(bounded)) != "input" else []
     parts += [f"item={bounded.item}"] if bounded.item is not None else []
     bounds = ", ".join(f"{b}={_bound(v)}" for b in BOUNDS if (v := getattr(bounded, b)) is not None)
     parts += [f"bounds=Bounds({bounds})"] if bounds else []

@@ -66,6 +66,11 @@ def dispatch(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], 
         raise
 
 
+def has_quantized_form(func: Implementation) -> bool:
+    """Whether a table says what `func` does with a QTensor."""
+    return func in _REGISTERED or func in (_WAYS or _fill_ways())
+
+
 def _fill_ways() -> dict[Implementation, _Way]:
     """Read the tables, once; they import the modules that import this one, so not before the first use."""
     from .._tables import TABLES

@@ -45,10 +45,14 @@ class LayerCall:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that a run called, in order, and the ids of the tensors that something other than a stub reads."""
+    """Everything that a run called, in order, and the tensors that something other than a stub at the end reads."""
 
     calls: tuple[LayerCall, ...]
-    read: frozenset[int]
+    read: tuple[Tensor, ...]
+
+    def reads(self, tensor: Tensor) -> bool:
+        """Whether this very tensor is used inside the model."""
+        return any(tensor is other for other in self.read)
 
 
 def record_run(model: nn.Module, inputs: Sequence[Any]) -> Run:
@@ -62,7 +66,7 @@ def record_run(model: nn.Module, inputs: Sequence[Any]) -> Run:
             recorder.watch(name, module)
     with torch.no_grad(), _Functions(recorder):
         twin(*inputs)
-    return Run(tuple(recorder.calls), frozenset(recorder.read))
+    return Run(tuple(recorder.calls), tuple(recorder.read))
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -79,7 +83,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 @dataclass(slots=True)
 class _Recorder:
     calls: list[LayerCall] = field(default_factory=list)
-    read: set[int] = field(default_factory=set)
+    read: list[Tensor] = field(default_factory=list)
     depth: int = 0
     seen: Counter[str] = field(default_factory=Counter)
 
@@ -123,7 +127,7 @@ class _Recorder:
         inputs, outputs = tuple(tensors_in(arguments)), tuple(tensors_in(result))
         self.calls.append(LayerCall(f"{name}({number})" if number else name, op, module, arguments, inputs, outputs))
         if any(isinstance(x, QTensor) for x in outputs) or not any(isinstance(x, QTensor) for x in inputs):
-            self.read.update(map(id, inputs))  # a dequantizing call is where a tensor leaves the model
+            self.read.extend(inputs)  # a dequantizing call is where a tensor leaves the model
 
 
 class _Functions(TorchFunctionMode):
@@ -144,7 +148,7 @@ class _Functions(TorchFunctionMode):
             if op is not None and any(isinstance(x, QTensor) for x in inputs):
                 self.recorder.note(_place(func), op, None, _named(func, args, kwargs), result)
             elif any(True for _ in tensors_in(result)):
-                self.recorder.read.update(map(id, inputs))
+                self.recorder.read.extend(inputs)
         return result
 
 

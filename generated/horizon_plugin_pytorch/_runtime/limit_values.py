@@ -18,7 +18,7 @@ from .qtensor import QTensor
 
 _LETTERS = {1: "C", 2: "NC", 3: "NCW", 4: "NCHW", 5: "NCDHW"}
 _Value = tuple[str, Any]
-"""A name for a reader, such as "kernel_size[0]", and a value."""
+"""A name for a reader, such as "C of input", and a value."""
 
 
 def found_outside(limit: Limit, call: LayerCall, run: Run) -> str:
@@ -76,11 +76,8 @@ def _attribute(condition: Condition, call: LayerCall, run: Run | None = None) ->
     value = call.arguments[name] if name in call.arguments else getattr(call.module, name, _MISSING)
     if value is _MISSING or isinstance(value, Tensor):
         return
-    if not isinstance(value, list | tuple):
-        yield name, value
-        return
-    for index, element in enumerate(value):
-        yield f"{name}[{index}]", element
+    for element in value if isinstance(value, list | tuple) else (value,):
+        yield name, element
 
 
 def _tensors(condition: Condition, call: LayerCall) -> Iterator[tuple[str, Tensor]]:
@@ -179,7 +176,7 @@ def _dtype(condition: Condition, call: LayerCall, run: Run) -> Iterator[_Value]:
 def _place(condition: Condition, call: LayerCall, run: Run) -> Iterator[_Value]:
     (place,) = condition.what
     for name, tensor in _tensors(condition, call):
-        inside = id(tensor) in run.read
+        inside = run.reads(tensor)
         yield (
             f"{name} is read inside the model" if inside else f"{name} leaves the model",
             inside == (place == "inside"),

@@ -17,6 +17,7 @@ from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGra
 from .march import require_march
 from .module_tree import swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
+from .unconverted import unconverted
 from .user_input import check_config_dict
 
 
@@ -69,6 +70,8 @@ def prepare_qat_fx(
             'no module of the model has a qconfig: pass prepare_qat_fx(model, {"": qconfig}) or set model.qconfig'
         )
     _warn(fused, report)
+    for text in unconverted(fused, quantized):
+        warnings.warn(text, UserWarning, stacklevel=2)
     return _prepared(fused, quantized, report)
 
 

@@ -176,7 +176,7 @@ def _dtype(condition: Condition, call: LayerCall, run: Run) -> Iterator[_Value]:
 def _place(condition: Condition, call: LayerCall, run: Run) -> Iterator[_Value]:
     (place,) = condition.what
     for name, tensor in _tensors(condition, call):
-        inside = id(tensor) in run.read
+        inside = run.reads(tensor)
         yield (
             f"{name} is read inside the model" if inside else f"{name} leaves the model",
             inside == (place == "inside"),

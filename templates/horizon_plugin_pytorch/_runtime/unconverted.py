@@ -6,7 +6,7 @@ line of the user's code. Where quantized tensors flow is followed from the stubs
 returns is not known, so nothing is said of what follows it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,11 +14,12 @@ from torch import fx, nn
 
 from .._tables import TABLES
 from .dispatch import has_quantized_form
-from .graph_module import GraphModuleWithAttr
-from .tracer import MODULE_METHOD, source_line
+from .graph_module import SELF, GraphModuleWithAttr
+from .qconfig_resolution import Choice
+from .tracer import source_line
 
 
-def unconverted(model: GraphModuleWithAttr, quantized: Collection[str]) -> Iterator[str]:
+def unconverted(model: GraphModuleWithAttr, quantized: Mapping[str, Choice]) -> Iterator[str]:
     """One sentence for each operation that takes a quantized tensor and will refuse it."""
     flowing: set[fx.Node] = set()
     for node in model.graph.nodes:
@@ -26,14 +27,13 @@ def unconverted(model: GraphModuleWithAttr, quantized: Collection[str]) -> Itera
         if node.op == "call_module":
             module = model.get_submodule(str(node.target))
             if str(node.target) in quantized:
-                flowing.update([node] if _puts_out_integers(module) else [])
+                flowing.update([node] if _puts_out_integers(module, quantized[str(node.target)]) else [])
             elif takes and type(module) in TABLES.passthrough_modules:
                 flowing.add(node)
             elif takes and _is_layer_of_torch(module):
                 yield _sentence(f"{node.target!r} is a {type(module).__name__}, which", node)
-        elif node.op == "call_method" and node.meta.get(MODULE_METHOD):
-            owner = node.args[0]
-            flowing.update([node] if isinstance(owner, fx.Node) and str(owner.target) in quantized else [])
+        elif (owner := _owner(model, node)) is not None:
+            flowing.update([node] if owner in quantized else [])
         elif takes and (name := _function(node)) is not None:
             if has_quantized_form(name):
                 flowing.update([] if name in TABLES.plain else [node])
@@ -41,10 +41,18 @@ def unconverted(model: GraphModuleWithAttr, quantized: Collection[str]) -> Itera
                 yield _sentence(f"{torch.overrides.resolve_name(name) or name.__name__} in {_scope(node)}", node)
 
 
-def _puts_out_integers(module: nn.Module) -> bool:
+def _puts_out_integers(module: nn.Module, choice: Choice) -> bool:
     """Whether the QAT form of a module returns a QTensor: stubs at the end and accumulator outputs do not."""
-    qconfig: Any = getattr(module, "qconfig", None)
-    return not isinstance(module, torch.ao.quantization.DeQuantStub) and getattr(qconfig, "activation", 1) is not None
+    return not isinstance(module, torch.ao.quantization.DeQuantStub) and choice.qconfig.activation is not None
+
+
+def _owner(model: GraphModuleWithAttr, node: fx.Node) -> str | None:
+    """The name of the module whose method a node calls; None when it calls none."""
+    owner = node.args[0] if node.op == "call_method" and node.args else None
+    if not isinstance(owner, fx.Node) or owner.op != "get_attr":
+        return None
+    name = str(owner.target)
+    return name if name == SELF or name in dict(model.named_modules()) else None
 
 
 def _is_layer_of_torch(module: nn.Module) -> bool:
