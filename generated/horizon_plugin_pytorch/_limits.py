@@ -526,9 +526,9 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 remedy="give this layer another stride",
             ),
             Limit(
-                Condition("attribute", what=("padding",), bounds=Bounds(min=0, max=256)),
+                Condition("attribute", what=("padding",), bounds=Bounds(max=256)),
                 rule="padding",
-                limit="from 0 to 256",
+                limit="at most 256",
                 remedy="give this layer another padding",
             ),
         ),
@@ -1084,21 +1084,21 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ("bayes-e", "bayes"),
         (
             Limit(
-                Condition("attribute", what=("kernel_size",), bounds=Bounds(min=1, max=31)),
+                Condition("attribute", what=("kernel_size",), bounds=Bounds(max=31)),
                 rule="kernel_size",
-                limit="from 1 to 31",
+                limit="at most 31",
                 remedy="give this layer another kernel_size",
             ),
             Limit(
-                Condition("attribute", what=("stride",), bounds=Bounds(min=1, max=256)),
+                Condition("attribute", what=("stride",), bounds=Bounds(max=256)),
                 rule="stride",
-                limit="from 1 to 256",
+                limit="at most 256",
                 remedy="give this layer another stride",
             ),
             Limit(
-                Condition("attribute", what=("dilation",), bounds=Bounds(min=1, max=16)),
+                Condition("attribute", what=("dilation",), bounds=Bounds(max=16)),
                 rule="dilation",
-                limit="from 1 to 16",
+                limit="at most 16",
                 remedy="give this layer another dilation",
             ),
             Limit(
@@ -1116,9 +1116,9 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 when=Condition("count", of="inputs", bounds=Bounds(min=2)),
             ),
             Limit(
-                Condition("attribute", what=("padding",), bounds=Bounds(min=0, max=256)),
+                Condition("attribute", what=("padding",), bounds=Bounds(max=256)),
                 rule="padding",
-                limit="from 0 to 256",
+                limit="at most 256",
                 remedy="give this layer another padding",
             ),
             Limit(
@@ -1141,6 +1141,12 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
             Limit(
+                Condition("sizes", what=("C",), of="weight", bounds=Bounds(max=8192)),
+                rule="C of the weight",
+                limit="at most 8192",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
                 Condition("product", what=("C", "H", "W"), of="weight", bounds=Bounds(max=65534)),
                 rule="C*H*W of the weight",
                 limit="at most 65534",
@@ -1153,9 +1159,9 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ("bernoulli2",),
         (
             Limit(
-                Condition("attribute", what=("kernel_size",), bounds=Bounds(min=1, max=7)),
+                Condition("attribute", what=("kernel_size",), bounds=Bounds(max=7)),
                 rule="kernel_size",
-                limit="from 1 to 7",
+                limit="at most 7",
                 remedy="give this layer another kernel_size",
             ),
             Limit(
@@ -1214,15 +1220,15 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ("bayes-e", "bayes"),
         (
             Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=128)),
+                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(max=128)),
                 rule="N of each input and output",
-                limit="from 1 to 128",
+                limit="at most 128",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
             Limit(
-                Condition("sizes", what=("C", "D", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
+                Condition("sizes", what=("C", "D", "H", "W"), of="tensors", bounds=Bounds(max=65536)),
                 rule="C, D, H, W of each input and output",
-                limit="from 1 to 65536",
+                limit="at most 65536",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
             Limit(
@@ -1329,12 +1335,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 Condition(
-                    "attribute",
-                    what=("padding",),
-                    bounds=Bounds(min=0, max=Derived("kernel_size", plus=0, over="stride")),
+                    "attribute", what=("padding",), bounds=Bounds(max=Derived("kernel_size", plus=0, over="stride"))
                 ),
                 rule="padding",
-                limit="from 0 to kernel_size / stride",
+                limit="at most kernel_size / stride",
                 remedy="give this layer another padding",
             ),
             Limit(
