@@ -116,7 +116,8 @@ class Op(Spec):
     numbers: Numbers | None = None
     masks: bool = Field(default=False, description="Whether an operand may be bool: scale and dtype are the other's.")
     keepdim_before: int | None = Field(
-        default=None, description="State dicts of modules before this version reduce with keepdim where nothing is said."
+        default=None,
+        description="State dicts of modules before this version reduce with keepdim where nothing is said.",
     )
     kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
     tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")

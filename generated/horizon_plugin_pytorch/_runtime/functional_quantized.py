@@ -119,5 +119,7 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         return QTensor(integers, self.bound(self._scaled_scale, source, number), self.dtype)
 
     def _scaled_scale(self, x: Input, number: float) -> Tensor:
-        scale: Tensor = self.kernels.scaled_scale(x.q_scale(), number=torch.tensor(float(number), device=x.scale.device))
+        scale: Tensor = self.kernels.scaled_scale(
+            x.q_scale(), number=torch.tensor(float(number), device=x.scale.device)
+        )
         return scale
