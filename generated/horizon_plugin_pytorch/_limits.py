@@ -10,67 +10,40 @@ import torch
 
 from ._runtime.limits import Bounds, Condition, Derived, Limit
 
+GENERAL: dict[str, tuple[Limit, ...]] = {
+    "bayes-e": (),
+    "bayes": (),
+    "bernoulli": (),
+    "bernoulli2": (
+        Limit(
+            Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
+            rule="4-D inputs and outputs",
+            limit="4",
+            remedy="reshape the input before this layer",
+        ),
+        Limit(
+            Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
+            rule="N of each input and output",
+            limit="from 1 to 4096",
+            remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+        ),
+        Limit(
+            Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
+            rule="C, H, W of each input and output",
+            limit="from 1 to 65536",
+            remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+        ),
+        Limit(
+            Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
+            rule="size in bytes of each input and output",
+            limit="below 1.07374e+09",
+            remedy="split the tensor",
+        ),
+    ),
+}
+"""March -> what its operators keep to."""
+
 _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
-    (
-        "relu",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "relu6",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
     (
         "add",
         ("bayes-e", "bayes"),
@@ -99,30 +72,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="at most 0",
                 remedy="pass the constant through a QuantStub as a further input of the model",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -156,30 +109,30 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
-        "cat",
-        ("bernoulli2",),
+        "matmul",
+        ("bayes-e", "bayes"),
         (
             Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
+                Condition("dims", of="inputs", bounds=Bounds(one_of=(4,))),
+                rule="number of dimensions of each input",
                 limit="4",
                 remedy="reshape the input before this layer",
             ),
             Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
+                Condition("sizes", what=("N",), of="inputs", bounds=Bounds(max=4096)),
+                rule="N of each input",
+                limit="at most 4096",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
             Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
+                Condition("sizes", what=("C", "H", "W"), of="inputs", bounds=Bounds(max=8192)),
+                rule="C, H, W of each input",
+                limit="at most 8192",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
             Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
+                Condition("bytes", of="inputs", bounds=Bounds(below=1073741824)),
+                rule="size in bytes of each input",
                 limit="below 1.07374e+09",
                 remedy="split the tensor",
             ),
@@ -207,30 +160,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="C",
                 remedy="permute the input, so that other dimensions are meant",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -261,30 +194,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="at most 0",
                 remedy="pass the constant through a QuantStub as a further input of the model",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -309,120 +222,38 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="at most 2048",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
+        "sum",
+        ("bayes-e", "bayes"),
+        (
             Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
+                Condition("axes", what=("dim",), bounds=Bounds(one_of=("C", "H", "W"))),
+                rule="dimensions that dim names",
+                limit="C or H or W",
+                remedy="permute the input, so that other dimensions are meant",
             ),
         ),
     ),
     (
-        "centered_yuv2bgr",
+        "sum",
         ("bernoulli2",),
         (
             Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
+                Condition("axes", what=("dim",), bounds=Bounds(one_of=("N", "C"))),
+                rule="dimensions that dim names",
+                limit="N or C",
+                remedy="permute the input, so that other dimensions are meant",
             ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "centered_yuv2rgb",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "batch_norm1d",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -438,36 +269,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
-        "batch_norm2d",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
         "batch_norm3d",
         ("bayes-e", "bayes"),
         (
@@ -476,36 +277,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 rule="C of the input",
                 limit="at most 8192",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-        ),
-    ),
-    (
-        "batch_norm3d",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
             ),
         ),
     ),
@@ -549,30 +320,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="from 1 to 185",
                 remedy="give this layer another stride",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -627,180 +378,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="at least 0",
                 remedy="give this layer another padding",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "dropout",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "flatten",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "getitem",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "identity",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "permute",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -822,96 +403,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
-        "reshape",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "split",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "squeeze",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
         "transpose",
         ("bayes-e", "bayes"),
         (
@@ -926,156 +417,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 rule="dimensions that dim1 names",
                 limit="not N",
                 remedy="permute the input, so that other dimensions are meant",
-            ),
-        ),
-    ),
-    (
-        "transpose",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "unsqueeze",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "view",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "dequant_stub",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
-    (
-        "quant_stub",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
             ),
         ),
     ),
@@ -1189,30 +530,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="at most 32768",
                 remedy="make its tensors smaller, for example by splitting them",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -1278,36 +599,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 rule="dilation",
                 limit="1",
                 remedy="give this layer another dilation",
-            ),
-        ),
-    ),
-    (
-        "conv3d",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
             ),
         ),
     ),
@@ -1415,30 +706,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 limit="at most 2048",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
         ),
     ),
     (
@@ -1459,42 +730,12 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
         ),
     ),
-    (
-        "linear",
-        ("bernoulli2",),
-        (
-            Limit(
-                Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-                rule="4-D inputs and outputs",
-                limit="4",
-                remedy="reshape the input before this layer",
-            ),
-            Limit(
-                Condition("sizes", what=("N",), of="tensors", bounds=Bounds(min=1, max=4096)),
-                rule="N of each input and output",
-                limit="from 1 to 4096",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("sizes", what=("C", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65536)),
-                rule="C, H, W of each input and output",
-                limit="from 1 to 65536",
-                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
-            ),
-            Limit(
-                Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
-                rule="size in bytes of each input and output",
-                limit="below 1.07374e+09",
-                remedy="split the tensor",
-            ),
-        ),
-    ),
 )
 
 LIMITS: dict[tuple[str, str], tuple[Limit, ...]] = {
     (op, march): limits for op, marches, limits in _ROWS for march in marches
 }
-"""(operator, march) -> limits; operators without limits are left out."""
+"""(operator, march) -> limits; where an operator has none of its own, those of the march hold."""
 
 FUNCTIONS: dict[Callable[..., Any], str] = {
     torch.nn.functional.relu: "relu",
@@ -1511,8 +752,18 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
     torch.cat: "cat",
     torch.concat: "cat",
     torch.concatenate: "cat",
+    torch.matmul: "matmul",
+    torch.bmm: "matmul",
+    torch.Tensor.matmul: "matmul",
+    torch.Tensor.bmm: "matmul",
+    torch.Tensor.__matmul__: "matmul",
+    torch.Tensor.__rmatmul__: "matmul",
+    torch.maximum: "maximum",
+    torch.Tensor.maximum: "maximum",
     torch.mean: "mean",
     torch.Tensor.mean: "mean",
+    torch.minimum: "minimum",
+    torch.Tensor.minimum: "minimum",
     torch.mul: "mul",
     torch.multiply: "mul",
     torch.Tensor.mul: "mul",
@@ -1521,6 +772,9 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
     torch.Tensor.__mul__: "mul",
     torch.Tensor.__imul__: "mul",
     torch.Tensor.__rmul__: "mul",
+    torch.rsub: "rsub_scalar",
+    torch.Tensor.__rsub__: "rsub_scalar",
+    torch.stack: "stack",
     torch.sub: "sub",
     torch.subtract: "sub",
     torch.Tensor.sub: "sub",
@@ -1528,6 +782,8 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
     torch.Tensor.subtract: "sub",
     torch.Tensor.__sub__: "sub",
     torch.Tensor.__isub__: "sub",
+    torch.sum: "sum",
+    torch.Tensor.sum: "sum",
     torch.nn.functional.avg_pool2d: "avg_pool2d",
     torch.nn.functional.max_pool2d: "max_pool2d",
     torch.max_pool2d: "max_pool2d",
@@ -1559,9 +815,17 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
 
 METHODS: dict[str, str] = {
     "add": "add",
+    "add_scalar": "add_scalar",
     "cat": "cat",
+    "matmul": "matmul",
+    "maximum": "maximum",
     "mean": "mean",
+    "minimum": "minimum",
     "mul": "mul",
+    "mul_scalar": "mul_scalar",
+    "rsub_scalar": "rsub_scalar",
+    "stack": "stack",
     "sub": "sub",
+    "sum": "sum",
 }
 """Method of FloatFunctional -> operator."""

@@ -33,9 +33,18 @@ class OperationView:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneralView:
+    """The limits of a march."""
+
+    march: str
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsView:
     """Everything in `_limits.py`."""
 
+    general: tuple[GeneralView, ...]
     rows: tuple[LimitRowView, ...]
     functions: tuple[OperationView, ...]
     methods: tuple[OperationView, ...]
@@ -44,6 +53,9 @@ class LimitsView:
 def limits_view(catalog: Catalog) -> LimitsView:
     """Every limit of every operator."""
     return LimitsView(
+        general=tuple(
+            GeneralView(march, tuple(map(_limit, linked.spec.limits))) for march, linked in catalog.marches.items()
+        ),
         rows=tuple(row for op in catalog.ops for row in _rows(catalog, op)),
         functions=tuple(
             OperationView(name, op.spec.id) for op in catalog.ops.values() for name in torch_names(op.spec)
@@ -61,13 +73,19 @@ def torch_names(op: Op) -> Iterator[str]:
 
 
 def _rows(catalog: Catalog, op: str) -> Iterator[LimitRowView]:
+    """An operator's rows; none for a march whose limits alone hold."""
     same: dict[tuple[str, ...], list[str]] = {}
-    for march in catalog.marches:
-        expressions = tuple(_limit(held.limit) for held in limits_of(catalog, op, march))
-        same.setdefault(expressions, []).append(march)
+    for march, linked in catalog.marches.items():
+        held = tuple(held.limit for held in limits_of(catalog, op, march))
+        if held != linked.spec.limits:
+            same.setdefault(tuple(_held(limit, march, linked.spec.limits) for limit in held), []).append(march)
     for expressions, marches in same.items():
-        if expressions:
-            yield LimitRowView(op, tuple(marches), expressions)
+        yield LimitRowView(op, tuple(marches), expressions)
+
+
+def _held(limit: Limit, march: str, general: tuple[Limit, ...]) -> str:
+    """A limit, by reference where it is the march's."""
+    return f"GENERAL[{march!r}][{general.index(limit)}]" if limit in general else _limit(limit)
 
 
 def _limit(limit: Limit) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from generator.link import Catalog
 from generator.patterns import Expanded
+from generator.schema_op import Op
 from generator.views.limits import torch_names
 from generator.views.modules import class_name, fused_name, of_family
 

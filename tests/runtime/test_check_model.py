@@ -154,7 +154,7 @@ def test_attributes(layer: nn.Module, march: str, values: list[str]) -> None:
 def test_sizes_of_tensors(channels: int, broken: int) -> None:
     image = torch.zeros(1, channels, 1, 1)
     values = [violation.value for violation in found(nn.Conv2d(channels, 1, 1), "bayes", image)]
-    assert values == [f"C of input = {channels}"] * broken
+    assert values == [f"C of input = {channels}", f"C of weight = {channels}"] * broken
 
 
 @pytest.mark.parametrize(("inside", "broken"), [(True, 1), (False, 0)])

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .._limits import LIMITS
+from .._limits import GENERAL, LIMITS
 from .._marches import MARCH_IDS
 from .._support import SUPPORT
 from .layer_calls import LayerCall, Run, record_run
@@ -82,7 +82,7 @@ def violations(run: Run, march: str) -> Iterator[Violation]:
     """What the layers of a run violate, in the order of the run."""
     for call in run.calls:
         yield from _unsupported(call, march)
-        for limit in LIMITS.get((call.op, march), ()):
+        for limit in LIMITS.get((call.op, march), GENERAL[march]):
             if outside := found_outside(limit, call, run):
                 yield Violation(f"{call.name} ({call.op})", limit.rule, outside, limit.limit, limit.remedy)
 
