@@ -66,6 +66,15 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class SegmentLut(Spec):
+    """The sizes of a segment table."""
+
+    tables: int = Field(ge=1, le=16, description="Tables between the two lines.")
+    entries: int = Field(ge=2, le=1024, description="Entries of a table.")
+    fraction_bits: int = Field(ge=0, le=16, description="Bits of a position that interpolate between two entries.")
+    samples: int = Field(ge=2, le=4096, description="Steps at which the curvature of a function is sampled.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -85,7 +94,8 @@ class March(Spec):
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
     requantize: Requantize
-    algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    segment_lut: SegmentLut | None = None
+    algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
 
 
 class Kernel(Spec):
@@ -102,6 +112,9 @@ class Kernel(Spec):
     scales: dict[Identifier, Sentence] = Field(default={})
     integers: dict[Identifier, tuple[int, int]] = Field(default={})
     tensors: dict[Identifier, Identifier | tuple[int, int]] = Field(default={})
+    tables: dict[Identifier, tuple[Identifier | tuple[int, int], int]] = Field(
+        default={}, description="One-dimensional tables: the type of the entries and their number."
+    )
     sites: dict[Identifier, DottedName] = Field(default={})
     derive: dict[str, Formula | int] = Field(default={})
     compute: dict[str, Formula | int]

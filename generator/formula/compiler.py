@@ -83,7 +83,8 @@ def _unused(kernel: Kernel, flat: Flat) -> Iterator[Problem]:
 def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> Prover:
     values: dict[str, Value] = dict.fromkeys(kernel.scales, REAL)
     values |= {name: Value(Kind.INT, lo, hi) for name, (lo, hi) in kernel.integers.items()}
-    prover = Prover(dtypes, types, values)
+    tables = {name: (_operand(kind, types, dtypes), size) for name, (kind, size) in kernel.tables.items()}
+    prover = Prover(dtypes, types, values, tables)
     for line in flat.derive:
         prover.line(line)
     prover.phase = "compute"
@@ -192,6 +193,7 @@ class _Assembly:
         result = {kernel.result} if isinstance(kernel.result, str) and not self._keeps_storage() else set()
         return (
             *(Arg(name, "tensor") for name in kernel.tensors),
+            *(Arg(name, "table") for name in kernel.tables),
             *(Arg(name, "scale") for name in kernel.scales if name in read),
             *(Arg(name, "int") for name in kernel.integers if name in read),
             *(Arg(name, "dtype") for name in kernel.types if name in read | result),
@@ -210,7 +212,8 @@ class _Assembly:
     def _keeps_storage(self) -> bool:
         """Whether the one formula works on the operand's own storage: nothing can leave it, nothing is derived."""
         kernel = self.kernel
-        return len(self.flat.compute) == 1 and not self.params and kernel.result in kernel.tensors.values()
+        one = len(self.flat.compute) == 1 and not self.params and not kernel.tables
+        return one and kernel.result in kernel.tensors.values()
 
     def _computes(self, name: str) -> bool:
         """Whether an operand takes part in integer arithmetic, not only in a cast to float32."""

@@ -28,6 +28,7 @@ class KernelCaseView:
     kernel: str
     tensors: tuple[tuple[str, int, int], ...]
     reals: tuple[str, ...]
+    tables: tuple[tuple[str, int, int, int], ...]
     scales: tuple[str, ...]
     integers: tuple[tuple[str, int, int], ...]
     derive_dtypes: tuple[tuple[str, str], ...]
@@ -106,12 +107,22 @@ def _kernel_case(
         kernel=role,
         tensors=tuple(tensors),
         reals=tuple(reals),
+        tables=tuple(_table(catalog, name, kind, size, types) for name, (kind, size) in spec.tables.items()),
         scales=tuple(spec.scales),
         integers=tuple((name, lo, hi) for name, (lo, hi) in spec.integers.items()),
         derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in derive_args),
         compute_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in compute),
         derived=bool(kernel.params),
     )
+
+
+def _table(
+    catalog: Catalog, name: str, kind: str | tuple[int, int], size: int, types: dict[str, str]
+) -> tuple[str, int, int, int]:
+    if isinstance(kind, tuple):
+        return name, *kind, size
+    dtype = catalog.dtypes.spec.dtypes[types.get(kind, kind)]
+    return name, dtype.min, dtype.max, size
 
 
 def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
