@@ -14,6 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from ..kernels import load
 from .dtype import QuantDType
+from .exact_qat import exact_result
 from .fake_quantize import fake_quantize_values
 from .fused_module import FusedModule
 from .march import require_march
@@ -49,6 +50,13 @@ class QATModule(nn.Module):
     march: str
     _admitted: set[QuantDType]
     activation_post_process: FakeQuantizeBase | None
+    exact: bool = False
+    """Whether forward values are those of the march's integers; `set_fake_quantize` says so."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run forward; in exact QAT its values are those of the quantized module."""
+        computed = super().__call__(*args, **kwargs)
+        return exact_result(self, None, computed, args, kwargs) if self.exact else computed
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> Self:

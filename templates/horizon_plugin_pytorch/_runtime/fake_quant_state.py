@@ -11,6 +11,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .errors import ArgumentError
+from .qat_module import QATModule
 
 
 class FakeQuantState(Enum):
@@ -26,24 +27,33 @@ class FakeQuantState(Enum):
     """Neither, to examine a pipeline."""
 
 
-def set_fake_quantize(model: nn.Module, mode: FakeQuantState) -> None:
+_QUANTIZING = frozenset({FakeQuantState.QAT, FakeQuantState.VALIDATION})
+
+
+def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = False) -> None:
     """Put the fake quantizers of a model into a state; call `model.train()` or `model.eval()` before, not after.
 
     Args:
         model: a prepared model, in train mode for QAT, in eval mode for CALIBRATION and VALIDATION.
         mode: the state.
+        exact: Compute forward values by the integer kernels of the march, so that each layer's values are, bit for bit,
+            those that the converted model will have; gradients stay those of fake quantization. For QAT and VALIDATION.
 
     Raises:
         TypeError: `mode` is no `FakeQuantState`.
-        ArgumentError: the model is in the wrong mode.
+        ArgumentError: the model is in the wrong mode, or `exact` in a state that does not quantize.
     """
     if not isinstance(mode, FakeQuantState):
         raise TypeError(f"set_fake_quantize takes a FakeQuantState, not {mode!r}")
     if mode is not FakeQuantState._FLOAT:
         _check_mode(model, mode)
+    if exact and mode not in _QUANTIZING:
+        raise ArgumentError(f"exact=True needs a state that quantizes, QAT or VALIDATION, not {mode.name}.")
     for module in model.modules():
         if isinstance(module, FakeQuantizeBase):
             _set_state(module, mode)
+        elif isinstance(module, QATModule):
+            module.exact = exact
 
 
 def _check_mode(model: nn.Module, mode: FakeQuantState) -> None:
@@ -59,4 +69,4 @@ def _set_state(module: FakeQuantizeBase, mode: FakeQuantState) -> None:
     if mode is not FakeQuantState._FLOAT:
         module.train(observes)
     module.enable_observer(mode is not FakeQuantState._FLOAT)
-    module.enable_fake_quant(mode in {FakeQuantState.QAT, FakeQuantState.VALIDATION})
+    module.enable_fake_quant(mode in _QUANTIZING)

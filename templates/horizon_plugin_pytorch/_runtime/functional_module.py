@@ -5,11 +5,14 @@ In: the generated method bodies. Out: what all of them share: a forward that say
 an operator, and the dimensions that a reduction runs over.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from .exact_qat import exact_result
 from .qat_module import QATModule, raw
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
@@ -39,6 +42,13 @@ class FunctionalModule(nn.Module):
 class QATFunctional(QATModule, FunctionalModule):
     """QAT form: which operator it is shows only when a method is called."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """In exact QAT, methods give the values of the quantized module's methods."""
+        super().__init_subclass__(**kwargs)
+        for name, method in tuple(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, _exactly(method))
+
     @classmethod
     def _require_support(cls, march: str, where: str) -> None:
         """Checked by each method."""
@@ -55,6 +65,17 @@ class QATFunctional(QATModule, FunctionalModule):
     def _set_up(self) -> None:
         super()._set_up()
         self._methods_admitted: set[tuple[str, str]] = set()
+
+
+def _exactly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, whose values are those of its integers when its module is exact."""
+
+    @functools.wraps(method)
+    def run(self: QATFunctional, *args: Any, **kwargs: Any) -> Any:
+        computed = method(self, *args, **kwargs)
+        return exact_result(self, method.__name__, computed, args, kwargs) if self.exact else computed
+
+    return run
 
 
 class QuantizedFunctional(QuantizedModule, FunctionalModule):

@@ -1,0 +1,111 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/exact_qat.py
+"""Exact QAT: the forward values of a QAT module are those of its march's integers, bit for bit.
+
+In: what a QAT module computed in float, and its inputs. Out: the same tensors with other values: the inputs' integers go
+through the quantized form of the module, whose result is dequantized. Backward, gradients are those of the float
+computation (straight-through), so what is trained and validated is what is deployed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from .qtensor import QTensor
+
+_State = tuple[object, ...]
+
+_TWINS: WeakKeyDictionary[nn.Module, tuple[_State, nn.Module]] = WeakKeyDictionary()
+
+
+class _Values(torch.autograd.Function):
+    """The given values with the gradient of `computed`."""
+
+    @staticmethod
+    def forward(ctx: Any, computed: Tensor, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def exact_result(
+    module: nn.Module, method: str | None, computed: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """What a QAT module gives when its values are to be those of its integers.
+
+    Args:
+        module: the QAT module.
+        method: the method that was called; None: the module itself.
+        computed: its float result: a tensor or QTensor, or a tuple or list of them.
+        args: what it was called with.
+        kwargs: what it was called with.
+
+    Returns:
+        `computed` with exact values; `computed` itself for a module without a quantized form, and where an input was
+        no QTensor, for then no integers are defined.
+    """
+    from .._tables import TABLES
+
+    if type(module) not in TABLES.quantized_modules or not _has_integers(args, kwargs):
+        return computed
+    with torch.no_grad():
+        twin = _twin(module)
+        run = twin if method is None else getattr(twin, method)
+        integers = run(*map(_integers, args), **{key: _integers(value) for key, value in kwargs.items()})
+    return _replaced(computed, integers)
+
+
+def _twin(module: nn.Module) -> nn.Module:
+    """The quantized form of a module as it is now; made anew when a weight, scale or bias has changed."""
+    from .._tables import TABLES
+
+    state = _state(module)
+    known = _TWINS.get(module)
+    if known is not None and known[0] == state:
+        return known[1]
+    quantized_class: Any = TABLES.quantized_modules[type(module)]
+    twin: nn.Module = quantized_class.from_float(module)
+    _TWINS[module] = (state, twin)
+    return twin
+
+
+def _state(module: nn.Module) -> _State:
+    """What shows whether any tensor of a module was written to, moved or replaced."""
+    tensors = (*module.parameters(), *module.buffers())
+    return tuple((id(tensor), tensor._version, tensor.data_ptr()) for tensor in tensors)
+
+
+def _has_integers(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the inputs are QTensors; a stub's input is float by its nature."""
+    tensors = [value for value in _flat((*args, *kwargs.values())) if isinstance(value, Tensor)]
+    return bool(tensors) and all(isinstance(value, QTensor) for value in tensors)
+
+
+def _flat(values: Any) -> list[Any]:
+    if isinstance(values, list | tuple):
+        return [item for value in values for item in _flat(value)]
+    return [values]
+
+
+def _integers(value: Any) -> Any:
+    """A QTensor with its integers; lists and tuples of them."""
+    if isinstance(value, QTensor):
+        return QTensor(value.int_repr(), value.scale, value.qtype, value.per_channel_axis)
+    return type(value)(_integers(item) for item in value) if type(value) in (list, tuple) else value
+
+
+def _replaced(computed: Any, integers: Any) -> Any:
+    """`computed` with the values of `integers`."""
+    if isinstance(computed, QTensor):
+        values = _Values.apply(computed.as_subclass(Tensor), integers.dequantize())  # type: ignore[no-untyped-call]
+        return QTensor(values, computed.scale, computed.qtype, computed.per_channel_axis)
+    if isinstance(computed, Tensor):
+        exact = integers.dequantize() if isinstance(integers, QTensor) else integers
+        return _Values.apply(computed, exact)  # type: ignore[no-untyped-call]
+    if isinstance(computed, list | tuple):
+        return type(computed)(_replaced(*pair) for pair in zip(computed, integers, strict=True))
+    return computed
