@@ -25,6 +25,8 @@ _NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "table": ("python.file", "python.class_"),
+    "unary": (),
 }
 """Fields that the templates of a family read."""
 

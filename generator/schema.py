@@ -66,7 +66,7 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
-class SegmentLut(Spec):
+class Segments(Spec):
     """The sizes of a segment table."""
 
     tables: int = Field(ge=1, le=16, description="Tables between the two lines.")
@@ -94,7 +94,7 @@ class March(Spec):
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
     requantize: Requantize
-    segment_lut: SegmentLut | None = None
+    segments: Segments | None = None
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
 
 

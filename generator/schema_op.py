@@ -43,6 +43,7 @@ class PythonNames(Spec):
         description="Class name of a fused form; {tail} is what the fused operators say.",
     )
     child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
+    module: PythonName | None = Field(default=None, description="Class in horizon_plugin_pytorch.nn of a function.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
 
@@ -72,11 +73,33 @@ class ColorUse(Spec):
     channels: Literal["rgb", "bgr"]
 
 
+class Table(Spec):
+    """How a function of one variable is tabulated in segments."""
+
+    divide: Literal["evenly", "curvature"] = Field(
+        default="evenly", description="Segments of one length, or shorter ones where the function bends."
+    )
+    odd: bool = Field(default=False, description="f(-x) = -f(x): tabulated for x >= 0 only.")
+    points: tuple[float, ...] | None = Field(default=None, description="The ends of the segments, instead of a strategy.")
+    range: tuple[float | None, float | None] | None = Field(default=None, description="Tabulated from, to.")
+    gradients: tuple[float | None, float | None] | None = Field(
+        default=None, description="Slopes of the left and the right line, where they are not the function's."
+    )
+    inverse: DottedName | None = Field(default=None, description="The inverse function, which bounds the range below.")
+    upper_inverse: DottedName | None = Field(
+        default=None, description="The inverse of a rising function, which bounds the range above."
+    )
+    least_steps: dict[Identifier, int] = Field(
+        default={}, description="Input dtype -> the smallest |x| in steps of the input; QAT keeps away from 0 likewise."
+    )
+
+
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
     make: dict[str, object] = Field(default={})
     inputs: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None = Field(default=None, description="Ends of the inputs; normal values by default.")
     arguments: tuple[object, ...] = ()
     call: dict[str, object] = Field(default={})
 
@@ -88,7 +111,7 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "concat", "reduction", "window_max", "window_mean", "clamp",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
     ]  # fmt: skip
     title: Sentence
     doc: Sentence
@@ -97,10 +120,11 @@ class Op(Spec):
     mac: Mac | None = None
     window: Window | None = None
     color: ColorUse | None = None
+    table: Table | None = None
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )
-    formula: str | None = Field(default=None, description="The float value, over x and y.")
+    formula: str | None = Field(default=None, description="The float value, over x (and y), where it is no function of torch.")
     kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
     tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")
     scale: Literal["own", "input"] = Field(default="own", description="Whether the output has a scale of its own.")

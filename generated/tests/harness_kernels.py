@@ -44,9 +44,10 @@ def check_kernel(kernels: ModuleType, reference: ModuleType, case: KernelCase) -
         integers = {name: _integer(random_source, lo, hi) for name, lo, hi in case.integers}
         params, exact = _derive(kernels, reference, case, scales, integers)
         operands: dict[str, list[Any]] = {name: _integers(random_source, lo, hi) for name, lo, hi in case.tensors}
+        stored = {name: _storage(lo, hi) for name, lo, hi in case.tensors}
         operands |= {name: _reals(random_source) for name in case.reals}
         tables = {name: _table(random_source, lo, hi, size) for name, lo, hi, size in case.tables}
-        _compare(kernels, reference, case, operands, tables, (params, exact), scales, integers)
+        _compare(kernels, reference, case, operands, stored, tables, (params, exact), scales, integers)
 
 
 def _derive(
@@ -70,6 +71,7 @@ def _compare(
     reference: ModuleType,
     case: KernelCase,
     operands: dict[str, list[Any]],
+    stored: dict[str, torch.dtype],
     tables: dict[str, list[int]],
     derived: tuple[Any, Any],
     scales: dict[str, float],
@@ -79,7 +81,7 @@ def _compare(
     dtypes = {name: DTYPES[dtype] for name, dtype in case.compute_dtypes}
     plain: dict[str, Any] = {} if case.derived else {**scales, **integers}
     scaled = {name: torch.tensor(value) if isinstance(value, float) else value for name, value in plain.items()}
-    tensors = [torch.tensor(values) for values in operands.values()]
+    tensors = [torch.tensor(values, dtype=stored.get(name)) for name, values in operands.items()]
     tables_given = {name: torch.tensor(values) for name, values in tables.items()}
     settings = {**scaled, **dtypes, **({"p": params} if case.derived else {})}
     result = getattr(kernels, case.kernel)(*tensors, **tables_given, **settings)
@@ -116,6 +118,12 @@ def _integers(source: random.Random, lo: int, hi: int) -> list[int]:
     values = [*adversarial, *spread, *small]
     source.shuffle(values)
     return values[:ELEMENTS]
+
+
+def _storage(lo: int, hi: int) -> torch.dtype:
+    """The narrowest dtype that holds a range, for that is what a kernel is given."""
+    narrow = (torch.int8, torch.int16, torch.int32)
+    return next((t for t in narrow if torch.iinfo(t).min <= lo and hi <= torch.iinfo(t).max), torch.int64)
 
 
 def _table(source: random.Random, lo: int, hi: int, size: int) -> list[int]:

@@ -623,8 +623,8 @@ CASES = [
         derived=True,
     ),
     KernelCase(
-        id="segment_lut-qint8",
-        kernel="segment_lut",
+        id="segment_lookup-qint8",
+        kernel="segment_lookup",
         tensors=(("x", -32768, 32767),),
         reals=(),
         tables=(
@@ -642,8 +642,8 @@ CASES = [
         derived=False,
     ),
     KernelCase(
-        id="segment_lut-qint16",
-        kernel="segment_lut",
+        id="segment_lookup-qint16",
+        kernel="segment_lookup",
         tensors=(("x", -32768, 32767),),
         reals=(),
         tables=(

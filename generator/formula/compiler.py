@@ -212,8 +212,16 @@ class _Assembly:
     def _keeps_storage(self) -> bool:
         """Whether the one formula works on the operand's own storage: nothing can leave it, nothing is derived."""
         kernel = self.kernel
-        one = len(self.flat.compute) == 1 and not self.params and not kernel.tables
-        return one and kernel.result in kernel.tensors.values()
+        same = kernel.result != REAL_TENSOR and kernel.result in kernel.tensors.values()
+        if len(self.flat.compute) != 1 or self.params or kernel.tables or not same:
+            return False
+        return all(self._stays_in_storage(prover) for prover in self.provers)
+
+    def _stays_in_storage(self, prover: Prover) -> bool:
+        """Whether every intermediate value is one that the result could have."""
+        result = _operand(self.kernel.result, prover.types, prover.dtypes)
+        numbers = (prover.value(part) for part in _walk(self.flat.compute[0].expr) if not _is_dtype(part, prover))
+        return all(value.within(result.lo, result.hi) for value in numbers if value.kind is Kind.INTEGER)
 
     def _computes(self, name: str) -> bool:
         """Whether an operand takes part in integer arithmetic, not only in a cast to float32."""
@@ -252,6 +260,11 @@ class _Assembly:
                     bits = "int32" if lo >= -(2**31) and hi < 2**31 else "int64"
                     lines.append(f"{name}: {int(lo)} .. {int(hi)}, fits {bits}")
         return tuple(lines)
+
+
+def _is_dtype(expr: Expr, prover: Prover) -> bool:
+    """Whether an expression is the dtype that a value is saturated to."""
+    return isinstance(expr, Name) and not expr.tail and expr.text in (*prover.types, *prover.dtypes)
 
 
 def _is_name(expr: Expr, name: str) -> bool:

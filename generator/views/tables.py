@@ -69,6 +69,7 @@ class TablesView:
     patterns: tuple[PatternView, ...]
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
+    leaf_modules: str
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
@@ -85,6 +86,7 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
+        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
         passthrough_modules=_listed(
@@ -108,6 +110,11 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         yield ReplacementView(
             op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ()
         )
+    for op in of_family(catalog, "unary"):
+        form = op.float
+        if form.functions or form.methods:
+            module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
+            yield ReplacementView(op.id, _tuple(form.functions), form.methods, module, None, 1, form.constructor, ())
     for op in of_family(catalog, "window_max", "window_mean", "clamp"):
         form = op.float
         yield ReplacementView(
@@ -147,7 +154,8 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
         if op.spec.python.class_:
-            for module in op.spec.float.modules:
+            given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
+            for module in given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(_FUNCTIONAL, "qat.FloatFunctional")

@@ -17,7 +17,7 @@ from generator.views.kernels import module_path
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
-_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity"})
+_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class OpCaseView:
     target: str
     make: str
     shapes: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None
     arguments: tuple[object, ...]
     keywords: tuple[tuple[str, object], ...]
     as_list: bool
@@ -152,7 +153,7 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
 
 
 def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
-    kind = "module" if op.family in _MODULE_FAMILIES else "function" if op.float.functions else "method"
+    kind = "module" if op.family in _MODULE_FAMILIES and op.float.modules else "function" if op.float.functions else "method"
     forms = {"module": op.float.modules, "function": op.float.functions, "method": op.float.methods}
     make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
     return OpCaseView(
@@ -164,6 +165,7 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
         if kind == "module"
         else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
         shapes=case.inputs,
+        values=case.values,
         arguments=case.arguments,
         keywords=tuple(case.call.items()),
         as_list=op.family in _LIST_FAMILIES,

@@ -2,16 +2,15 @@
 """Tables of a function of one variable, made from scales: 256 entries for int8, or segments.
 
 In: the kernels of a march, a float function, its settings, and scale and dtype of input and output. Out: the tensors that
-the kernels `lut` and `segment_lut` read. Loops over points are here; where the points lie, how they are rounded and how many
+the kernels `lut` and `segment_lookup` read. Loops over points are here; where the points lie, how they are rounded and how many
 there are say the kernels. Everything is float32 on the CPU, so that tables do not depend on the device.
 
     table = make_table(kernels, torch.sigmoid, TableOptions(), s_in, s_out, input, output)
     y = table.look_up(kernels, x)  # integers to integers
 """
 
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -19,9 +18,14 @@ from torch import Tensor
 from .dtype import QuantDType
 from .table_options import CURVATURE, Function, TableOptions
 
+_TABLES = ("limits", "k", "b", "left", "right", "values")
+
 
 class Table(Protocol):
     """Integers to integers."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
 
     def look_up(self, kernels: Any, x: Tensor) -> Tensor:
         """The table's output for int8 or int16 inputs, of their shape."""
@@ -33,9 +37,13 @@ class ByteTable:
 
     entries: Tensor
 
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return replace(self, entries=self.entries.to(device))
+
     def look_up(self, kernels: Any, x: Tensor) -> Tensor:
         """The entry of each input."""
-        found: Tensor = kernels.lut(x, self.entries.to(x.device))
+        found: Tensor = kernels.lut(x, self.entries)
         return found
 
 
@@ -61,20 +69,26 @@ class SegmentTable:
     input: QuantDType
     output: QuantDType
 
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TABLES})
+
     def look_up(self, kernels: Any, x: Tensor) -> Tensor:
         """The value of each input."""
-        names = ("limits", "k", "b", "left", "right", "values")
-        tables = {name: getattr(self, name).to(x.device) for name in names}
-        folded = kernels.lut_fold(x, input=self.input) if self.odd else x
-        found: Tensor = kernels.segment_lut(folded, **tables, output=self.output)
-        return kernels.lut_unfold(x, found, output=self.output) if self.odd else found  # type: ignore[no-any-return]
+        tables = {name: getattr(self, name) for name in _TABLES}
+        if not self.odd:
+            found: Tensor = kernels.segment_lookup(x, **tables, output=self.output)
+            return found
+        mirrored: Tensor = kernels.segment_lookup(kernels.lut_fold(x, input=self.input), **tables, output=self.output)
+        unfolded: Tensor = kernels.lut_unfold(x, mirrored, output=self.output)
+        return unfolded
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
     """What a table is made for; `kernels` are those of a march, scales are float32."""
 
-    kernels: ModuleType | Any
+    kernels: Any
     function: Function
     options: TableOptions
     s_in: Tensor

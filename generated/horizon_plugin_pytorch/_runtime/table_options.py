@@ -57,6 +57,15 @@ class TableOptions:
         return dict(self.least_steps).get(str(dtype))
 
 
+@dataclass(frozen=True, slots=True)
+class Tabulated:
+    """An operator that is computed by a table: its id in the support matrix, its function, its settings."""
+
+    op: str
+    function: Function
+    options: TableOptions
+
+
 def pair(values: Sequence[float | None] | None, name: str) -> Limits | None:
     """Two values or None, of an argument.
 

@@ -275,7 +275,9 @@ def lut_fold(x: Tensor, *, input: QuantDType) -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.clamp(torch.abs(x), input.min, input.max)
+    x = x.to(torch.int64)
+    y = torch.clamp(torch.abs(x), input.min, input.max)
+    return y.to(input.storage)
 
 
 def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
@@ -286,7 +288,10 @@ def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    z = torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    return z.to(output.storage)
 
 
 def segment_tables() -> Tensor:
@@ -335,6 +340,7 @@ def segment_probe(i: Tensor, high: Tensor) -> Tensor:
 
     Source: numerics 7.
     """
+    i = i.to(torch.int64)
     return high / (4 - 2 * i).to(torch.float32)
 
 
@@ -479,7 +485,7 @@ def segment_line(x: Tensor, p: SegmentLineParams) -> Tensor:
     return (y_y_wide >> p.right) + (((y_y_wide << 1) >> p.right) & 1)
 
 
-def segment_lut(
+def segment_lookup(
     x: Tensor, limits: Tensor, k: Tensor, b: Tensor, left: Tensor, right: Tensor, values: Tensor, *, output: QuantDType
 ) -> Tensor:
     """A line, or a table with linear interpolation, whichever the segment of x says.

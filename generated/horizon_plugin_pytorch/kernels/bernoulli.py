@@ -241,7 +241,9 @@ def lut_fold(x: Tensor, *, input: QuantDType) -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.clamp(torch.abs(x), input.min, input.max)
+    x = x.to(torch.int64)
+    y = torch.clamp(torch.abs(x), input.min, input.max)
+    return y.to(input.storage)
 
 
 def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
@@ -252,7 +254,10 @@ def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    z = torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    return z.to(output.storage)
 
 
 def prelu_scale(w: Tensor) -> Tensor:

@@ -340,7 +340,7 @@ def segment_line(x: int, p: SegmentLineParams) -> int:
     return (y_y_wide >> p.right) + (((y_y_wide << 1) >> p.right) & 1)
 
 
-def segment_lut(
+def segment_lookup(
     x: int,
     limits: Sequence[int],
     k: Sequence[int],
