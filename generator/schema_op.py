@@ -80,7 +80,9 @@ class Table(Spec):
         default="evenly", description="Segments of one length, or shorter ones where the function bends."
     )
     odd: bool = Field(default=False, description="f(-x) = -f(x): tabulated for x >= 0 only.")
-    points: tuple[float, ...] | None = Field(default=None, description="The ends of the segments, instead of a strategy.")
+    points: tuple[float, ...] | None = Field(
+        default=None, description="The ends of the segments, instead of a strategy."
+    )
     range: tuple[float | None, float | None] | None = Field(default=None, description="Tabulated from, to.")
     gradients: tuple[float | None, float | None] | None = Field(
         default=None, description="Slopes of the left and the right line, where they are not the function's."
@@ -99,7 +101,9 @@ class Case(Spec):
 
     make: dict[str, object] = Field(default={})
     inputs: tuple[tuple[int, ...], ...]
-    values: tuple[float, float] | None = Field(default=None, description="Ends of the inputs; normal values by default.")
+    values: tuple[float, float] | None = Field(
+        default=None, description="Ends of the inputs; normal values by default."
+    )
     arguments: tuple[object, ...] = ()
     call: dict[str, object] = Field(default={})
 
@@ -124,7 +128,9 @@ class Op(Spec):
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )
-    formula: str | None = Field(default=None, description="The float value, over x (and y), where it is no function of torch.")
+    formula: str | None = Field(
+        default=None, description="The float value, over x (and y), where it is no function of torch."
+    )
     kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
     tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")
     scale: Literal["own", "input"] = Field(default="own", description="Whether the output has a scale of its own.")

@@ -680,7 +680,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=70,
     ),
     OpCase(
         id="acosh-0-qint16-qint8",
@@ -708,7 +708,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=70,
     ),
     OpCase(
         id="asin-0-qint8-qint8",
@@ -736,7 +736,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=400,
     ),
     OpCase(
         id="asin-0-qint16-qint8",
@@ -764,7 +764,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=400,
     ),
     OpCase(
         id="asinh-0-qint8-qint8",
@@ -904,7 +904,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=700,
     ),
     OpCase(
         id="atanh-0-qint16-qint8",
@@ -932,7 +932,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=700,
     ),
     OpCase(
         id="cos-0-qint8-qint8",
@@ -1072,7 +1072,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=40,
     ),
     OpCase(
         id="elu-0-qint16-qint8",
@@ -1100,7 +1100,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=40,
     ),
     OpCase(
         id="erf-0-qint8-qint8",
@@ -1240,7 +1240,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=250,
     ),
     OpCase(
         id="gelu-0-qint16-qint8",
@@ -1268,7 +1268,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=250,
     ),
     OpCase(
         id="hardsigmoid-0-qint8-qint8",
@@ -1394,7 +1394,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=1,
+        steps=8,
     ),
     OpCase(
         id="log-0-qint8-qint16",
@@ -1408,7 +1408,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1500,
     ),
     OpCase(
         id="log-0-qint16-qint8",
@@ -1422,7 +1422,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=1,
+        steps=8,
     ),
     OpCase(
         id="log-0-qint16-qint16",
@@ -1436,7 +1436,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1500,
     ),
     OpCase(
         id="reciprocal-0-qint8-qint8",
@@ -1450,7 +1450,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=1,
+        steps=8,
     ),
     OpCase(
         id="reciprocal-0-qint8-qint16",
@@ -1464,7 +1464,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1500,
     ),
     OpCase(
         id="reciprocal-0-qint16-qint8",
@@ -1478,7 +1478,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=1,
+        steps=8,
     ),
     OpCase(
         id="reciprocal-0-qint16-qint16",
@@ -1492,7 +1492,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1500,
     ),
     OpCase(
         id="selu-0-qint8-qint8",
@@ -1520,7 +1520,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=40,
     ),
     OpCase(
         id="selu-0-qint16-qint8",
@@ -1548,7 +1548,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=40,
     ),
     OpCase(
         id="sigmoid-0-qint8-qint8",
@@ -1632,7 +1632,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=100,
     ),
     OpCase(
         id="silu-0-qint16-qint8",
@@ -1660,7 +1660,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=100,
     ),
     OpCase(
         id="sin-0-qint8-qint8",
@@ -1744,7 +1744,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=400,
     ),
     OpCase(
         id="sinh-0-qint16-qint8",
@@ -1772,7 +1772,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=400,
     ),
     OpCase(
         id="softplus-0-qint8-qint8",
@@ -1800,7 +1800,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=30,
     ),
     OpCase(
         id="softplus-0-qint16-qint8",
@@ -1828,7 +1828,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=30,
     ),
     OpCase(
         id="sqrt-0-qint8-qint8",
@@ -1856,7 +1856,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=60,
     ),
     OpCase(
         id="sqrt-0-qint16-qint8",
@@ -1884,7 +1884,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=60,
     ),
     OpCase(
         id="tan-0-qint8-qint8",
@@ -1912,7 +1912,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=450,
     ),
     OpCase(
         id="tan-0-qint16-qint8",
@@ -1940,7 +1940,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=450,
     ),
     OpCase(
         id="tanh-0-qint8-qint8",

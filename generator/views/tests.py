@@ -153,7 +153,13 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
 
 
 def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
-    kind = "module" if op.family in _MODULE_FAMILIES and op.float.modules else "function" if op.float.functions else "method"
+    kind = (
+        "module"
+        if op.family in _MODULE_FAMILIES and op.float.modules
+        else "function"
+        if op.float.functions
+        else "method"
+    )
     forms = {"module": op.float.modules, "function": op.float.functions, "method": op.float.methods}
     make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
     return OpCaseView(

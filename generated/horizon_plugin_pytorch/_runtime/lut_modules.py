@@ -77,7 +77,8 @@ class QATTable(_WithoutStoredTables, QATModule):
         steps = self.options.least(x.dtype) if isinstance(x, QTensor) else None
         if steps is None:
             return values
-        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), x.q_scale().detach())
+        scale: Tensor = x.as_subclass(QTensor).scale
+        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), scale.detach())
         return torch.where(values < 0, torch.minimum(values, -least), torch.maximum(values, least))
 
     def extra_repr(self) -> str:

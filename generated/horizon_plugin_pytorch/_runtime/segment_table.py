@@ -163,8 +163,8 @@ def make_table(
     """
     if s_in.numel() != 1 or s_out.numel() != 1:
         raise ValueError(f"a table needs one scale for all channels, not {s_in.numel()} and {s_out.numel()}")
-    scales = (s.detach().reshape(()).to("cpu", torch.float32) for s in (s_in, s_out))
-    maker = Maker(kernels, function, options, *scales, input, output)
+    scale, output_scale = (s.detach().reshape(()).to("cpu", torch.float32) for s in (s_in, s_out))
+    maker = Maker(kernels, function, options, scale, output_scale, input, output)
     with torch.no_grad():
         return _byte_table(maker) if input.storage is output.storage is torch.int8 else _segment_table(maker)
 

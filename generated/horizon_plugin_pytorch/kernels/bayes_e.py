@@ -503,9 +503,9 @@ def segment_lookup(
         u: 0 .. 16128, fits int32
         f: 0 .. 255, fits int32
         n: 0 .. 63, fits int32
-        next: 1 .. 63, fits int32
+        above: 1 .. 63, fits int32
         row: 0 .. 320, fits int32
-        sum: -16744448 .. 16743937, fits int32
+        mixed: -16744448 .. 16743937, fits int32
         table: -65408 .. 65407, fits int32
         y: -32768 .. 32767, fits int32
 
@@ -522,10 +522,10 @@ def segment_lookup(
     u = torch.clamp(line, 0, 16128)
     f = u & 255
     n = u >> 8
-    next = torch.clamp(n + 1, max=63)
+    above = torch.clamp(n + 1, max=63)
     row = (torch.clamp(i, 1, 6) - 1) * 64
-    sum = values[row + n] * (256 - f) + values[row + next] * f
-    table = (sum >> 8) + (((sum << 1) >> 8) & 1)
+    mixed = values[row + n] * (256 - f) + values[row + above] * f
+    table = (mixed >> 8) + (((mixed << 1) >> 8) & 1)
     y = torch.clamp(torch.where(torch.clamp(i, 1, 6) == i, table, line), output.min, output.max)
     return y.to(output.storage)
 

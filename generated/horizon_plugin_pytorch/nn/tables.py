@@ -11,6 +11,8 @@ from .._runtime.errors import ArgumentError
 from .._runtime.lut_float import TableModule
 from .._runtime.table_options import Function, TableOptions, pair
 
+_ENTRIES = 64
+
 
 class LookUpTable(TableModule):
     """Any function of one variable from int8 to int8, by a table of 256 entries.
@@ -59,12 +61,12 @@ class SegmentLUT(TableModule):
         auto_divide_strategy: str = "evenly",
         inverse_func: Function | None = None,
         gradients: Sequence[float | None] | None = None,
-        num_entries_per_table: int = 64,
+        num_entries_per_table: int = _ENTRIES,
     ) -> None:
         super().__init__()
         self.simulated_func = simulated_func
-        if num_entries_per_table != 64:
-            raise ArgumentError(f"num_entries_per_table must be 64, not {num_entries_per_table}")
+        if num_entries_per_table != _ENTRIES:
+            raise ArgumentError(f"num_entries_per_table must be {_ENTRIES}, not {num_entries_per_table}")
         self.options = TableOptions(
             is_centrosymmetric=is_centrosymmetric,
             auto_divide_strategy=auto_divide_strategy,

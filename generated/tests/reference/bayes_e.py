@@ -362,10 +362,10 @@ def segment_lookup(
     u = clip_int(line, 0, 16128)
     f = u & 255
     n = u >> 8
-    next = min(n + 1, 63)
+    above = min(n + 1, 63)
     row = (clip_int(i, 1, 6) - 1) * 64
-    sum = values[row + n] * (256 - f) + values[row + next] * f
-    table = (sum >> 8) + (((sum << 1) >> 8) & 1)
+    mixed = values[row + n] * (256 - f) + values[row + above] * f
+    table = (mixed >> 8) + (((mixed << 1) >> 8) & 1)
     return clip_int((table if clip_int(i, 1, 6) == i else line), output.min, output.max)
 
 

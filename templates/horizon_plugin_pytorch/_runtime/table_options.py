@@ -4,6 +4,7 @@
 In: what a user gives, or what an operator's spec says. Out: `TableOptions`, which `segment_table` reads.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class TableOptions:
                 f"auto_divide_strategy must be {EVENLY!r} or {CURVATURE!r}, not {self.auto_divide_strategy!r}"
             )
         points = self.dividing_points
-        if points is not None and any(a > b for a, b in zip(points, points[1:], strict=False)):
+        if points is not None and any(a > b for a, b in itertools.pairwise(points)):
             raise ArgumentError(f"dividing_points must rise: {points}")
 
     def least(self, dtype: QuantDType) -> int | None:
