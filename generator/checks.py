@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from generator.checks_kernels import KERNEL_RULES
+from generator.checks_limits import check_limits
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
 from generator.schema_op import Op, Refusal
@@ -27,6 +28,8 @@ _NEEDS = {
     "color_inverse": ("color", "python.function"),
     "table": ("python.file", "python.class_"),
     "unary": (),
+    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""
 
@@ -103,7 +106,7 @@ def _op_fields(catalog: Catalog) -> Iterator[Diagnostic]:
         for needed in _NEEDS[op.spec.family]:
             value: object = op.spec
             for step in needed.split("."):
-                value = getattr(value, step)
+                value = getattr(value, step, None)
             if value is None:
                 written = needed.replace("class_", "class")
                 yield Diagnostic(
@@ -269,5 +272,6 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _unused_quantizers,
     _qconfig_defaults,
     _refusals,
+    check_limits,
     *KERNEL_RULES,
 )

@@ -12,8 +12,9 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import docs, exports, kernels, modules, package, presets, tables, tests, unary
+from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests, unary
 from generator.views import functional as functional_views
+from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
 
 PACKAGE = "horizon_plugin_pytorch"
 
@@ -26,6 +27,7 @@ def jobs_of(
         *_package(catalog, decisions, patterns),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
+        *_headers(catalog, compiled),
         *_tests(catalog, decisions, compiled),
         *_docs(catalog, decisions, patterns, compiled),
         *schema_jobs(),
@@ -67,6 +69,13 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
 
 
+def _headers(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+    for march in (*catalog.marches, None):
+        specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
+        view = c_header.header_view(catalog, compiled, march)
+        yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+
+
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
     for op in modules.of_family(catalog, "weighted"):
         view = modules.weighted_view(catalog, op, patterns)
@@ -86,6 +95,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
+    yield from _runtime_modules(catalog)
     yield _job("nn/__init__.py", exports.nn_view(catalog), ("ops",))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
@@ -101,6 +111,17 @@ def _tables(catalog: Catalog) -> Iterator[Job]:
     for op in modules.of_family(catalog, "unary"):
         if op.python.class_:
             yield from _classes("unary", op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
+
+
+def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
+    """Classes and functions that give a mechanism its operator."""
+    for op in modules.of_family(catalog, "runtime_module"):
+        view = runtime_module_view(op)
+        bases = {"": view.float_base, "qat/": view.qat_base, "quantized/": view.quantized_base}
+        for folder in (folder for folder, base in bases.items() if base):
+            yield _job(f"nn/{folder}{view.file}.py", view, (f"op/{op.id}",), f"nn/{folder}[runtime_module].py")
+    for file, functions in runtime_functions_views(catalog).items():
+        yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 
 
 def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...], *further: str) -> Iterator[Job]:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Formula, Identifier, PythonName, Sentence, Spec
+from generator.schema_limits import Limit
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 
@@ -75,6 +76,12 @@ class Segments(Spec):
     samples: int = Field(ge=2, le=4096, description="Steps at which the curvature of a function is sampled.")
 
 
+class Detection(Spec):
+    """How detection units behave."""
+
+    stable_sort: bool = Field(description="Whether equal scores keep their order when boxes are sorted.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -96,6 +103,11 @@ class March(Spec):
     requantize: Requantize
     segments: Segments | None = None
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
+    detection: Detection
+    limits: tuple[Limit, ...] = Field(
+        default=(),
+        description="What every operator keeps to; one that says its own of the same quantity keeps to that.",
+    )
 
 
 class Kernel(Spec):

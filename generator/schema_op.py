@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+from generator.schema_limits import Limits
 
 
 class Refusal(Spec):
@@ -96,6 +97,19 @@ class Table(Spec):
     )
 
 
+class RuntimeNames(Spec):
+    """The mechanism of an operator that loops, sorts or gathers: what generated code derives from or calls."""
+
+    file: PythonName = Field(description="Module below _runtime.")
+    function: PythonName | None = Field(default=None, description="Takes the operator's id first.")
+    float: PythonName | None = Field(default=None, description="Base of the float class.")
+    qat: PythonName | None = Field(default=None, description="Base of the QAT class.")
+    quantized: PythonName | None = Field(default=None, description="Base of the quantized class.")
+    uses: dict[PythonName, PythonName] = Field(
+        default={}, description="Class attribute -> the function of horizon_plugin_pytorch.functional that it holds."
+    )
+
+
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
@@ -116,6 +130,7 @@ class Op(Spec):
     family: Literal[
         "weighted", "norm", "binary", "concat", "reduction", "window_max", "window_mean", "clamp",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
+        "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence
     doc: Sentence
@@ -125,6 +140,11 @@ class Op(Spec):
     window: Window | None = None
     color: ColorUse | None = None
     table: Table | None = None
+    runtime: RuntimeNames | None = None
+    host: Literal["before_quant", "after_dequant"] | None = Field(
+        default=None,
+        description="A float operator of the host CPU: it takes float32 and no integers; where it stands in a model.",
+    )
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )
@@ -147,5 +167,8 @@ class Op(Spec):
     )
     support: dict[Identifier, dict[str, Cell]] = Field(
         default={}, description="March (or default) -> input dtype -> output dtypes, or why not."
+    )
+    limits: Limits = Field(
+        default={}, description="March (or default) -> what a layer must keep to; a march without takes its parent's."
     )
     cases: tuple[Case, ...] = ()

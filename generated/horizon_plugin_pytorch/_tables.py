@@ -8,6 +8,7 @@ import operator
 import torch
 
 from . import nn
+from ._runtime.host import HostModule
 from ._runtime.tables import FusionPattern, Replacement, Step, Tables
 from .nn import intrinsic, qat, quantized
 from .nn.identity import Identity
@@ -853,6 +854,7 @@ TABLES = Tables(
     patterns=PATTERNS,
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
+        nn.PointPillarsScatter: qat.PointPillarsScatter,
         torch.nn.ELU: qat.ELU,
         torch.nn.GELU: qat.GELU,
         torch.nn.Hardsigmoid: qat.HardSigmoid,
@@ -901,6 +903,7 @@ TABLES = Tables(
     },
     quantized_modules={
         qat.ReLU: quantized.ReLU,
+        qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.ELU: quantized.ELU,
         qat.GELU: quantized.GELU,
         qat.HardSigmoid: quantized.HardSigmoid,
@@ -952,6 +955,7 @@ TABLES = Tables(
     leaf_modules=(
         QuantStub,
         Identity,
+        HostModule,
         nn.Acos,
         nn.Acosh,
         nn.Asin,

@@ -45,20 +45,19 @@ def package_view(colors: ColorsView) -> PackageExportsView:
     return PackageExportsView("", (ModuleExportView("functional", ", ".join(colors.exports)),), colors.exports)
 
 
-def nn_view(catalog: Catalog) -> PackageExportsView:
-    """nn: the float modules that torch does not have."""
-    tables = [class_name(op) for op in of_family(catalog, "table")]
-    functions = [op.python.module for op in of_family(catalog, "unary") if op.python.module]
-    rows = {"identity": ["Identity"], "tables": tables, "unary": functions}
-    views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in rows.items() if names)
-    names = ["intrinsic", "qat", "quantized", *(name for row in rows.values() for name in row)]
-    doc = "Modules: float ones that torch does not have, float containers (intrinsic), QAT (qat), integers (quantized)."
-    return PackageExportsView(doc, views, tuple(sorted(names)))
-
-
 def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, PackageExportsView]:
     """nn.intrinsic, nn.qat and nn.quantized."""
     return {folder: _folder(catalog, patterns, folder) for folder in _DOCS}
+
+
+def nn_view(catalog: Catalog) -> PackageExportsView:
+    """horizon_plugin_pytorch.nn: float modules of our own."""
+    views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
+    views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
+    views += [ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary") if op.python.module]
+    views.append(ModuleExportView("identity", "Identity"))
+    doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
+    return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
 
 
 def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> PackageExportsView:
@@ -72,5 +71,8 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary"):
             if op.python.class_ and (op.python.file or op.family == "unary"):
                 modules.setdefault(op.python.file or op.id, []).append(class_name(op))
+        for op in of_family(catalog, "runtime_module"):
+            if getattr(op.runtime, folder):
+                modules.setdefault(op.python.file or "", []).append(class_name(op))
     views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
     return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

@@ -153,7 +153,9 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_:
+        if op.spec.runtime is not None and op.spec.runtime.qat:
+            yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
+        elif op.spec.python.class_:
             given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
             for module in given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
@@ -162,6 +164,11 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
     yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
     for name in _fused_names(catalog, patterns):
         yield PairView(f"intrinsic.{name}", f"qat.{name}")
+
+
+def _without_qat(op: Op) -> tuple[str, ...]:
+    """The family of an operator that has no QAT class."""
+    return (op.family,) if op.runtime is not None and not op.runtime.qat else ()
 
 
 def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, str]:
@@ -184,7 +191,7 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub"):
+        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", *_without_qat(op.spec)):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
     yield PairView("qat.QuantStub", "quantized.Quantize")
     yield PairView("qat.DeQuantStub", "quantized.DeQuantize")

@@ -23,6 +23,7 @@ from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
 from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .relu import ReLU
 from .segment_lut import SegmentLUT
 from .selu import SELU
@@ -68,6 +69,7 @@ __all__ = (
     "LinearReLU6",
     "LookUpTable",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QuantStub",
     "ReLU",
     "SELU",

@@ -16,6 +16,7 @@ from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
 from .segment_lut import SegmentLUT
@@ -53,6 +54,7 @@ __all__ = (
     "LinearReLU",
     "LookUpTable",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QFunctional",
     "Quantize",
     "ReLU",
