@@ -454,7 +454,7 @@ typedef struct {
 } bernoulli2_prelu_params;
 
 static inline bernoulli2_prelu_params bernoulli2_derive_prelu(float s_in, float s_w, float s_out,
-    float w, bpu_dtype input, bpu_dtype output)
+    float w, bpu_dtype output)
 {
     const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
     const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);

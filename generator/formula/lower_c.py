@@ -21,6 +21,7 @@ from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 if TYPE_CHECKING:
     from generator.formula.lines import Line
     from generator.formula.model import Proved
+    from generator.formula.prove import Prover
 
 TERNARY = 30
 _INT = 2**31 - 1
@@ -94,8 +95,8 @@ def lower_c(proved: Proved) -> CBody:
         derive=tuple(derive.statement(line, read) for line in proved.derive),
         compute=tuple(compute.statement(line, read) for line in proved.compute),
         result=c_name(proved.compute[-1].targets[-1]),
-        derive_reads=frozenset(used_names(list(proved.derive))),
-        compute_reads=frozenset(used_names(list(proved.compute))),
+        derive_reads=frozenset(derive.reads),
+        compute_reads=frozenset(compute.reads),
     )
 
 
@@ -110,7 +111,11 @@ def c_type(kind: Kind) -> str:
 
 
 class CLowering(Lowering):
-    """Writes expressions as C."""
+    """Writes expressions as C; `reads` are the names that were written, for a branch that is never taken reads nothing."""
+
+    def __init__(self, provers: tuple[Prover, ...], params: frozenset[str]) -> None:
+        super().__init__(provers, params)
+        self.reads: set[str] = set()
 
     def statement(self, line: Line, read: frozenset[str]) -> str:
         """One or two definitions; a name that nothing reads is not defined."""
@@ -134,6 +139,7 @@ class CLowering(Lowering):
 
     def name(self, name: Name) -> Code:
         """A variable, a parameter, or a field of a dtype."""
+        self.reads.add(name.root)
         if name.tail:
             root = name.root in self.prover.dtypes
             text = str(int(self.prover.value(name).lo)) if root else f"{c_name(name.root)}.{name.tail}"

@@ -61,7 +61,7 @@ class Executable:
     def outputs(self, run: Run) -> Tensor:
         """The result of every row of a run."""
         named: dict[str, Any] = {name: torch.tensor(value) for name, value in run.scales.items()}
-        named |= run.integers | run.tables
+        named |= {**run.integers, **run.tables}
         named |= {name: self.dtypes[dtype] for name, dtype in run.dtypes.items()}
         derived = (
             self.functions["derive"](**_wanted(self.compiled.derive_args, named)) if self.compiled.params else None
