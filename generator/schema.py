@@ -76,6 +76,16 @@ class Segments(Spec):
     samples: int = Field(ge=2, le=4096, description="Steps at which the curvature of a function is sampled.")
 
 
+class ScalarOperand(Spec):
+    """A python number as an operand."""
+
+    wide_unit: int = Field(
+        ge=1,
+        le=32767,
+        description="The integer that stands for a number's size beside a feature map wider than 8 bits; 1 beside 8 bits.",
+    )
+
+
 class Detection(Spec):
     """How detection units behave."""
 
@@ -100,6 +110,7 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    scalar: ScalarOperand
     requantize: Requantize
     segments: Segments | None = None
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
