@@ -120,15 +120,11 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "unary"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
         form = op.float
-        if form.functions or form.methods:
-            module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
-            yield ReplacementView(op.id, _tuple(form.functions), form.methods, module, None, 1, form.constructor, ())
-    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
-        form = op.float
+        module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, "none", form.constructor, ()
+            op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
 
 
