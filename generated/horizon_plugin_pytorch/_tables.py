@@ -975,6 +975,7 @@ TABLES = Tables(
     patterns=PATTERNS,
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
+        nn.DetectionPostProcessV1: qat.DetectionPostProcessV1,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         torch.nn.ELU: qat.ELU,
         torch.nn.GELU: qat.GELU,
@@ -1024,6 +1025,7 @@ TABLES = Tables(
     },
     quantized_modules={
         qat.ReLU: quantized.ReLU,
+        qat.DetectionPostProcessV1: quantized.DetectionPostProcessV1,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.ELU: quantized.ELU,
         qat.GELU: quantized.GELU,
@@ -1072,6 +1074,9 @@ TABLES = Tables(
         torch.nn.Dropout2d: Identity,
         torch.nn.Dropout3d: Identity,
         torch.nn.Identity: Identity,
+    },
+    recognized={
+        "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
     },
     leaf_modules=(
         QuantStub,

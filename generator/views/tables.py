@@ -72,6 +72,7 @@ class TablesView:
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
     leaf_modules: str
+    recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
@@ -89,6 +90,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
         leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
+        recognized=tuple(
+            PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
+        ),
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
         passthrough_modules=_listed(

@@ -4,8 +4,13 @@
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
 from . import functional, intrinsic, qat, quantized
+from .anchor_generator import AnchorGenerator
+from .bgr_to_yuv444 import BgrToYuv444
+from .detection_post_process import DetectionPostProcess
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .identity import Identity
 from .point_pillars_scatter import PointPillarsScatter
+from .rcnn_post_process import RcnnPostProcess
 from .tables import LookUpTable, SegmentLUT
 from .unary import (
     Acos,
@@ -30,18 +35,23 @@ from .unary import (
 __all__ = [
     "Acos",
     "Acosh",
+    "AnchorGenerator",
     "Asin",
     "Asinh",
     "Atan",
     "Atanh",
+    "BgrToYuv444",
     "Cos",
     "Cosh",
+    "DetectionPostProcess",
+    "DetectionPostProcessV1",
     "Erf",
     "Exp",
     "HardLog",
     "Identity",
     "LookUpTable",
     "PointPillarsScatter",
+    "RcnnPostProcess",
     "Reciprocal",
     "SegmentLUT",
     "Selu",

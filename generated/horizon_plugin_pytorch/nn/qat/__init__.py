@@ -15,6 +15,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional
 from .gelu import GELU
@@ -56,6 +57,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DetectionPostProcessV1",
     "ELU",
     "FloatFunctional",
     "GELU",
