@@ -10,6 +10,7 @@ from generator.checks_kernels import KERNEL_RULES
 from generator.checks_limits import check_limits
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
+from generator.ratchet import check_ratchet_names
 from generator.schema_op import Op, Refusal
 
 _NEEDS = {
@@ -30,6 +31,8 @@ _NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "table": ("python.file", "python.class_"),
+    "unary": (),
     "runtime_module": ("runtime.float", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
@@ -275,5 +278,6 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _qconfig_defaults,
     _refusals,
     check_limits,
+    check_ratchet_names,
     *KERNEL_RULES,
 )

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
+from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, docs, exports, kernels, limits, modules, package, presets, tables, tests
+from generator.views import c_header, exports, kernels, limits, modules, package, presets, tables, unary
 from generator.views import functional as functional_views
+from generator.views.accuracy import GeneratedTests, generated_tests
 from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -23,13 +25,14 @@ def jobs_of(
     catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
 ) -> tuple[Job, ...]:
     """Every output of a build."""
+    tests = generated_tests(catalog, decisions, compiled)
     return (
         *_package(catalog, decisions, patterns),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
         *_headers(catalog, compiled),
-        *_tests(catalog, decisions, compiled),
-        *_docs(catalog, decisions, patterns, compiled),
+        *_tests(catalog, compiled, tests),
+        *docs_jobs(catalog, decisions, patterns, compiled, tests),
         *schema_jobs(),
     )
 
@@ -85,6 +88,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
         yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
+    yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
@@ -101,6 +105,18 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     yield _job("nn/__init__.py", exports.nn_view(catalog), ("ops",))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _tables(catalog: Catalog) -> Iterator[Job]:
+    """Functions of one variable."""
+    every = tuple(f"op/{op.id}" for op in modules.of_family(catalog, "table", "unary"))
+    yield _job(f"nn/{unary.FILE}.py", unary.table_modules_view(catalog), every)
+    yield _job("nn/unary.py", unary.function_modules_view(catalog), every)
+    for op in modules.of_family(catalog, "table"):
+        yield from _classes("table", op.python.file, unary.table_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "unary"):
+        if op.python.class_:
+            yield from _classes("unary", op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
 
 
 def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
@@ -121,31 +137,18 @@ def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...]
             yield _job(f"nn/{folder}/{file}.py", view, specs, f"nn/{folder}/[{family}].py")
 
 
-def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> Iterator[Job]:
+def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         name = kernels.module_path(march)
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         reference = kernels.reference_module(catalog, compiled, march)
         yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
-        cases = tests.kernel_tests(catalog, compiled, march)
+        cases = tests.kernels[march] if march else tests.common
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
-        ops = tests.op_tests(catalog, decisions, march)
         yield Job(
             f"tests/test_ops_{kernels.module_path(march)}.py",
             "tests/test_ops_[march].py.j2",
-            ops,
+            tests.ops[march],
             (f"march/{march}", "ops"),
         )
-
-
-def _docs(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
-) -> Iterator[Job]:
-    yield Job(
-        "docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops")
-    )
-    yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
-    for march in catalog.marches:
-        view = docs.march_view(catalog, decisions, compiled, march)
-        yield Job(f"docs/marches/{march}.md", "docs/marches/[march].md.j2", view, ("kernels", f"march/{march}"))

@@ -17,6 +17,7 @@ from generator.outputs import jobs_of
 from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
+from generator.ratchet import check_todo_cells
 from generator.source import Doc, load_tree
 
 
@@ -56,7 +57,8 @@ def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
     decisions, undecided = decide(catalog)
     patterns, overlapping = expand(catalog)
     compiled, unproved = compile_all(catalog)
-    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
+    rose = check_todo_cells(catalog, decisions)
+    found = (*unreadable, *dangling, *undecided, *rose, *overlapping, *unproved)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 
