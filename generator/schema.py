@@ -66,6 +66,14 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class Sampling(Spec):
+    """How values between elements are taken."""
+
+    fraction_bits: int = Field(ge=8, le=16, description="Bits of a position below the whole element.")
+    aligned_corners: bool = Field(description="Whether a resize can align the corners of input and output.")
+    fractional_nearest: bool = Field(description="Whether a nearest resize can have another factor than a whole one.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -84,6 +92,7 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    sampling: Sampling
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
 
