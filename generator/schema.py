@@ -74,6 +74,14 @@ class Sampling(Spec):
     fractional_nearest: bool = Field(description="Whether a nearest resize can have another factor than a whole one.")
 
 
+class Regions(Spec):
+    """Which regions of interest can be aligned."""
+
+    float_boxes: bool = Field(description="Whether boxes may be float32; integer boxes always may.")
+    aligned: bool = Field(description="Whether regions can be moved by half an element.")
+    mixed_scales: bool = Field(description="Whether the levels of a pyramid may have scales of their own.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -93,6 +101,7 @@ class March(Spec):
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
     sampling: Sampling
+    regions: Regions
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
 
