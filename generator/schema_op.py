@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+from generator.schema_limits import Limits
 
 
 class Refusal(Spec):
@@ -117,5 +118,8 @@ class Op(Spec):
     )
     support: dict[Identifier, dict[str, Cell]] = Field(
         default={}, description="March (or default) -> input dtype -> output dtypes, or why not."
+    )
+    limits: Limits = Field(
+        default={}, description="March (or default) -> what a layer must keep to; a march without takes its parent's."
     )
     cases: tuple[Case, ...] = ()
