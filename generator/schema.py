@@ -83,6 +83,12 @@ class Regions(Spec):
     mixed_scales: bool = Field(description="Whether the levels of a pyramid may have scales of their own.")
 
 
+class Detection(Spec):
+    """How detection units behave."""
+
+    stable_sort: bool = Field(description="Whether equal scores keep their order when boxes are sorted.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -105,6 +111,7 @@ class March(Spec):
     regions: Regions
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    detection: Detection
     limits: tuple[Limit, ...] = Field(
         default=(),
         description="What every operator keeps to; one that says its own of the same quantity keeps to that.",

@@ -73,6 +73,19 @@ class ColorUse(Spec):
     channels: Literal["rgb", "bgr"]
 
 
+class RuntimeNames(Spec):
+    """The mechanism of an operator that loops, sorts or gathers: what generated code derives from or calls."""
+
+    file: PythonName = Field(description="Module below _runtime.")
+    function: PythonName | None = Field(default=None, description="Takes the operator's id first.")
+    float: PythonName | None = Field(default=None, description="Base of the float class.")
+    qat: PythonName | None = Field(default=None, description="Base of the QAT class.")
+    quantized: PythonName | None = Field(default=None, description="Base of the quantized class.")
+    uses: dict[PythonName, PythonName] = Field(
+        default={}, description="Class attribute -> the function of horizon_plugin_pytorch.functional that it holds."
+    )
+
+
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
@@ -90,6 +103,7 @@ class Op(Spec):
     family: Literal[
         "weighted", "norm", "binary", "concat", "reduction", "window_max", "window_mean", "clamp",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+        "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence
     doc: Sentence
@@ -98,6 +112,11 @@ class Op(Spec):
     mac: Mac | None = None
     window: Window | None = None
     color: ColorUse | None = None
+    runtime: RuntimeNames | None = None
+    host: Literal["before_quant", "after_dequant"] | None = Field(
+        default=None,
+        description="A float operator of the host CPU: it takes float32 and no integers; where it stands in a model.",
+    )
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )

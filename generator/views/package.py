@@ -30,6 +30,7 @@ class MarchView:
     float_boxes: bool
     aligned_regions: bool
     mixed_scales: bool
+    stable_sort: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ def _march(name: str, march: March) -> MarchView:
         float_boxes=march.regions.float_boxes,
         aligned_regions=march.regions.aligned,
         mixed_scales=march.regions.mixed_scales,
+        stable_sort=march.detection.stable_sort,
     )
 
 

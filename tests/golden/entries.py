@@ -35,7 +35,6 @@ LATER = (
     "E20 warp",
     "E22 bayes add_scalar +0.7",
     "E22b bayes add_scalar i16 -0.7",
-    "E23 filter threshold s=0.05",
     "E24 clamp bounds(-1.0,0.83) s=0.05",
     "E25 prelu",
     "E26 softmax_bernoulli2",
