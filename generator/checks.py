@@ -26,7 +26,7 @@ _NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
-    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_module": ("runtime", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""

@@ -129,6 +129,29 @@ REPLACEMENTS = (
         constructor_args=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
         drop_kwargs=(),
     ),
+    Replacement(
+        op="grid_sample",
+        functions=(torch.nn.functional.grid_sample,),
+        methods=(),
+        module=nn.GridSample,
+        method=None,
+        data_args=2,
+        constructor_args=("mode", "padding_mode", "align_corners"),
+        drop_kwargs=(),
+    ),
+    Replacement(
+        op="interpolate",
+        functions=(
+            torch.nn.functional.interpolate,
+            torch.nn.functional.upsample,
+        ),
+        methods=(),
+        module=nn.Interpolate,
+        method=None,
+        data_args=1,
+        constructor_args=("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias"),
+        drop_kwargs=(),
+    ),
 )
 """Traced calls that become sub-modules."""
 
@@ -592,6 +615,11 @@ TABLES = Tables(
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
+        nn.GridSample: qat.GridSample,
+        nn.Interpolate: qat.Interpolate,
+        torch.nn.Upsample: qat.Upsample,
+        torch.nn.UpsamplingBilinear2d: qat.UpsamplingBilinear2d,
+        torch.nn.UpsamplingNearest2d: qat.UpsamplingNearest2d,
         torch.nn.BatchNorm2d: qat.BatchNorm2d,
         torch.nn.SyncBatchNorm: qat.BatchNorm2d,
         torch.nn.BatchNorm3d: qat.BatchNorm3d,
@@ -630,6 +658,11 @@ TABLES = Tables(
     quantized_modules={
         qat.ReLU: quantized.ReLU,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
+        qat.GridSample: quantized.GridSample,
+        qat.Interpolate: quantized.Interpolate,
+        qat.Upsample: quantized.Upsample,
+        qat.UpsamplingBilinear2d: quantized.UpsamplingBilinear2d,
+        qat.UpsamplingNearest2d: quantized.UpsamplingNearest2d,
         qat.BatchNorm2d: quantized.BatchNorm2d,
         qat.BatchNorm3d: quantized.BatchNorm3d,
         qat.AvgPool2d: quantized.AvgPool2d,

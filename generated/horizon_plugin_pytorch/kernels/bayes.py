@@ -138,6 +138,47 @@ def correlation(acc: Tensor, p: CorrelationParams, *, output: QuantDType) -> Ten
     return y.to(output.storage)
 
 
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`, derived once from its scales; broadcastable against its tensors."""
+
+    bound: Tensor
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: Tensor, s: Tensor, *, input: QuantDType) -> ThresholdParams:
+    """Derive the integers of `threshold`.
+
+    limit, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    bound = torch.clamp(to_int(torch.ceil(limit / s)), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: Tensor, p: ThresholdParams) -> Tensor:
+    """1 where an integer reaches the smallest one that stands for the threshold or more.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    x = x.to(torch.int64)
+    keep = torch.where(x >= p.bound, 1, 0)
+    return keep.to(torch.bool)
+
+
+def threshold_real(x: Tensor, limit: Tensor) -> Tensor:
+    """1 where a float32 value reaches the threshold.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    keep = torch.where(x >= limit, 1, 0)
+    return keep.to(torch.bool)
+
+
 class AddParams(NamedTuple):
     """Integers of `add`, derived once from its scales; broadcastable against its tensors."""
 
@@ -558,14 +599,12 @@ def resize_position(i: Tensor, p: ResizePositionParams) -> Tensor:
     """Positions whose first and last are half a step from the borders.
 
     Proved ranges:
-        c: -32768 .. 281472829194240, fits int64
         position: -32768 .. 281472829194240, fits int64
 
     Source: numerics 8.
     """
     i = i.to(torch.int64)
-    c = p.offset + i * p.step
-    return c
+    return p.offset + i * p.step
 
 
 class ResizeCornerPositionParams(NamedTuple):
@@ -619,15 +658,13 @@ def resize_nearest(i: Tensor, p: ResizeNearestParams) -> Tensor:
     """The element nearest to a position.
 
     Proved ranges:
-        position_c: -32768 .. 281472829194240, fits int64
         position: -32768 .. 281472829194240, fits int64
         y: 0 .. 4294934528, fits int64
 
     Source: numerics 8.
     """
     i = i.to(torch.int64)
-    position_c = p.position_offset + i * p.position_step
-    position = position_c
+    position = p.position_offset + i * p.position_step
     return (position + 32768) >> 16
 
 
@@ -641,8 +678,8 @@ def roi_position(low: Tensor, high: Tensor, j: Tensor, spatial_scale: Tensor, *,
     Source: numerics 8.
     """
     start = low * spatial_scale - aligned * 0.5
-    bin = (high - low) * spatial_scale / bins
-    c = to_int(torch.floor((start + (j.to(torch.float32) + 0.5) * bin) * 65536))
+    step = (high - low) * spatial_scale / bins
+    c = to_int(torch.floor((start + (j.to(torch.float32) + 0.5) * step) * 65536))
     return torch.clamp(c, -1099511627776, 1099511627776)
 
 
@@ -672,6 +709,14 @@ def roi_level(
     size = torch.sqrt((torch.clamp(width, min=0) + 1) * (torch.clamp(height, min=0) + 1))
     level = to_int(torch.floor(canonical_level + log2(size / canonical_size) + 1e-08))
     return torch.clamp(level, lowest, highest)
+
+
+def roi_corner(q: Tensor) -> Tensor:
+    """A corner of an integer box, in quarters of a pixel, in pixels.
+
+    Source: numerics 8, 9.
+    """
+    return q.to(torch.float32) * 0.25
 
 
 def tap(position: Tensor) -> Tensor:

@@ -144,6 +144,47 @@ def correlation(acc: Tensor, p: CorrelationParams, *, output: QuantDType) -> Ten
     return y.to(output.storage)
 
 
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`, derived once from its scales; broadcastable against its tensors."""
+
+    bound: Tensor
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: Tensor, s: Tensor, *, input: QuantDType) -> ThresholdParams:
+    """Derive the integers of `threshold`.
+
+    limit, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    bound = torch.clamp(to_int(torch.floor(limit / s)), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: Tensor, p: ThresholdParams) -> Tensor:
+    """1 where an integer is above the largest one that stands for the threshold or less.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    x = x.to(torch.int64)
+    keep = torch.where(x > p.bound, 1, 0)
+    return keep.to(torch.bool)
+
+
+def threshold_real(x: Tensor, limit: Tensor) -> Tensor:
+    """1 where a float32 value is above the threshold.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    keep = torch.where(x > limit, 1, 0)
+    return keep.to(torch.bool)
+
+
 class AddParams(NamedTuple):
     """Integers of `add`, derived once from its scales; broadcastable against its tensors."""
 
@@ -570,14 +611,12 @@ def resize_position(i: Tensor, p: ResizePositionParams) -> Tensor:
     """Positions whose first and last are half a step from the borders.
 
     Proved ranges:
-        c: -128 .. 1099503239040, fits int64
         position: -32768 .. 281472829194240, fits int64
 
     Source: numerics 8.
     """
     i = i.to(torch.int64)
-    c = p.offset + i * p.step
-    return c << 8
+    return (p.offset + i * p.step) << 8
 
 
 class ResizeCornerPositionParams(NamedTuple):
@@ -645,8 +684,8 @@ def roi_position(low: Tensor, high: Tensor, j: Tensor, spatial_scale: Tensor, *,
     Source: numerics 8.
     """
     start = low * spatial_scale - aligned * 0.5
-    bin = ((high - low) * spatial_scale + 1) / bins
-    c = to_int(torch.floor((start + j.to(torch.float32) * bin) * 256))
+    step = ((high - low) * spatial_scale + 1) / bins
+    c = to_int(torch.floor((start + j.to(torch.float32) * step) * 256))
     return torch.clamp(c, -1099511627776, 1099511627776) << 8
 
 
@@ -676,6 +715,14 @@ def roi_level(
     size = torch.sqrt((torch.clamp(width, min=0) + 1) * (torch.clamp(height, min=0) + 1))
     level = to_int(torch.floor(canonical_level + log2(size / canonical_size) + 1e-08))
     return torch.clamp(level, lowest, highest)
+
+
+def roi_corner(q: Tensor) -> Tensor:
+    """A corner of an integer box, in quarters of a pixel, in pixels.
+
+    Source: numerics 8, 9.
+    """
+    return q.to(torch.float32) * 0.25
 
 
 def tap(position: Tensor) -> Tensor:

@@ -4,11 +4,15 @@
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
 from . import functional, intrinsic, qat, quantized
+from .grid_sample import GridSample
 from .identity import Identity
+from .interpolate import Interpolate
 from .point_pillars_scatter import PointPillarsScatter
 
 __all__ = [
+    "GridSample",
     "Identity",
+    "Interpolate",
     "PointPillarsScatter",
     "functional",
     "intrinsic",

@@ -119,6 +119,29 @@ def correlation(acc: int, p: CorrelationParams, *, output: QuantDType) -> int:
     return clip_int(y_y_wide >> p.y_right, output.min, output.max)
 
 
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`."""
+
+    bound: int
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: float, s: float, *, input: QuantDType) -> ThresholdParams:
+    """1 where an integer is above the largest one that stands for the threshold or less."""
+    bound = clip_int(to_int(div(limit, s), math.floor), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: int, p: ThresholdParams) -> int:
+    """1 where an integer is above the largest one that stands for the threshold or less."""
+    return 1 if x > p.bound else 0
+
+
+def threshold_real(x: int, limit: int) -> int:
+    """1 where a float32 value is above the threshold."""
+    return 1 if x > limit else 0
+
+
 class AddParams(NamedTuple):
     """Integers of `add`."""
 
@@ -352,8 +375,7 @@ def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionPara
 
 def resize_position(i: int, p: ResizePositionParams) -> int:
     """Positions whose first and last are half a step from the borders."""
-    c = p.offset + i * p.step
-    return c << 8
+    return (p.offset + i * p.step) << 8
 
 
 class ResizeCornerPositionParams(NamedTuple):
@@ -395,8 +417,8 @@ def resize_nearest(i: int, p: ResizeNearestParams) -> int:
 def roi_position(low: int, high: int, j: int, spatial_scale: float, *, bins: int, aligned: int) -> int:
     """One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements."""
     start = f32(f32(low * spatial_scale) - f32(aligned * 0.5))
-    bin = div(f32(f32(f32(high - low) * spatial_scale) + 1), f32(bins))
-    c = to_int(f32(f32(start + f32(f32(j) * bin)) * 256), math.floor)
+    step = div(f32(f32(f32(high - low) * spatial_scale) + 1), f32(bins))
+    c = to_int(f32(f32(start + f32(f32(j) * step)) * 256), math.floor)
     return clip_int(c, -1099511627776, 1099511627776) << 8
 
 
@@ -413,6 +435,11 @@ def roi_level(
     size = f32(math.sqrt(f32(f32(max(width, 0) + 1) * f32(max(height, 0) + 1))))
     level = to_int(f32(f32(f32(canonical_level) + log2(div(size, canonical_size))) + f32(1e-08)), math.floor)
     return clip_int(level, lowest, highest)
+
+
+def roi_corner(q: int) -> float:
+    """A corner of an integer box, in quarters of a pixel, in pixels."""
+    return f32(f32(q) * 0.25)
 
 
 def tap(position: int) -> int:

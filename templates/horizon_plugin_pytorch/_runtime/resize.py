@@ -1,15 +1,15 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/resize.py
 """Resizing of feature maps [N, C, H, W], nearest and bilinear.
 
-In: a size or factors, as torch.nn.functional.interpolate takes them. Out: float, QAT and quantized modules; scale and dtype
+In: a size or factors, as torch's function takes them. Out: float, QAT and quantized modules; scale and dtype
 are the input's. Where the elements of the output lie, and what is rounded, the march's kernels say.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ _DIMS = 4
 
 
 class Resize(nn.Module):
-    """torch.nn.functional.interpolate as a module.
+    """torch's resizing function as a module.
 
     Args:
         size: (height, width) of the output, or one number for both.
@@ -35,6 +35,9 @@ class Resize(nn.Module):
         recompute_scale_factor: take the factor from the sizes; True where a factor is not a whole number.
         antialias: as in torch; must be False to be quantized.
     """
+
+    _OP: ClassVar[str]
+    _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Resize(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] in and out."""
-        return nn.functional.interpolate(
+        return self._function(
             input, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor,
             self.antialias,
         )  # fmt: skip
@@ -108,7 +111,9 @@ def _plan(module: Any, sizes: tuple[int, int], device: torch.device) -> _Plan:
 def _taps(module: Any, before: int, after: int, device: torch.device) -> Taps:
     kernels, i = module.kernels, torch.arange(after, device=device)
     if module.align_corners:
-        position = kernels.resize_corner_position(i, kernels.derive_resize_corner_position(size_in=before, size_out=after))
+        position = kernels.resize_corner_position(
+            i, kernels.derive_resize_corner_position(size_in=before, size_out=after)
+        )
     else:
         position = kernels.resize_position(i, kernels.derive_resize_position(size_in=before, size_out=after))
     return Taps.at(kernels, position, before)
@@ -138,8 +143,8 @@ def _pair(value: Any) -> tuple[Any, Any]:
 class QATResize(QATSampled):
     """Resizing on fake-quantized values."""
 
-    size: int | Sequence[int] | None
-    scale_factor: Factors
+    size: Any  # these are as the float class has them
+    scale_factor: Any
     mode: str
     align_corners: bool | None
 
@@ -160,7 +165,7 @@ class QATResize(QATSampled):
                 f"pass recompute_scale_factor=True, or size"
             )
 
-    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] in and out; scale and dtype are the input's."""
         x = self._admit(input)
         plan = _plan(self, _sizes(x), x.device)

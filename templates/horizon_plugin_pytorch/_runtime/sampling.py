@@ -117,9 +117,7 @@ def blend_places(
     return blended
 
 
-def blend_places_values(
-    x: Tensor, rows: Taps, columns: Taps, *, zeros: bool, images: Tensor | None = None
-) -> Tensor:
+def blend_places_values(x: Tensor, rows: Taps, columns: Taps, *, zeros: bool, images: Tensor | None = None) -> Tensor:
     """The same on floats, not rounded."""
     corners = _corners(x, rows, columns, zeros, images)
     wx, wy = columns.fraction.to(x.dtype).unsqueeze(1), rows.fraction.to(x.dtype).unsqueeze(1)

@@ -6,7 +6,8 @@ elements from each sample's own place. Out: float, QAT and quantized modules; sc
 """
 
 import warnings
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ _DIMS = 4
 
 
 class Warp(nn.Module):
-    """torch.nn.functional.grid_sample as a module.
+    """torch's function that reads a map at a grid, as a module.
 
     Args:
         mode: "bilinear" or "nearest".
@@ -33,6 +34,9 @@ class Warp(nn.Module):
         align_corners: as in torch; the BPU always aligns them.
         grid_form: "normalized": as torch; "offset": (dx, dy) in elements from each sample's own place.
     """
+
+    _OP: ClassVar[str]
+    _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -61,9 +65,11 @@ class Warp(nn.Module):
 
 def _sampled(module: Any, x: Tensor, grid: Tensor, *, aligned: bool) -> Tensor:
     """The float result."""
+    out: Tensor
     if module.grid_form == _OFFSET:
         grid = _normalized(grid, (int(x.shape[-2]), int(x.shape[-1])))
-    return nn.functional.grid_sample(x, grid, module.mode, module.padding_mode, aligned)
+    out = module._function(x, grid, module.mode, module.padding_mode, aligned)
+    return out
 
 
 def _normalized(offsets: Tensor, sizes: tuple[int, int]) -> Tensor:

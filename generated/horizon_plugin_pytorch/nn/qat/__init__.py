@@ -16,11 +16,14 @@ from .conv_transpose2d import (
     ConvTransposeReLU62d,
 )
 from .functional_modules import FloatFunctional
+from .grid_sample import GridSample
+from .interpolate import Interpolate
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
 from .max_pool2d import MaxPool2d
 from .point_pillars_scatter import PointPillarsScatter
 from .relu import ReLU
 from .stubs import DeQuantStub, QuantStub
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = (
     "AvgPool2d",
@@ -46,6 +49,8 @@ __all__ = (
     "ConvTransposeReLU62d",
     "DeQuantStub",
     "FloatFunctional",
+    "GridSample",
+    "Interpolate",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
@@ -56,4 +61,7 @@ __all__ = (
     "PointPillarsScatter",
     "QuantStub",
     "ReLU",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 )

@@ -9,11 +9,14 @@ from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
 from .functional_modules import FloatFunctional, QFunctional
+from .grid_sample import GridSample
+from .interpolate import Interpolate
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .max_pool2d import MaxPool2d
 from .point_pillars_scatter import PointPillarsScatter
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = (
     "AvgPool2d",
@@ -33,6 +36,8 @@ __all__ = (
     "ConvTransposeReLU2d",
     "DeQuantize",
     "FloatFunctional",
+    "GridSample",
+    "Interpolate",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
@@ -42,4 +47,7 @@ __all__ = (
     "QFunctional",
     "Quantize",
     "ReLU",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 )
