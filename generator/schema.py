@@ -83,6 +83,16 @@ class Regions(Spec):
     mixed_scales: bool = Field(description="Whether the levels of a pyramid may have scales of their own.")
 
 
+class ScalarOperand(Spec):
+    """A python number as an operand."""
+
+    wide_unit: int = Field(
+        ge=1,
+        le=32767,
+        description="The integer that stands for a number's size beside a feature map wider than 8 bits; 1 beside 8 bits.",
+    )
+
+
 class Detection(Spec):
     """How detection units behave."""
 
@@ -109,6 +119,7 @@ class March(Spec):
     accumulator: Accumulator
     sampling: Sampling
     regions: Regions
+    scalar: ScalarOperand
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
     detection: Detection
