@@ -128,7 +128,15 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         if op.float.functions:
             form, count = op.float, len(op.cases[0].inputs)
             yield ReplacementView(
-                op.id, _tuple(form.functions), form.methods, float_classes(op)[0], None, count, form.constructor, ()
+                op.id,
+                _tuple(form.functions),
+                form.methods,
+                float_classes(op)[0],
+                None,
+                count,
+                "none",
+                form.constructor,
+                (),
             )
 
 
