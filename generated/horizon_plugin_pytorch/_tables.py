@@ -712,6 +712,7 @@ TABLES = Tables(
     patterns=PATTERNS,
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
+        nn.DetectionPostProcessV1: qat.DetectionPostProcessV1,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
@@ -755,6 +756,7 @@ TABLES = Tables(
     },
     quantized_modules={
         qat.ReLU: quantized.ReLU,
+        qat.DetectionPostProcessV1: quantized.DetectionPostProcessV1,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
@@ -797,6 +799,9 @@ TABLES = Tables(
         torch.nn.Dropout2d: Identity,
         torch.nn.Dropout3d: Identity,
         torch.nn.Identity: Identity,
+    },
+    recognized={
+        "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
     },
     leaf_modules=(QuantStub, Identity, HostModule),
     leaf_method_modules=(

@@ -4,16 +4,26 @@
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
 from . import functional, intrinsic, qat, quantized
+from .anchor_generator import AnchorGenerator
+from .bgr_to_yuv444 import BgrToYuv444
+from .detection_post_process import DetectionPostProcess
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
 from .identity import Identity
 from .interpolate import Interpolate
 from .point_pillars_scatter import PointPillarsScatter
+from .rcnn_post_process import RcnnPostProcess
 
 __all__ = [
+    "AnchorGenerator",
+    "BgrToYuv444",
+    "DetectionPostProcess",
+    "DetectionPostProcessV1",
     "GridSample",
     "Identity",
     "Interpolate",
     "PointPillarsScatter",
+    "RcnnPostProcess",
     "functional",
     "intrinsic",
     "qat",

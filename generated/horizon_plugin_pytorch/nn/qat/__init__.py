@@ -15,6 +15,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .functional_modules import FloatFunctional
 from .grid_sample import GridSample
 from .interpolate import Interpolate
@@ -48,6 +49,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DetectionPostProcessV1",
     "FloatFunctional",
     "GridSample",
     "Interpolate",
