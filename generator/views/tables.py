@@ -72,6 +72,7 @@ class TablesView:
     patterns: tuple[PatternView, ...]
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
+    leaf_modules: str
     recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
@@ -89,6 +90,7 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
+        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
         recognized=tuple(
             PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
         ),
@@ -123,10 +125,11 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
         form = op.float
+        module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, "none", form.constructor, ()
+            op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
     for op in of_family(catalog, "runtime_module"):
         if op.float.functions:
@@ -191,7 +194,8 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
             for module in float_classes(op.spec):
                 yield PairView(module, f"qat.{class_name(op.spec)}")
         elif op.spec.python.class_:
-            for module in op.spec.float.modules:
+            given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
+            for module in given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
