@@ -35,7 +35,7 @@ class Warp(nn.Module):
         grid_form: "normalized": as torch; "offset": (dx, dy) in elements from each sample's own place.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
     _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(

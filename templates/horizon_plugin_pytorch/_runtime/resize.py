@@ -36,7 +36,7 @@ class Resize(nn.Module):
         antialias: as in torch; must be False to be quantized.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
     _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
