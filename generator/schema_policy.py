@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from generator.schema_op import Behaviour
 from generator.schema_base import DottedName, Identifier, Number, PythonName, Sentence, Spec
+from generator.schema_op import Behaviour
 
 
 class TensorFunctions(Spec):

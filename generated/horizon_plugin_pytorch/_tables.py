@@ -1163,6 +1163,7 @@ TABLES = Tables(
     patterns=PATTERNS,
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
+        nn.DetectionPostProcessV1: qat.DetectionPostProcessV1,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         torch.nn.BatchNorm2d: qat.BatchNorm2d,
         torch.nn.SyncBatchNorm: qat.BatchNorm2d,
@@ -1201,6 +1202,7 @@ TABLES = Tables(
     },
     quantized_modules={
         qat.ReLU: quantized.ReLU,
+        qat.DetectionPostProcessV1: quantized.DetectionPostProcessV1,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.BatchNorm2d: quantized.BatchNorm2d,
         qat.BatchNorm3d: quantized.BatchNorm3d,
@@ -1238,6 +1240,9 @@ TABLES = Tables(
         torch.nn.Dropout2d: Identity,
         torch.nn.Dropout3d: Identity,
         torch.nn.Identity: Identity,
+    },
+    recognized={
+        "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
     },
     leaf_modules=(QuantStub, Identity, HostModule),
     leaf_method_modules=(

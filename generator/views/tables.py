@@ -84,6 +84,7 @@ class TablesView:
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
     tensor_rules: tuple[TensorRuleView, ...]
+    recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
@@ -104,6 +105,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
         tensor_rules=rules,
         passthrough=_listed_functions(rules, _KEEPING),
         passthrough_lists=_listed_functions(rules, {"keep_list"}),
+        recognized=tuple(
+            PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
+        ),
         passthrough_modules=_listed(
             m for op in of_family(catalog, "passthrough", "identity") for m in op.float.modules
         ),

@@ -141,7 +141,7 @@ def _fill_rules() -> dict[Implementation, tuple[TensorRule, Behaviour]]:
         _RULES.update(dict.fromkeys(rule.functions, (rule, found)))
     _RULES.update({getattr(Tensor, name): (_PROTOCOL, tensor_moves.plain) for name in _PLAIN_METHODS})
     _RULES.update({getattr(Tensor, name): (_PROTOCOL, tensor_moves.keep_in_place) for name in _KEEP_METHODS})
-    _RULES.update({f: (_PROTOCOL, tensor_moves.keep_in_place) for f in (torch.clone, torch.detach)})
+    _RULES.update(dict.fromkeys((torch.clone, torch.detach), (_PROTOCOL, tensor_moves.keep_in_place)))
     _RULES[Tensor.to] = (_PROTOCOL, tensor_moves.move)
     return _RULES
 

@@ -4,12 +4,22 @@
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
 from . import functional, intrinsic, qat, quantized
+from .anchor_generator import AnchorGenerator
+from .bgr_to_yuv444 import BgrToYuv444
+from .detection_post_process import DetectionPostProcess
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .identity import Identity
 from .point_pillars_scatter import PointPillarsScatter
+from .rcnn_post_process import RcnnPostProcess
 
 __all__ = [
+    "AnchorGenerator",
+    "BgrToYuv444",
+    "DetectionPostProcess",
+    "DetectionPostProcessV1",
     "Identity",
     "PointPillarsScatter",
+    "RcnnPostProcess",
     "functional",
     "intrinsic",
     "qat",
