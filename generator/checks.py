@@ -31,6 +31,8 @@ _NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "table": ("python.file", "python.class_"),
+    "unary": (),
     "runtime_module": ("runtime.float", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }

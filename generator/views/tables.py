@@ -84,6 +84,7 @@ class TablesView:
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
     tensor_rules: tuple[TensorRuleView, ...]
+    leaf_modules: str
     recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
@@ -105,6 +106,7 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
         tensor_rules=rules,
         passthrough=_listed_functions(rules, _KEEPING),
         passthrough_lists=_listed_functions(rules, {"keep_list"}),
+        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
         recognized=tuple(
             PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
         ),
@@ -137,10 +139,11 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
         form = op.float
+        module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, "none", form.constructor, ()
+            op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
 
 
@@ -190,7 +193,8 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
         if op.spec.runtime is not None and op.spec.runtime.qat:
             yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
         elif op.spec.python.class_:
-            for module in op.spec.float.modules:
+            given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
+            for module in given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
