@@ -25,6 +25,7 @@ _NEEDS = {
     "window_max": ("window", "python.file", "python.class_"),
     "window_mean": ("window", "kernel", "python.file", "python.class_"),
     "clamp": ("tail",),
+    "tensor_function": ("behaviour",),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),

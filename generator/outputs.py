@@ -24,7 +24,7 @@ def jobs_of(
 ) -> tuple[Job, ...]:
     """Every output of a build."""
     return (
-        *_package(catalog, decisions, patterns),
+        *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
         *_headers(catalog, compiled),
@@ -38,7 +38,9 @@ def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") ->
     return Job(f"{PACKAGE}/{path}", f"{PACKAGE}/{template or path}.j2", view, specs)
 
 
-def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...]) -> Iterator[Job]:
+def _package(
+    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+) -> Iterator[Job]:
     marches = package.marches_view(catalog)
     every_march = tuple(f"march/{name}" for name in catalog.marches)
     every_op = tuple(f"op/{name}" for name in catalog.ops)
@@ -47,7 +49,7 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
-    yield _job("_tables.py", tables.tables_view(catalog, patterns), ("ops", "patterns", "qtensor"))
+    yield _job("_tables.py", tables.tables_view(catalog, patterns, compiled), ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
     yield _job("_colors.py", colors, every_color)
