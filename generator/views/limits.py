@@ -1,4 +1,4 @@
-"""View of `_limits.py`: the limits of each operator on each march, and which functions and methods an operator is.
+"""View of `_limits.py`: the limits of each operator on each march.
 
 In: the catalog. Out: rows whose limits are Python expressions, for example::
 
@@ -12,7 +12,6 @@ from generator.limits import limits_of, quantity, tensors_of
 from generator.limits_text import bounds_text, remedy_text, subject_text
 from generator.link import Catalog
 from generator.schema_limits import BOUNDS, Bounded, Derived, Limit
-from generator.schema_op import Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +21,6 @@ class LimitRowView:
     op: str
     marches: tuple[str, ...]
     limits: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OperationView:
-    """A function, as an expression, or a method, and the operator that it is."""
-
-    name: str
-    op: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +37,6 @@ class LimitsView:
 
     general: tuple[GeneralView, ...]
     rows: tuple[LimitRowView, ...]
-    functions: tuple[OperationView, ...]
-    methods: tuple[OperationView, ...]
 
 
 def limits_view(catalog: Catalog) -> LimitsView:
@@ -57,19 +46,7 @@ def limits_view(catalog: Catalog) -> LimitsView:
             GeneralView(march, tuple(map(_limit, linked.spec.limits))) for march, linked in catalog.marches.items()
         ),
         rows=tuple(row for op in catalog.ops for row in _rows(catalog, op)),
-        functions=tuple(
-            OperationView(name, op.spec.id) for op in catalog.ops.values() for name in torch_names(op.spec)
-        ),
-        methods=tuple(
-            OperationView(op.spec.python.method, op.spec.id) for op in catalog.ops.values() if op.spec.python.method
-        ),
     )
-
-
-def torch_names(op: Op) -> Iterator[str]:
-    """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
-    yield from (name for name in op.float.functions if name.startswith("torch."))
-    yield from (f"torch.Tensor.{name}" for name in op.float.methods)
 
 
 def _rows(catalog: Catalog, op: str) -> Iterator[LimitRowView]:

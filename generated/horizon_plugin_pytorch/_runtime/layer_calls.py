@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, get_testing_overrides
 
-from .._limits import FUNCTIONS, METHODS
+from .._tables import TABLES
 from .functional_module import FunctionalModule
 from .locate import calling_place
 from .qtensor import QTensor
+
+_FUNCTIONS = {func: rule.op for rule in TABLES.tensor_rules if rule.op for func in rule.functions}
+_METHODS = {row.method: row.op for row in TABLES.replacements if row.method is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class _Recorder:
 
     def watch_methods(self, name: str, module: nn.Module) -> None:
         """Note each call of a method of a module that is used by its methods."""
-        for method, op in METHODS.items():
+        for method, op in _METHODS.items():
             if (original := getattr(module, method, None)) is not None:
                 module.__dict__[method] = self.noting(name, op, module, original)
 
@@ -144,7 +147,7 @@ class _Functions(TorchFunctionMode):
         result = func(*args, **kwargs)
         if self.recorder.depth == 0:
             inputs = tuple(tensors_in((args, kwargs)))
-            op = FUNCTIONS.get(func)
+            op = _FUNCTIONS.get(func)
             if op is not None and any(isinstance(x, QTensor) for x in inputs):
                 self.recorder.note(_place(func), op, None, _named(func, args, kwargs), result)
             elif any(True for _ in tensors_in(result)):
