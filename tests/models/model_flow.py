@@ -57,6 +57,12 @@ def deployed(
     return qat, convert_fx(qat)
 
 
+def squares(found: Any) -> Tensor:
+    """A loss over a tensor, or over lists of tensors."""
+    tensors = [found] if isinstance(found, Tensor) else [x for part in found for x in part]
+    return torch.stack([x.square().mean() for x in tensors]).sum()
+
+
 def cosine(a: Tensor, b: Tensor) -> float:
     """Cosine similarity of all elements."""
     return float(torch.nn.functional.cosine_similarity(a.flatten().double(), b.flatten().double(), dim=0))
