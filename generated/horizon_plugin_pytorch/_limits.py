@@ -268,6 +268,12 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 remedy="make its tensors smaller, for example by splitting them",
             ),
             Limit(
+                Condition("dtype", of="second", bounds=Bounds(one_of=("qint8", "qint16"))),
+                rule="dtype of the second input",
+                limit="qint8 or qint16",
+                remedy="change the qconfig of the layer that this tensor comes from",
+            ),
+            Limit(
                 Condition("attribute", what=("mode",), bounds=Bounds(one_of=("bilinear", "nearest"))),
                 rule="mode",
                 limit="bilinear or nearest",
@@ -602,6 +608,220 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
                 rule="dimensions that dim1 names",
                 limit="not N",
                 remedy="permute the input, so that other dimensions are meant",
+            ),
+        ),
+    ),
+    (
+        "argmax",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            Limit(
+                Condition("dims", bounds=Bounds(one_of=(4,))),
+                rule="number of dimensions of the input",
+                limit="4",
+                remedy="reshape the input before this layer",
+            ),
+            Limit(
+                Condition("sizes", what=("N",), bounds=Bounds(min=1, max=4096)),
+                rule="N of the input",
+                limit="from 1 to 4096",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("sizes", what=("C", "H", "W"), bounds=Bounds(min=1, max=65535)),
+                rule="C, H, W of the input",
+                limit="from 1 to 65535",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+        ),
+    ),
+    (
+        "argmax",
+        ("bernoulli2",),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
+        "argmin",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            Limit(
+                Condition("dims", bounds=Bounds(one_of=(4,))),
+                rule="number of dimensions of the input",
+                limit="4",
+                remedy="reshape the input before this layer",
+            ),
+            Limit(
+                Condition("sizes", what=("N",), bounds=Bounds(min=1, max=4096)),
+                rule="N of the input",
+                limit="from 1 to 4096",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("sizes", what=("C", "H", "W"), bounds=Bounds(min=1, max=65535)),
+                rule="C, H, W of the input",
+                limit="from 1 to 65535",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+        ),
+    ),
+    (
+        "argmin",
+        ("bernoulli2",),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
+        "clamp",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("dims", of="tensors", bounds=Bounds(max=10)),
+                rule="number of dimensions of each input and output",
+                limit="at most 10",
+                remedy="reshape the input before this layer",
+            ),
+            Limit(
+                Condition("sizes", what=("N", "C", "D", "H", "W"), of="tensors", bounds=Bounds(min=1, max=65535)),
+                rule="N, C, D, H, W of each input and output",
+                limit="from 1 to 65535",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+        ),
+    ),
+    (
+        "max",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output", item=1),
+                rule="output 1",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            Limit(
+                Condition("dims", bounds=Bounds(one_of=(4,))),
+                rule="number of dimensions of the input",
+                limit="4",
+                remedy="reshape the input before this layer",
+            ),
+            Limit(
+                Condition("sizes", what=("N",), bounds=Bounds(min=1, max=4096)),
+                rule="N of the input",
+                limit="from 1 to 4096",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("sizes", what=("C", "H", "W"), bounds=Bounds(min=1, max=65535)),
+                rule="C, H, W of the input",
+                limit="from 1 to 65535",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+        ),
+    ),
+    (
+        "max",
+        ("bernoulli2",),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
+        "min",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output", item=1),
+                rule="output 1",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            Limit(
+                Condition("dims", bounds=Bounds(one_of=(4,))),
+                rule="number of dimensions of the input",
+                limit="4",
+                remedy="reshape the input before this layer",
+            ),
+            Limit(
+                Condition("sizes", what=("N",), bounds=Bounds(min=1, max=4096)),
+                rule="N of the input",
+                limit="from 1 to 4096",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("sizes", what=("C", "H", "W"), bounds=Bounds(min=1, max=65535)),
+                rule="C, H, W of the input",
+                limit="from 1 to 65535",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+        ),
+    ),
+    (
+        "min",
+        ("bernoulli2",),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
+        "pad",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("attribute", what=("mode",), bounds=Bounds(none_of=("reflect",))),
+                rule="mode",
+                limit="not reflect",
+                remedy="give this layer another mode",
             ),
         ),
     ),
