@@ -12,7 +12,7 @@ _TENSORS = {
     "outputs": "of each output", "tensors": "of each input and output", "weight": "of the weight",
 }  # fmt: skip
 _NOUNS = {
-    "constants": "number of constant operands", "count": "number of tensors", "dims": "number of dimensions",
+    "constants": "number of constant operands", "dims": "number of dimensions",
     "bytes": "size in bytes", "magnitude": "largest absolute value", "scale": "scale", "dtype": "dtype",
 }  # fmt: skip
 _REMEDIES = {
@@ -65,6 +65,10 @@ def _subject(bounded: Bounded) -> str:
         return f"output / input of {_letters(value)}"
     if name == "product":
         return f"{'*'.join(value)} {tensor}"
+    if name == "count":
+        return f"number of {tensors_of(bounded)}"
+    if name == "constants":
+        return _NOUNS[name]
     return f"{_letters(value) if name == 'sizes' else _NOUNS[name]} {tensor}"
 
 
@@ -79,8 +83,8 @@ def _bounds(bounded: Bounded) -> str:
     else:
         parts += [f"at least {_value(bounded.min)}"] if bounded.min is not None else []
         parts += [f"at most {_value(bounded.max)}"] if bounded.max is not None else []
-    parts += [f"above {bounded.above:g}"] if bounded.above is not None else []
-    parts += [f"below {bounded.below:g}"] if bounded.below is not None else []
+    parts += [f"above {_value(bounded.above)}"] if bounded.above is not None else []
+    parts += [f"below {_value(bounded.below)}"] if bounded.below is not None else []
     parts += [f"in steps of {bounded.step}"] if bounded.step is not None else []
     parts += [f"{_choice(bounded.one_of)}"] if bounded.one_of is not None else []
     parts += [f"not {_choice(bounded.none_of)}"] if bounded.none_of is not None else []

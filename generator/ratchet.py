@@ -1,14 +1,20 @@
 """The ratchet: numbers that may only fall, compared with what the specs say.
 
-In: the catalog and the decisions. Out: diagnostics for a number that rose, one that fell and was not lowered, and names that
-lead nowhere. The worst steps are compared by the generated tests, which measure them.
+In: the catalog and the decisions. Out: the numbers of a march, and diagnostics for a number that rose, one that fell and was
+not lowered, and names that lead nowhere. The worst steps are compared by the generated tests, which measure them.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from generator.decide import Decisions
 from generator.diag import Diagnostic, did_you_mean
 from generator.link import Catalog
+
+
+def worst_steps(catalog: Catalog, op: str, march: str) -> Mapping[str, int]:
+    """Output dtype -> worst steps measured on a march; a march without numbers of its own has those of its parent."""
+    measured = catalog.ratchet.spec.worst_steps.get(op, {})
+    return next((measured[name] for name in catalog.lineage(march) if name in measured), {})
 
 
 def check_ratchet_names(catalog: Catalog) -> Iterator[Diagnostic]:

@@ -12,7 +12,7 @@ GENERAL: dict[str, tuple[Limit, ...]] = {
     "bernoulli2": (
         Limit(
             Condition("dims", of="tensors", bounds=Bounds(one_of=(4,))),
-            rule="4-D inputs and outputs",
+            rule="number of dimensions of each input and output",
             limit="4",
             remedy="reshape the input before this layer",
         ),
@@ -31,7 +31,7 @@ GENERAL: dict[str, tuple[Limit, ...]] = {
         Limit(
             Condition("bytes", of="tensors", bounds=Bounds(below=1073741824)),
             rule="size in bytes of each input and output",
-            limit="below 1.07374e+09",
+            limit="below 1073741824",
             remedy="split the tensor",
         ),
     ),
@@ -63,7 +63,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 Condition("constants", bounds=Bounds(max=0)),
-                rule="number of constant operands of the input",
+                rule="number of constant operands",
                 limit="at most 0",
                 remedy="pass the constant through a QuantStub as a further input of the model",
             ),
@@ -97,7 +97,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 Condition("count", of="inputs", bounds=Bounds(min=2, max=1024)),
-                rule="number of tensors of each input",
+                rule="number of inputs",
                 limit="from 2 to 1024",
                 remedy="split the layer into several ones",
             ),
@@ -128,7 +128,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             Limit(
                 Condition("bytes", of="inputs", bounds=Bounds(below=1073741824)),
                 rule="size in bytes of each input",
-                limit="below 1.07374e+09",
+                limit="below 1073741824",
                 remedy="split the tensor",
             ),
         ),
@@ -185,7 +185,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 Condition("constants", bounds=Bounds(max=0)),
-                rule="number of constant operands of the input",
+                rule="number of constant operands",
                 limit="at most 0",
                 remedy="pass the constant through a QuantStub as a further input of the model",
             ),
@@ -856,8 +856,8 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 Condition("attribute", what=("stride",), bounds=Bounds(one_of=(1, 2))),
-                rule="stride 1 or 2 where an add is fused into the layer",
-                limit="1 or 2, if number of tensors of each input at least 2",
+                rule="stride of a layer with a fused add",
+                limit="1 or 2, if number of inputs at least 2",
                 remedy="give this layer another stride",
                 when=Condition("count", of="inputs", bounds=Bounds(min=2)),
             ),
@@ -912,7 +912,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 Condition("sizes", what=("C",), of="weight", bounds=Bounds(max=2048)),
-                rule="channels per group at most 2048",
+                rule="channels per group",
                 limit="at most 2048",
                 remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
             ),

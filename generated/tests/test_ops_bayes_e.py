@@ -38,7 +38,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="add-0-qint8-qint8",
@@ -66,7 +66,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add-0-qint16-qint8",
@@ -94,7 +94,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add-1-qint8-qint8",
@@ -122,7 +122,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add-1-qint16-qint8",
@@ -150,7 +150,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-0-qint8-qint8",
@@ -178,7 +178,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-0-qint16-qint8",
@@ -206,7 +206,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-1-qint8-qint8",
@@ -234,7 +234,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-1-qint16-qint8",
@@ -262,7 +262,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-2-qint8-qint8",
@@ -290,7 +290,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-2-qint16-qint8",
@@ -318,7 +318,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="cat-0-qint8-qint8",
@@ -346,7 +346,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-0-qint16-qint8",
@@ -374,7 +374,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint8-qint8",
@@ -402,7 +402,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint16-qint8",
@@ -430,7 +430,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="matmul-0-qint8-qint8",
@@ -458,7 +458,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-0-qint8-qint32",
@@ -500,7 +500,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-0-qint16-qint32",
@@ -542,7 +542,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-1-qint8-qint32",
@@ -584,7 +584,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-1-qint16-qint32",
@@ -626,7 +626,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="maximum-0-qint16-qint8",
@@ -654,7 +654,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="maximum-1-qint8-qint8",
@@ -682,7 +682,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="maximum-1-qint16-qint8",
@@ -710,7 +710,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="mean-0-qint8-qint8",
@@ -738,7 +738,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-0-qint16-qint8",
@@ -766,7 +766,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint8-qint8",
@@ -794,7 +794,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint16-qint8",
@@ -822,7 +822,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="minimum-0-qint8-qint8",
@@ -850,7 +850,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="minimum-0-qint16-qint8",
@@ -878,7 +878,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="minimum-1-qint8-qint8",
@@ -906,7 +906,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="minimum-1-qint16-qint8",
@@ -934,7 +934,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="mul-0-qint8-qint8",
@@ -962,7 +962,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-0-qint16-qint8",
@@ -990,7 +990,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint8-qint8",
@@ -1018,7 +1018,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint16-qint8",
@@ -1046,7 +1046,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul_scalar-0-qint8-qint8",
@@ -1074,7 +1074,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-0-qint16-qint8",
@@ -1102,7 +1102,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-1-qint8-qint8",
@@ -1130,7 +1130,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-1-qint16-qint8",
@@ -1158,7 +1158,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-2-qint8-qint8",
@@ -1186,7 +1186,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-2-qint16-qint8",
@@ -1214,7 +1214,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="rsub_scalar-0-qint8-qint8",
@@ -1242,7 +1242,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="rsub_scalar-0-qint16-qint8",
@@ -1270,7 +1270,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="rsub_scalar-1-qint8-qint8",
@@ -1298,7 +1298,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="rsub_scalar-1-qint16-qint8",
@@ -1326,7 +1326,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="rsub_scalar-2-qint8-qint8",
@@ -1354,7 +1354,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="rsub_scalar-2-qint16-qint8",
@@ -1382,7 +1382,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="stack-0-qint8-qint8",
@@ -1410,7 +1410,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="stack-0-qint16-qint8",
@@ -1438,7 +1438,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sub-0-qint8-qint8",
@@ -1466,7 +1466,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-0-qint16-qint8",
@@ -1494,7 +1494,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-1-qint8-qint8",
@@ -1522,7 +1522,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-1-qint16-qint8",
@@ -1550,7 +1550,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sum-0-qint8-qint8",
@@ -1578,7 +1578,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sum-0-qint16-qint8",
@@ -1606,7 +1606,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sum-1-qint8-qint8",
@@ -1634,7 +1634,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sum-1-qint16-qint8",
@@ -1662,7 +1662,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="eq-0-qint8-qbool",
@@ -2110,7 +2110,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="acos-0-qint16-qint8",
@@ -2138,7 +2138,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="acosh-0-qint8-qint8",
@@ -2166,7 +2166,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=70,
+        steps=49,
     ),
     OpCase(
         id="acosh-0-qint16-qint8",
@@ -2194,7 +2194,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=70,
+        steps=49,
     ),
     OpCase(
         id="asin-0-qint8-qint8",
@@ -2222,7 +2222,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=400,
+        steps=285,
     ),
     OpCase(
         id="asin-0-qint16-qint8",
@@ -2250,7 +2250,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=400,
+        steps=285,
     ),
     OpCase(
         id="asinh-0-qint8-qint8",
@@ -2278,7 +2278,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="asinh-0-qint16-qint8",
@@ -2306,7 +2306,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="atan-0-qint8-qint8",
@@ -2334,7 +2334,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="atan-0-qint16-qint8",
@@ -2362,7 +2362,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="atanh-0-qint8-qint8",
@@ -2390,7 +2390,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=700,
+        steps=541,
     ),
     OpCase(
         id="atanh-0-qint16-qint8",
@@ -2418,7 +2418,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=700,
+        steps=541,
     ),
     OpCase(
         id="cos-0-qint8-qint8",
@@ -2502,7 +2502,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="cosh-0-qint16-qint8",
@@ -2530,7 +2530,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="elu-0-qint8-qint8",
@@ -2558,7 +2558,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=40,
+        steps=30,
     ),
     OpCase(
         id="elu-0-qint16-qint8",
@@ -2586,7 +2586,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=40,
+        steps=30,
     ),
     OpCase(
         id="erf-0-qint8-qint8",
@@ -2614,7 +2614,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="erf-0-qint16-qint8",
@@ -2642,7 +2642,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="exp-0-qint8-qint8",
@@ -2726,7 +2726,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=250,
+        steps=198,
     ),
     OpCase(
         id="gelu-0-qint16-qint8",
@@ -2754,7 +2754,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=250,
+        steps=198,
     ),
     OpCase(
         id="hardsigmoid-0-qint8-qint8",
@@ -2782,7 +2782,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="hardsigmoid-0-qint16-qint8",
@@ -2810,7 +2810,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="leaky_relu-0-qint8-qint8",
@@ -2838,7 +2838,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="leaky_relu-0-qint16-qint8",
@@ -2866,7 +2866,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="log-0-qint8-qint8",
@@ -2880,7 +2880,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=8,
+        steps=7,
     ),
     OpCase(
         id="log-0-qint8-qint16",
@@ -2894,7 +2894,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=1500,
+        steps=1069,
     ),
     OpCase(
         id="log-0-qint16-qint8",
@@ -2908,7 +2908,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=8,
+        steps=7,
     ),
     OpCase(
         id="log-0-qint16-qint16",
@@ -2922,7 +2922,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=1500,
+        steps=1069,
     ),
     OpCase(
         id="reciprocal-0-qint8-qint8",
@@ -2936,7 +2936,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=8,
+        steps=6,
     ),
     OpCase(
         id="reciprocal-0-qint8-qint16",
@@ -2950,7 +2950,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=1500,
+        steps=1065,
     ),
     OpCase(
         id="reciprocal-0-qint16-qint8",
@@ -2964,7 +2964,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=8,
+        steps=6,
     ),
     OpCase(
         id="reciprocal-0-qint16-qint16",
@@ -2978,7 +2978,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=1500,
+        steps=1065,
     ),
     OpCase(
         id="selu-0-qint8-qint8",
@@ -3006,7 +3006,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=40,
+        steps=33,
     ),
     OpCase(
         id="selu-0-qint16-qint8",
@@ -3034,7 +3034,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=40,
+        steps=33,
     ),
     OpCase(
         id="sigmoid-0-qint8-qint8",
@@ -3062,7 +3062,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sigmoid-0-qint16-qint8",
@@ -3090,7 +3090,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="silu-0-qint8-qint8",
@@ -3118,7 +3118,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=100,
+        steps=71,
     ),
     OpCase(
         id="silu-0-qint16-qint8",
@@ -3146,7 +3146,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=100,
+        steps=71,
     ),
     OpCase(
         id="sin-0-qint8-qint8",
@@ -3230,7 +3230,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=400,
+        steps=302,
     ),
     OpCase(
         id="sinh-0-qint16-qint8",
@@ -3258,7 +3258,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=400,
+        steps=302,
     ),
     OpCase(
         id="softplus-0-qint8-qint8",
@@ -3286,7 +3286,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=30,
+        steps=18,
     ),
     OpCase(
         id="softplus-0-qint16-qint8",
@@ -3314,7 +3314,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=30,
+        steps=18,
     ),
     OpCase(
         id="sqrt-0-qint8-qint8",
@@ -3342,7 +3342,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=60,
+        steps=37,
     ),
     OpCase(
         id="sqrt-0-qint16-qint8",
@@ -3370,7 +3370,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=60,
+        steps=37,
     ),
     OpCase(
         id="tan-0-qint8-qint8",
@@ -3398,7 +3398,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=450,
+        steps=339,
     ),
     OpCase(
         id="tan-0-qint16-qint8",
@@ -3426,7 +3426,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=450,
+        steps=339,
     ),
     OpCase(
         id="tanh-0-qint8-qint8",
@@ -3454,7 +3454,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="tanh-0-qint16-qint8",
@@ -3482,7 +3482,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="batch_norm2d-0-qint8-qint8",
@@ -3510,7 +3510,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="batch_norm2d-0-qint16-qint8",
@@ -3538,7 +3538,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="batch_norm3d-0-qint8-qint8",
@@ -3566,7 +3566,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="avg_pool2d-0-qint8-qint8",
@@ -3594,7 +3594,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="avg_pool2d-0-qint16-qint8",
@@ -3622,7 +3622,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="avg_pool2d-1-qint8-qint8",
@@ -3650,7 +3650,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="avg_pool2d-1-qint16-qint8",
@@ -3678,7 +3678,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="max_pool2d-0-qint8-qint8",
@@ -3706,7 +3706,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="expand-0-qint8-qint8",
@@ -3734,7 +3734,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="flatten-0-qint8-qint8",
@@ -3762,7 +3762,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="getitem-0-qint8-qint8",
@@ -3790,7 +3790,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="permute-0-qint8-qint8",
@@ -3818,7 +3818,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="repeat-0-qint8-qint8",
@@ -3846,7 +3846,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="reshape-0-qint8-qint8",
@@ -3874,7 +3874,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="split-0-qint8-qint8",
@@ -3902,7 +3902,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="squeeze-0-qint8-qint8",
@@ -3930,7 +3930,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="tile-0-qint8-qint8",
@@ -3958,7 +3958,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="transpose-0-qint8-qint8",
@@ -3986,7 +3986,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="unsqueeze-0-qint8-qint8",
@@ -4014,7 +4014,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="view-0-qint8-qint8",
@@ -4042,7 +4042,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="abs-0-qint8-qint8",
@@ -4070,7 +4070,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="argmax-0-qint8-qint32",
@@ -4154,7 +4154,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="clamp-1-qint8-qint8",
@@ -4182,7 +4182,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="clamp-2-qint8-qint8",
@@ -4210,7 +4210,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="max-0-qint8-qint8",
@@ -4238,7 +4238,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="min-0-qint8-qint8",
@@ -4266,7 +4266,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-0-qint8-qint8",
@@ -4294,7 +4294,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-1-qint8-qint8",
@@ -4322,7 +4322,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-2-qint8-qint8",
@@ -4350,7 +4350,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-3-qint8-qint8",
@@ -4378,7 +4378,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="sign-0-qint8-qint8",
@@ -4434,7 +4434,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="sort-1-qint8-qint8",
@@ -4462,7 +4462,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="topk-0-qint8-qint8",
@@ -4490,7 +4490,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="topk-1-qint8-qint8",
@@ -4518,7 +4518,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="conv2d-0-qint8-qint8",
@@ -4546,7 +4546,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-0-qint8-qint32",
@@ -4588,7 +4588,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-0-qint16-qint32",
@@ -4630,7 +4630,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-1-qint8-qint32",
@@ -4672,7 +4672,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-1-qint16-qint32",
@@ -4714,7 +4714,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-2-qint8-qint32",
@@ -4756,7 +4756,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-2-qint16-qint32",
@@ -4798,7 +4798,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv3d-0-qint8-qint32",
@@ -4900,7 +4900,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-0-qint8-qint32",
@@ -4942,7 +4942,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-0-qint16-qint32",
@@ -4984,7 +4984,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-1-qint8-qint32",
@@ -5026,7 +5026,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-1-qint16-qint32",

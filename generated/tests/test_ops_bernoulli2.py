@@ -52,7 +52,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="add-0-qint16-qint8",
@@ -80,7 +80,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="add-1-qint8-qint8",
@@ -108,7 +108,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="add-1-qint16-qint8",
@@ -136,7 +136,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="cat-0-qint8-qint8",
@@ -164,7 +164,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-0-qint16-qint8",
@@ -192,7 +192,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint8-qint8",
@@ -220,7 +220,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint16-qint8",
@@ -248,7 +248,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="matmul-0-qint8-qint8",
@@ -332,7 +332,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-0-qint16-qint8",
@@ -360,7 +360,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint8-qint8",
@@ -388,7 +388,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint16-qint8",
@@ -416,7 +416,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-0-qint8-qint8",
@@ -444,7 +444,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-0-qint16-qint8",
@@ -472,7 +472,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint8-qint8",
@@ -500,7 +500,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint16-qint8",
@@ -528,7 +528,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-0-qint8-qint8",
@@ -556,7 +556,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sub-0-qint16-qint8",
@@ -584,7 +584,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sub-1-qint8-qint8",
@@ -612,7 +612,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sub-1-qint16-qint8",
@@ -640,7 +640,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sum-0-qint8-qint8",
@@ -934,7 +934,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="getitem-0-qint8-qint8",
@@ -962,7 +962,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="permute-0-qint8-qint8",
@@ -990,7 +990,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="split-0-qint8-qint8",
@@ -1018,7 +1018,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="squeeze-0-qint8-qint8",
@@ -1046,7 +1046,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="unsqueeze-0-qint8-qint8",
@@ -1074,7 +1074,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="view-0-qint8-qint8",
@@ -1102,7 +1102,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="argmax-0-qint8-qint32",

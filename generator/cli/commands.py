@@ -51,7 +51,10 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     ),
     "matrix": (
         "operator x march x dtype: supported, unsupported with the reason, to do with the reason",
-        (Option("--undecided", "print only how many cells are undecided, and the totals", _FLAG), Option("--march", "one march only")),
+        (
+            Option("--undecided", "print only how many cells are undecided, and the totals", _FLAG),
+            Option("--march", "one march only"),
+        ),
     ),
     "accuracy": (
         "how many tests hold each operator, and how far integers are from QAT at worst",

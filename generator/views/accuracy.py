@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
+from generator.ratchet import worst_steps
 from generator.views.tests import KernelTestsView, OpTestsView, kernel_tests, op_tests
 
 UNMEASURED = "-"
@@ -84,12 +85,12 @@ def _rows(catalog: Catalog, tests: GeneratedTests) -> Iterator[AccuracyRowView]:
     }
     compared = {march: Counter(case.op for case in view.supported) for march, view in tests.ops.items()}
     for op in catalog.ops.values():
-        spec, measured = op.spec, catalog.ratchet.spec.worst_steps.get(op.spec.id, {})
+        spec = op.spec
         marches = []
         for march in catalog.marches:
             count = compared[march][spec.id]
             kernels = exact[march][spec.kernel] if spec.kernel and count else count  # without a kernel QAT is exact
-            steps = ", ".join(f"{dtype} {worst}" for dtype, worst in measured.get(march, {}).items())
+            steps = ", ".join(f"{dtype} {worst}" for dtype, worst in worst_steps(catalog, spec.id, march).items())
             marches.append(MarchAccuracy(march, kernels, count, steps or UNMEASURED))
         if any(m.compared for m in marches):
             cells = " | ".join(f"{m.exact} | {m.compared} | {m.worst}" for m in marches)

@@ -11,6 +11,7 @@ from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.formula import Compiled
 from generator.link import Catalog, KernelEntry
+from generator.ratchet import worst_steps
 from generator.schema_op import Case, Op
 from generator.views.kernels import module_path
 from generator.views.runtime_modules import float_classes
@@ -156,8 +157,8 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
     """
     own = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
     allowed = {**_DTYPE_STEPS, **own}
-    measured = catalog.ratchet.spec.worst_steps.get(op.id, {}).get(march, {})
-    return allowed | {dtype: min(allowed.get(dtype, 1), worst + 1) for dtype, worst in measured.items()}
+    measured = worst_steps(catalog, op.id, march).items()
+    return allowed | {dtype: min(allowed.get(dtype, 1), worst + 1) for dtype, worst in measured}
 
 
 def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
