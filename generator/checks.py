@@ -26,6 +26,7 @@ _NEEDS = {
     "window_mean": ("window", "kernel", "python.file", "python.class_"),
     "clamp": ("tail",),
     "tensor_function": ("behaviour",),
+    "tensor_module": ("tensor", "python.file", "python.class_"),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),
