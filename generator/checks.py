@@ -34,7 +34,7 @@ _NEEDS = {
     "color_inverse": ("color", "python.function"),
     "table": ("python.file", "python.class_"),
     "unary": (),
-    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_module": ("runtime", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""

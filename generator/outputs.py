@@ -14,7 +14,7 @@ from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests, unary
 from generator.views import functional as functional_views
-from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
+from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
 
@@ -121,11 +121,10 @@ def _tables(catalog: Catalog) -> Iterator[Job]:
 
 def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
     """Classes and functions that give a mechanism its operator."""
-    for op in modules.of_family(catalog, "runtime_module"):
-        view = runtime_module_view(op)
-        bases = {"": view.float_base, "qat/": view.qat_base, "quantized/": view.quantized_base}
-        for folder in (folder for folder, base in bases.items() if base):
-            yield _job(f"nn/{folder}{view.file}.py", view, (f"op/{op.id}",), f"nn/{folder}[runtime_module].py")
+    for (folder, file), view in runtime_files(catalog).items():
+        path = f"nn/{folder}/" if folder else "nn/"
+        specs = tuple(f"op/{c.op}" for c in view.classes)
+        yield _job(f"{path}{file}.py", view, specs, f"{path}[runtime_module].py")
     for file, functions in runtime_functions_views(catalog).items():
         yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 

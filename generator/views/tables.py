@@ -13,6 +13,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_op import Op
 from generator.views.modules import class_name, fused_name, of_family
+from generator.views.runtime_modules import float_classes
 
 _FUNCTIONAL = "quantized.FloatFunctional"
 _TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
@@ -145,6 +146,20 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         yield ReplacementView(
             op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
+    for op in of_family(catalog, "runtime_module"):
+        if op.float.functions:
+            form, count = op.float, len(op.cases[0].inputs)
+            yield ReplacementView(
+                op.id,
+                _tuple(form.functions),
+                form.methods,
+                float_classes(op)[0],
+                None,
+                count,
+                "none",
+                form.constructor,
+                (),
+            )
 
 
 def tensor_overloads(op: Op) -> dict[str, str]:
@@ -191,7 +206,8 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
         if op.spec.runtime is not None and op.spec.runtime.qat:
-            yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
+            for module in float_classes(op.spec):
+                yield PairView(module, f"qat.{class_name(op.spec)}")
         elif op.spec.python.class_:
             given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
             for module in given:

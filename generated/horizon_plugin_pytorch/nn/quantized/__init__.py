@@ -15,7 +15,9 @@ from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
 from .gelu import GELU
+from .grid_sample import GridSample
 from .hardsigmoid import HardSigmoid
+from .interpolate import Interpolate
 from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .look_up_table import LookUpTable
@@ -33,6 +35,7 @@ from .sigmoid import Sigmoid
 from .silu import SiLU
 from .softplus import Softplus
 from .tanh import Tanh
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from .zero_pad1d import ZeroPad1d
 from .zero_pad2d import ZeroPad2d
 from .zero_pad3d import ZeroPad3d
@@ -61,7 +64,9 @@ __all__ = (
     "ELU",
     "FloatFunctional",
     "GELU",
+    "GridSample",
     "HardSigmoid",
+    "Interpolate",
     "LeakyReLU",
     "Linear",
     "LinearAdd",
@@ -83,6 +88,9 @@ __all__ = (
     "Sigmoid",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
