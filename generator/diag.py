@@ -107,6 +107,9 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T016": "a generated module cannot be imported",
     "T017": "no job renders a template, or a job names a template that does not exist",
     "T018": "the formatter is not installed",
+    # R0xx review.
+    "R001": "a git revision, or its specs, cannot be found",
+    "R002": "the specs of a revision are not what this generator reads",
     # P0xx publish.
     "P002": "a generated file was edited by hand",
     "P003": "a file in generated/ was not written by the generator",

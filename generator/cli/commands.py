@@ -39,6 +39,14 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         (Option("--full", "trust nothing: render everything, compare bytes, import every module", _FLAG),),
     ),
     "diff": ("the text of what a build would change", ()),
+    "review": (
+        "what the edits of specs since a git revision do to every march, with both versions of each kernel executed",
+        (
+            Option("rev", "the revision to compare with; HEAD by default", _OPTIONAL),
+            Option("--format", "how to write it", (("choices", ("text", "markdown", "html")), ("default", "text"))),
+            Option("--out", "a file to write it to"),
+        ),
+    ),
     "explain": (
         "why an operator is or is not supported, by which formulas it is computed, and where",
         (Option("march", "a march"), Option("op", "an operator"), Option("dtype", "an input dtype", _OPTIONAL)),
