@@ -47,6 +47,13 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--out", "a file to write it to"),
         ),
     ),
+    "trace": (
+        "from a line of generated/ back to its template line and the spec fields that decide it",
+        (
+            Option("place", "generated/FILE:LINE", _OPTIONAL),
+            Option("--audit", "print which share of all lines has an answer", _FLAG),
+        ),
+    ),
     "explain": (
         "why an operator is or is not supported, by which formulas it is computed, and where",
         (Option("march", "a march"), Option("op", "an operator"), Option("dtype", "an input dtype", _OPTIONAL)),
