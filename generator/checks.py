@@ -16,7 +16,11 @@ _NEEDS = {
     "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child"),
     "norm": (),
     "binary": ("kernel", "formula", "python.method"),
+    "pairwise": ("kernel", "python.method"),
     "concat": ("kernel", "python.method"),
+    "product": ("kernel", "python.method"),
+    "scalar": ("kernel", "formula", "python.method"),
+    "scaling": ("kernel", "formula", "python.method"),
     "reduction": ("kernel", "python.method"),
     "window_max": ("window", "python.file", "python.class_"),
     "window_mean": ("window", "kernel", "python.file", "python.class_"),
@@ -26,6 +30,8 @@ _NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""
 
@@ -102,7 +108,7 @@ def _op_fields(catalog: Catalog) -> Iterator[Diagnostic]:
         for needed in _NEEDS[op.spec.family]:
             value: object = op.spec
             for step in needed.split("."):
-                value = getattr(value, step)
+                value = getattr(value, step, None)
             if value is None:
                 written = needed.replace("class_", "class")
                 yield Diagnostic(

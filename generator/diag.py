@@ -53,6 +53,8 @@ DIAGNOSTICS: Mapping[str, str] = {
     "L003": "a march extends itself, directly or through others",
     "L004": "a schema that may stand in one file only stands in several",
     "L005": "a schema that the package needs stands in no file",
+    "L006": "a spec of an overlay overrides what it cannot",
+    "L007": "a folder of specs does not exist",
     # C0xx checks between specs.
     "C001": "a march chooses an algorithm for an unknown role",
     "C002": "a march chooses an unknown variant",
@@ -107,6 +109,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T016": "a generated module cannot be imported",
     "T017": "no job renders a template, or a job names a template that does not exist",
     "T018": "the formatter is not installed",
+    "T019": "the package that an overlay adds to is not there",
     # R0xx review.
     "R001": "a git revision, or its specs, cannot be found",
     "R002": "the specs of a revision are not what this generator reads",

@@ -67,6 +67,22 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class ScalarOperand(Spec):
+    """A python number as an operand."""
+
+    wide_unit: int = Field(
+        ge=1,
+        le=32767,
+        description="The integer that stands for a number's size beside a feature map wider than 8 bits; 1 beside 8 bits.",
+    )
+
+
+class Detection(Spec):
+    """How detection units behave."""
+
+    stable_sort: bool = Field(description="Whether equal scores keep their order when boxes are sorted.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -85,8 +101,10 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    scalar: ScalarOperand
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    detection: Detection
     limits: tuple[Limit, ...] = Field(
         default=(),
         description="What every operator keeps to; one that says its own of the same quantity keeps to that.",

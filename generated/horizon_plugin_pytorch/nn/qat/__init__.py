@@ -15,9 +15,11 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .functional_modules import FloatFunctional
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .relu import ReLU
 from .stubs import DeQuantStub, QuantStub
 
@@ -44,6 +46,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DetectionPostProcessV1",
     "FloatFunctional",
     "Linear",
     "LinearAdd",
@@ -52,6 +55,7 @@ __all__ = (
     "LinearReLU",
     "LinearReLU6",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QuantStub",
     "ReLU",
 )

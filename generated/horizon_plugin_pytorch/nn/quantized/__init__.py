@@ -8,9 +8,11 @@ from .batchnorm import BatchNorm2d, BatchNorm3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .functional_modules import FloatFunctional, QFunctional
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
 
@@ -31,12 +33,14 @@ __all__ = (
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
     "DeQuantize",
+    "DetectionPostProcessV1",
     "FloatFunctional",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
     "LinearReLU",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QFunctional",
     "Quantize",
     "ReLU",
