@@ -30,7 +30,11 @@ def run(args: argparse.Namespace, root: Path) -> int:
 
 def _line(traces: Traces, place: str, root: Path) -> int:
     name, _, number = place.rpartition(":")
-    path = Path(name).resolve().relative_to(root.resolve()).as_posix() if Path(name).resolve().is_relative_to(root.resolve()) else name
+    path = (
+        Path(name).resolve().relative_to(root.resolve()).as_posix()
+        if Path(name).resolve().is_relative_to(root.resolve())
+        else name
+    )
     path = path.removeprefix(f"{GENERATED}/")
     file = root / GENERATED / path
     if not name or not number.isdecimal():

@@ -108,16 +108,8 @@ def _change(key: _Key, was: _Leaf | None, now: _Leaf | None) -> FieldChange:
 
 
 def _leaves(catalog: Catalog) -> Iterator[tuple[_Key, _Leaf]]:
-    for kind in ("dtypes", "rounding", "observers", "qconfigs", "qtensor"):
-        yield from _of_spec(kind, kind, getattr(catalog, kind))
-    for kind, specs in (("march", catalog.marches), ("color", catalog.colors), ("op", catalog.ops)):
-        for name, linked in specs.items():
-            yield from _of_spec(kind, name, linked)
-    for patterns in catalog.patterns:
-        yield from _of_spec("patterns", patterns.spec.family, patterns)
-    families = {entry.family.doc.path: entry.family for entry in catalog.kernels}
-    for family in families.values():
-        yield from _of_spec("kernels", family.spec.family, family)
+    for linked in catalog.specs():
+        yield from _of_spec(linked.kind, linked.name, linked)
 
 
 def _of_spec(kind: str, name: str, linked: Linked[Any]) -> Iterator[tuple[_Key, _Leaf]]:

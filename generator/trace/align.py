@@ -8,6 +8,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 _LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
 _OPTIONAL = {",", "(", ")"}
@@ -17,14 +18,25 @@ Token = tuple[str, int, int]
 """Text without quotes, first line, last line."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """An import statement: its lines, and what it imports with the line of each name."""
+
+    start: int
+    end: int
+    names: tuple[tuple[str, int], ...]
+
+
 def aligned(before: str, after: str) -> dict[int, tuple[int, ...]]:
     """Formatted line -> lines before formatting, both from 1; lines without an own token are left out."""
     found: dict[int, list[int]] = {}
     old_imports, new_imports = _imports(before), _imports(after)
-    for start, end, names in new_imports:
-        sources = [s for s, _, theirs in old_imports if names & theirs] or [s for s, _, _ in old_imports[:1]]
-        for line in range(start, end + 1):
-            found.setdefault(line, []).extend(sources)
+    origins = {name: line for statement in old_imports for name, line in statement.names}
+    for statement in new_imports:
+        known = [origins[name] for name, _ in statement.names if name in origins]
+        for line in range(statement.start, statement.end + 1):
+            own = [origins[name] for name, at in statement.names if at == line and name in origins]
+            found.setdefault(line, []).extend(own or known[:1])
     for old, new in _pairs(_tokens(before, old_imports), _tokens(after, new_imports)):
         for offset in range(new[2] - new[1] + 1):
             found.setdefault(new[1] + offset, []).append(min(old[1] + offset, old[2]))
@@ -59,8 +71,8 @@ def _resumed(old: list[Token], new: list[Token], i: int, j: int) -> tuple[int, i
     return i + 1, j + 1
 
 
-def _tokens(text: str, imports: list[tuple[int, int, frozenset[str]]]) -> list[Token]:
-    skipped = {line for start, end, _ in imports for line in range(start, end + 1)}
+def _tokens(text: str, imports: list[_Import]) -> list[Token]:
+    skipped = {line for each in imports for line in range(each.start, each.end + 1)}
     found = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in _LAYOUT and token.start[0] not in skipped:
@@ -74,12 +86,11 @@ def _plain(text: str) -> str:
     return "\n".join(line.strip() for line in text.strip("\"'rRbBuUfF").replace("\\", "").split("\n")).strip("\"' \n")
 
 
-def _imports(text: str) -> list[tuple[int, int, frozenset[str]]]:
-    """(first line, last line, what is imported) of every import."""
+def _imports(text: str) -> list[_Import]:
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = f"{'.' * node.level}{node.module or ''}" if isinstance(node, ast.ImportFrom) else ""
-            names = frozenset(f"{module}:{alias.name}:{alias.asname}" for alias in node.names)
-            found.append((node.lineno, node.end_lineno or node.lineno, names))
+            names = tuple((f"{module}:{alias.name}:{alias.asname}", alias.lineno) for alias in node.names)
+            found.append(_Import(node.lineno, node.end_lineno or node.lineno, names))
     return found

@@ -5,7 +5,7 @@ In: the root. Out: `Answer`s: which template line, which spec fields, and what k
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Traces:
         return self._answer(job, shown)
 
     def _answer(self, job: Job, shown: tuple[Piece, ...]) -> Answer:
-        telling = [piece for piece in shown if piece.value is not None] or [p for p in shown if p.text.strip()] or list(shown)
+        telling = [piece for piece in shown if not piece.fixed] or [p for p in shown if p.text.strip()] or list(shown)
         templates = tuple(dict.fromkeys(f"{TEMPLATES}/{job.template}:{piece.line}" for piece in (*telling, *shown)))
         if job.template.startswith("schema/"):
             return Answer("model", templates[0], (), templates[1:])
@@ -112,14 +112,16 @@ def _by_line(parts: tuple[Piece, ...]) -> dict[int, tuple[Piece, ...]]:
             if index:
                 number += 1
             if text:
-                line = piece.line + index if piece.value is None and piece.line != HEADER else piece.line
-                found.setdefault(number, []).append(Piece(text, line, piece.field, piece.value, piece.items))
+                line = piece.line + index if piece.fixed and piece.line != HEADER else piece.line
+                found.setdefault(number, []).append(replace(piece, text=text, line=line))
     return {line: tuple(pieces_) for line, pieces_ in found.items()}
 
 
 def explain_lines(answer: Answer) -> Iterator[str]:
     """What a reader sees."""
-    yield f"template: {answer.template}" + (f" (and {', '.join(p.rpartition(':')[2] for p in answer.also)})" if answer.also else "")
+    yield f"template: {answer.template}" + (
+        f" (and {', '.join(p.rpartition(':')[2] for p in answer.also)})" if answer.also else ""
+    )
     yield from (f"spec: {source.span}: {source.text}" for source in answer.sources)
     if not answer.sources:
         yield f"spec: none; it is {KINDS[answer.kind]}"

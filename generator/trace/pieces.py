@@ -1,4 +1,4 @@
-"""A template rendered piece by piece: each piece knows its template line, the value it shows and what encloses it.
+"""A template rendered piece by piece: each piece knows its template line and what encloses it.
 
 In: a job and the folder of templates. Out: pieces whose texts, joined, are what `render` writes before formatting. The
 language of templates is small (text, chains, three filters, for, if; a lint keeps it so), hence this is a short walk.
@@ -18,15 +18,11 @@ from generator.render import header, make_environment
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some text of an output: where in the template, which value (None: fixed text), inside which loops' elements.
-
-    `field` is the last name of the chain that was shown; `index` the element of a tuple that a loop is at.
-    """
+    """Some text of an output: its line in the template, whether it stands there as it is, and the elements of the loops around it."""
 
     text: str
     line: int
-    field: str = ""
-    value: object = None
+    fixed: bool
     items: tuple[object, ...] = ()
 
 
@@ -44,9 +40,9 @@ def pieces(job: Job, templates: Path) -> tuple[Piece, ...]:
     if body and text != body[0].text:
         first = body[0]
         skipped = len(first.text) - len(text)
-        body[0] = Piece(text, first.line + skipped, first.field, first.value, first.items)
+        body[0] = Piece(text, first.line + skipped, first.fixed, first.items)
     top = header(job)
-    return (*([Piece(top, HEADER)] if top else []), *body)
+    return (*([Piece(top, HEADER, fixed=True)] if top else []), *body)
 
 
 def _walk(
@@ -71,17 +67,13 @@ def _piece(
     node: nodes.Expr, scope: Mapping[str, Any], items: tuple[object, ...], environment: jinja2.Environment
 ) -> Piece:
     if isinstance(node, nodes.TemplateData):
-        return Piece(node.data, node.lineno, items=items)
-    shown, value = node, None
+        return Piece(node.data, node.lineno, fixed=True, items=items)
     if isinstance(node, nodes.Filter) and node.node is not None:
-        shown = node.node
-        value = _value(shown, scope)
         arguments = [arg.as_const() for arg in node.args]
-        text = str(environment.filters[node.name](value, *arguments))
+        text = str(environment.filters[node.name](_value(node.node, scope), *arguments))
     else:
-        value = _value(shown, scope)
-        text = str(value)
-    return Piece(text, node.lineno, getattr(shown, "attr", getattr(shown, "name", "")), value, items)
+        text = str(_value(node, scope))
+    return Piece(text, node.lineno, fixed=False, items=items)
 
 
 def _value(node: nodes.Node, scope: Mapping[str, Any]) -> Any:

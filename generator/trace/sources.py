@@ -19,12 +19,15 @@ from generator.formula.syntax import Expr, children
 from generator.link import Catalog, KernelEntry, Linked
 from generator.pipeline import Knowledge
 from generator.plan import Job
+from generator.source import Pointer
 from generator.trace.pieces import Piece
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*\w|-?\d+(?:\.\d+)?")
-_ASSIGNED = re.compile(r"\s*(?:const \w+ )?(?:p\.|p->)?(\w+)(?:, (\w+))* = |\s*(\w+):? ")
+_DEFINED = re.compile(r"(?:(?:const )?\w+ )?(?:p\.)?(\w+)(?:, (\w+))?(?: = .*|;.*|)", re.DOTALL)
 _SENTENCE = 12
 _MOST = 6
+
+Place = tuple[Pointer, Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +51,22 @@ class Tracer:
 
     def sources(self, job: Job, pieces: tuple[Piece, ...]) -> tuple[Source, ...]:
         """The fields behind the pieces of one line; those that are exact before those of the block."""
-        found: list[Source] = []
-        for piece in pieces:
-            if piece.value is not None:
-                found += self._of_value(job, piece)
+        line = " ".join(piece.text for piece in pieces)
+        found = [source for piece in pieces if not piece.fixed for source in self._of_value(job, piece, line)]
         if not found:
             found = [source for piece in pieces for source in self._of_block(job, piece)]
         return tuple(dict.fromkeys(found))[:_MOST]
 
-    def _of_value(self, job: Job, piece: Piece) -> Iterator[Source]:
-        if (kernel := self._kernel(job, piece)) is not None and (lines := list(self._formula(job, kernel, piece))):
-            yield from lines
-            return
-        docs = [doc for item in reversed(piece.items) if (doc := self._owner(item))]
-        searched = [*docs[:1], *self._docs(job)]
-        for linked in searched:
-            if found := list(self._matches(linked, piece)):
-                yield from found
-                return
-        yield from self._of_block(job, piece)
+    def _of_value(self, job: Job, piece: Piece, line: str) -> Iterator[Source]:
+        if (kernel := self._kernel(job, piece)) is not None:
+            entry = self._entry(kernel)
+            within = ("kernels", entry.index)
+            found = list(self._formula(job, kernel, piece)) or list(self._matches(entry.family, piece, line, within))
+        else:
+            owners = (self._owner(item) for item in reversed(piece.items))
+            searched = [*[doc for doc in owners if doc][:1], *self._docs(job)]
+            found = next((m for linked in searched if (m := list(self._matches(linked, piece, line)))), [])
+        yield from found or self._of_block(job, piece)
 
     def _of_block(self, job: Job, piece: Piece) -> Iterator[Source]:
         """What the innermost element of a loop is about, else what the whole output is made from."""
@@ -82,44 +82,67 @@ class Tracer:
         if piece.items:
             yield from (Source(doc.span("schema"), doc.doc.path, "block") for doc in self._docs(job)[:_MOST])
 
-    def _matches(self, linked: Linked[Any], piece: Piece) -> Iterator[Source]:
-        """Fields of one spec that hold a piece's value, its words, or the sentence that it is a part of."""
+    def _matches(self, linked: Linked[Any], piece: Piece, line: str, within: Pointer = ()) -> Iterator[Source]:
+        """Fields of one spec that hold a piece's text, or the sentence that it is a part of, or its words.
+
+        A text that stands in several places is taken where a word of the same line is the key above it, if anywhere.
+        """
         index = self._index[linked.doc.path]
+        keys = {pointer for word in _WORD.findall(line) for pointer, _ in index.get(word, ()) if pointer[-1] == word}
+
+        def best(text: str) -> Span | None:
+            places = [place for place in index.get(text, ()) if place[0][: len(within)] == within]
+            return max(places, key=lambda place: (place[0] in keys, place[0][:-1] in keys))[1] if places else None
+
         text = piece.text.strip().strip("\"'")
-        if text in index:
-            yield Source(index[text], text, "field")
+        if len(text) >= _SENTENCE and text not in index:
+            text = next((leaf for leaf in self._holding(linked.doc.path, text.rstrip(".")) if best(leaf)), text)
+        if (span := best(text)) is not None:
+            yield Source(span, piece.text.strip(), "field")
             return
-        if len(text) >= _SENTENCE:
-            holding = next((leaf for leaf in index if text.rstrip(".") in " ".join(leaf.split())), None)
-            if holding is not None:
-                yield Source(index[holding], text, "field")
-                return
-        words = [word for word in dict.fromkeys(_WORD.findall(piece.text)) if word in index]
-        yield from (Source(index[word], word, "field") for word in sorted(words, key=len, reverse=True)[:3])
+        words = [(word, span) for word in dict.fromkeys(_WORD.findall(piece.text)) if (span := best(word))]
+        yield from (Source(span, word, "field") for word, span in sorted(words, key=lambda w: -len(w[0]))[:3])
+
+    def _holding(self, path: str, text: str) -> tuple[str, ...]:
+        """The sentences of a spec that hold a text."""
+        found = self._held.get((path, text))
+        if found is None:
+            sentences = ((leaf, " ".join(leaf.split())) for leaf in self._index[path] if len(leaf) >= len(text))
+            found = self._held[path, text] = tuple(leaf for leaf, plain in sentences if text in plain)
+        return found
 
     @cached_property
-    def _index(self) -> Mapping[str, Mapping[str, Span]]:
-        """Path -> text of a scalar or a key -> its first place."""
+    def _held(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        return {}
+
+    @cached_property
+    def _index(self) -> Mapping[str, Mapping[str, list[Place]]]:
+        """Path -> text of a scalar or a key -> its places."""
         return {linked.doc.path: _scalars(linked) for linked in self._all}
 
     @cached_property
     def _all(self) -> tuple[Linked[Any], ...]:
-        catalog = self._catalog
-        families = {entry.family.doc.path: entry.family for entry in catalog.kernels}
-        return (
-            *catalog.marches.values(), *catalog.ops.values(), *families.values(), *catalog.patterns, *catalog.colors.values(),
-            catalog.dtypes, catalog.rounding, catalog.observers, catalog.qconfigs, catalog.qtensor,
-        )  # fmt: skip
+        return tuple(self._catalog.specs())
 
     def _docs(self, job: Job) -> list[Linked[Any]]:
         """The specs that a job names."""
-        wanted = set(job.specs)
+        if job.specs not in self._named:
+            self._named[job.specs] = self._find_docs(frozenset(job.specs))
+        return self._named[job.specs]
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, ...], list[Linked[Any]]]:
+        return {}
+
+    def _find_docs(self, wanted: frozenset[str]) -> list[Linked[Any]]:
         plural = {"marches": "march/", "ops": "op/", "colors": "color/"}
         prefixes = tuple(prefix for name, prefix in plural.items() if name in wanted)
         return [
             linked
             for linked in self._all
-            if (name := _name(linked)) in wanted or name.startswith(prefixes or ("\0",)) or name.partition("/")[0] in wanted
+            if (name := _name(linked)) in wanted
+            or name.startswith(prefixes or ("\0",))
+            or name.partition("/")[0] in wanted
         ]
 
     @cached_property
@@ -136,7 +159,13 @@ class Tracer:
 
     def _owner(self, item: object) -> Linked[Any] | None:
         """The spec that an element of a loop is about."""
-        texts = [item] if isinstance(item, str) else [getattr(item, f.name) for f in fields(item)] if is_dataclass(item) else []
+        texts = (
+            [item]
+            if isinstance(item, str)
+            else [getattr(item, f.name) for f in fields(item)]
+            if is_dataclass(item)
+            else []
+        )
         candidates = (part for text in texts for part in (text if isinstance(text, tuple) else (text,)))
         return next((self._owners[t] for t in candidates if isinstance(t, str) and t in self._owners), None)
 
@@ -155,9 +184,18 @@ class Tracer:
         """Names by which views of this output call kernels: role, label, name of a C struct, class of parameters."""
         if "kernels" not in job.specs:
             return {}
+        if job.specs not in self._kernels:
+            self._kernels[job.specs] = self._find_kernels(job)
+        return self._kernels[job.specs]
+
+    @cached_property
+    def _kernels(self) -> dict[tuple[str, ...], Mapping[str, Compiled]]:
+        return {}
+
+    def _find_kernels(self, job: Job) -> Mapping[str, Compiled]:
         march = next((name.partition("/")[2] for name in job.specs if name.startswith("march/")), "")
         compiled: CompiledMarches = self.known.compiled
-        chosen = compiled.by_march[march] if march in compiled.by_march else compiled.common
+        chosen = compiled.by_march.get(march, compiled.common)
         names: dict[str, Compiled] = {}
         prefix = march.replace("-", "_") or "common"
         for role, kernel in chosen.items():
@@ -170,7 +208,7 @@ class Tracer:
 
     def _formula(self, job: Job, kernel: Compiled, piece: Piece) -> Iterator[Source]:
         """The formulas behind a line of a kernel, by the name that the line defines."""
-        match = _ASSIGNED.match(piece.text)
+        match = _DEFINED.fullmatch(piece.text.strip())
         names = {name for name in (match.groups() if match else ()) if name}
         lines = (*kernel.proved.derive, *kernel.proved.compute)
         chosen = [line for line in lines if names & set(line.targets)]
@@ -186,7 +224,9 @@ class Tracer:
             number, _, rest = where.partition(":")
             section, _, name = rest.partition(".")
             if number == "rounding":
-                yield Source(self._catalog.rounding.span("modes", section, name), f"rounding mode {section}", "rounding")
+                yield Source(
+                    self._catalog.rounding.span("modes", section, name), f"rounding mode {section}", "rounding"
+                )
                 for site in sorted(kernel.sites):
                     if linked is not None and linked.spec.rounding.get(site) == section:
                         yield Source(linked.span("rounding", site), f"{march}: {site}", "march")
@@ -207,24 +247,19 @@ def _places(expr: Expr) -> Iterator[str]:
 
 def _name(linked: Linked[Any]) -> str:
     """`march/x`, `kernels/x`, `rounding`: how jobs call a spec."""
-    kind = str(linked.doc.value["schema"]).partition("/")[0]
-    name = getattr(linked.spec, "id", None) or getattr(linked.spec, "family", None)
-    return f"{kind}/{name}" if name else kind
+    return linked.kind if linked.name == linked.kind else f"{linked.kind}/{linked.name}"
 
 
-def _scalars(linked: Linked[Any]) -> dict[str, Span]:
-    """Every scalar and key of a spec by its text; the first place of each."""
-    found: dict[str, Span] = {}
+def _scalars(linked: Linked[Any]) -> dict[str, list[Place]]:
+    """Every scalar and key of a spec by its text, with all its places."""
+    found: dict[str, list[Place]] = {}
     doc = linked.doc
     for pointer, span in doc.spans.items():
         value: Any = doc.value
         for step in pointer:
             value = value[step]
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            found.setdefault(str(value).strip(), span)
-        for element in value if isinstance(value, list) else ():
-            if isinstance(element, str):
-                found.setdefault(element, span)
+            found.setdefault(str(value).strip(), []).append((pointer, span))
     for pointer, span in doc.key_spans.items():
-        found.setdefault(str(pointer[-1]), span)
+        found.setdefault(str(pointer[-1]), []).append((pointer, span))
     return found
