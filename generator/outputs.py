@@ -12,7 +12,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import c_header, docs, exports, kernel_names, kernels, modules, package, presets, tables, tests
 from generator.views import functional as functional_views
 from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
 
@@ -67,6 +67,7 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+    yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
 
 
 def _headers(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:

@@ -62,7 +62,12 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     ),
     "explain": (
         "why an operator is or is not supported, by which formulas it is computed, and where",
-        (Option("march", "a march"), Option("op", "an operator"), Option("dtype", "an input dtype", _OPTIONAL)),
+        (
+            Option("march", "a march", _OPTIONAL),
+            Option("op", "an operator", _OPTIONAL),
+            Option("dtype", "an input dtype", _OPTIONAL),
+            Option("--pattern", "a pattern, or a chain of operators such as 'a b c': why it fuses or does not"),
+        ),
     ),
     "matrix": (
         "operator x march x dtype: supported, unsupported with the reason, to do with the reason",
