@@ -67,6 +67,31 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class Sampling(Spec):
+    """How values between elements are taken."""
+
+    fraction_bits: int = Field(ge=8, le=16, description="Bits of a position below the whole element.")
+    aligned_corners: bool = Field(description="Whether a resize can align the corners of input and output.")
+    fractional_nearest: bool = Field(description="Whether a nearest resize can have another factor than a whole one.")
+
+
+class Regions(Spec):
+    """Which regions of interest can be aligned."""
+
+    float_boxes: bool = Field(description="Whether boxes may be float32; integer boxes always may.")
+    aligned: bool = Field(description="Whether regions can be moved by half an element.")
+    mixed_scales: bool = Field(description="Whether the levels of a pyramid may have scales of their own.")
+
+
+class Segments(Spec):
+    """The sizes of a segment table."""
+
+    tables: int = Field(ge=1, le=16, description="Tables between the two lines.")
+    entries: int = Field(ge=2, le=1024, description="Entries of a table.")
+    fraction_bits: int = Field(ge=0, le=16, description="Bits of a position that interpolate between two entries.")
+    samples: int = Field(ge=2, le=4096, description="Steps at which the curvature of a function is sampled.")
+
+
 class ScalarOperand(Spec):
     """A python number as an operand."""
 
@@ -101,9 +126,12 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    sampling: Sampling
+    regions: Regions
     scalar: ScalarOperand
     requantize: Requantize
-    algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    segments: Segments | None = None
+    algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
     detection: Detection
     limits: tuple[Limit, ...] = Field(
         default=(),
@@ -125,6 +153,9 @@ class Kernel(Spec):
     scales: dict[Identifier, Sentence] = Field(default={})
     integers: dict[Identifier, tuple[int, int]] = Field(default={})
     tensors: dict[Identifier, Identifier | tuple[int, int]] = Field(default={})
+    tables: dict[Identifier, tuple[Identifier | tuple[int, int], int]] = Field(
+        default={}, description="One-dimensional tables: the type of the entries and their number."
+    )
     sites: dict[Identifier, DottedName] = Field(default={})
     derive: dict[str, Formula | int] = Field(default={})
     compute: dict[str, Formula | int]

@@ -35,7 +35,7 @@ class FloatForms(Spec):
         default=(), description="Arguments of a function that its module takes."
     )
     overloads: tuple[DottedName, ...] = Field(
-        default=(), description="Functions of another operator that are this one when all its operands are tensors."
+        default=(), description="Functions of another operator that are this one for other kinds of operands."
     )
 
 
@@ -50,6 +50,7 @@ class PythonNames(Spec):
         description="Class name of a fused form; {tail} is what the fused operators say.",
     )
     child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
+    module: PythonName | None = Field(default=None, description="Class in horizon_plugin_pytorch.nn of a function.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
     function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
@@ -88,6 +89,29 @@ class ColorUse(Spec):
     channels: Literal["rgb", "bgr"]
 
 
+class Table(Spec):
+    """How a function of one variable is tabulated in segments."""
+
+    divide: Literal["evenly", "curvature"] = Field(
+        default="evenly", description="Segments of one length, or shorter ones where the function bends."
+    )
+    odd: bool = Field(default=False, description="f(-x) = -f(x): tabulated for x >= 0 only.")
+    points: tuple[float, ...] | None = Field(
+        default=None, description="The ends of the segments, instead of a strategy."
+    )
+    range: tuple[float | None, float | None] | None = Field(default=None, description="Tabulated from, to.")
+    gradients: tuple[float | None, float | None] | None = Field(
+        default=None, description="Slopes of the left and the right line, where they are not the function's."
+    )
+    inverse: DottedName | None = Field(default=None, description="The inverse function, which bounds the range below.")
+    upper_inverse: DottedName | None = Field(
+        default=None, description="The inverse of a rising function, which bounds the range above."
+    )
+    least_steps: dict[Identifier, int] = Field(
+        default={}, description="Input dtype -> the smallest |x| in steps of the input; QAT keeps away from 0 likewise."
+    )
+
+
 class RuntimeNames(Spec):
     """The mechanism of an operator that loops, sorts or gathers: what generated code derives from or calls."""
 
@@ -101,11 +125,29 @@ class RuntimeNames(Spec):
     )
 
 
+Behaviour = Literal[
+    "plain", "keep", "keep_list", "select", "value_and_index", "ordered", "leading", "compare", "pointwise", "unit",
+    "scale", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
+]  # fmt: skip
+"""What a torch function does with a QTensor.
+
+plain: run on the data, the result is an ordinary value. keep: scale and dtype are the input's; keep_list: of each item.
+select: keep, by a float function that only picks values. value_and_index: keep the values, indices are ordinary; the lowest
+index on ties. ordered: the same, sorted stably; leading: of the first ones. compare: order both operands at the larger
+scale. pointwise: the kernel, element by element; unit: its result is int8 of scale 1. scale: times a number, which goes
+into the scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
+kernel where they are no QTensors, then limit, replace or extend it. dequantize: run on the values. refuse: no rule.
+"""
+
+
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
     make: dict[str, object] = Field(default={})
     inputs: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None = Field(
+        default=None, description="Ends of the inputs; normal values by default."
+    )
     arguments: tuple[object, ...] = ()
     call: dict[str, object] = Field(default={})
 
@@ -117,7 +159,8 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+        "tensor_function",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence
@@ -127,6 +170,7 @@ class Op(Spec):
     mac: Mac | None = None
     window: Window | None = None
     color: ColorUse | None = None
+    table: Table | None = None
     runtime: RuntimeNames | None = None
     host: Literal["before_quant", "after_dequant"] | None = Field(
         default=None,
@@ -135,7 +179,9 @@ class Op(Spec):
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )
-    formula: str | None = Field(default=None, description="The float value, over x and y.")
+    formula: str | None = Field(
+        default=None, description="The float value, over x (and y), where it is no function of torch."
+    )
     numbers: Numbers | None = None
     masks: bool = Field(default=False, description="Whether an operand may be bool: scale and dtype are the other's.")
     keepdim_before: int | None = Field(
@@ -149,6 +195,7 @@ class Op(Spec):
         default={}, description="The same, where a march differs."
     )
     returns: Literal["one", "list"] = "one"
+    behaviour: Behaviour | None = Field(default=None, description="What it does as a function of a QTensor.")
     steps: dict[Identifier, dict[Identifier, int]] = Field(
         default={},
         description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",

@@ -130,6 +130,22 @@ static inline float bpu_exp2(int64_t n)
     return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
 }
 
+/* a * b + c in double, where the product is exact, rounded to float at the end. */
+static inline float bpu_fma(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* The index of the first entry of a rising table that is not less than v; the last index where all are less. */
+static inline int64_t bpu_search(const int64_t *table, int64_t size, int64_t v)
+{
+    int64_t i = 0;
+    while (i < size - 1 && table[i] < v) {
+        ++i;
+    }
+    return i;
+}
+
 static inline float bpu_log2(float v)
 {
     return (float)log2((double)v);
@@ -143,6 +159,80 @@ static const bpu_dtype bpu_qint32 = {32, 31, INT64_C(-2147483648), 2147483647};
 static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 
 #endif /* BPU_HELPERS_H */
+
+/*
+ * Channel sums, shifted to their own scale and held in 16 bits.
+ * Source: numerics 6.8, specs: kernels, correlation_inter.
+ * Proved ranges:
+ *     y_wide: -2147483648 .. 2147483647, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n; /* 0 .. 24 */
+} bayes_correlation_inter_params;
+
+static inline bayes_correlation_inter_params bayes_derive_correlation_inter(float s_x, float s_y,
+    float s_inter)
+{
+    const int64_t n = bpu_clip(bpu_to_int(floorf(bpu_log2(s_inter / bpu_float(s_x * s_y)))), 0, 24);
+    bayes_correlation_inter_params p;
+    p.n = n;
+    return p;
+}
+
+static inline int32_t bayes_correlation_inter(int64_t acc, const bayes_correlation_inter_params *p)
+{
+    const int64_t y_wide = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) -
+        INT64_C(2147483648);
+    const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->n), -32768, 32767);
+    return (int32_t)y;
+}
+
+/*
+ * The sum over channels and patch, divided by how many were added and requantized.
+ * Source: numerics 6.8, specs: kernels, correlation.
+ * Proved ranges:
+ *     total: -2147483648 .. 2147483647, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_correlation_params;
+
+static inline bayes_correlation_params bayes_derive_correlation(float s_inter, float s_out,
+    int64_t count, bpu_dtype output)
+{
+    const float y_s_in = s_inter / (float)count;
+    const float y_r = bpu_clipf(y_s_in / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_correlation_params p;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_correlation(int64_t acc, const bayes_correlation_params *p,
+    bpu_dtype output)
+{
+    const int64_t total = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t y_t = bpu_clip(bpu_shift_right(total, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
 
 /*
  * 1 where an integer reaches the smallest one that stands for the threshold or more.
@@ -366,6 +456,423 @@ static inline int32_t bayes_relu(int64_t x)
 }
 
 /*
+ * One entry of a 256-entry table.
+ * Source: numerics 7, specs: kernels, lut.
+ * Proved ranges:
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bayes_lut(int64_t x, const int64_t *table)
+{
+    const int64_t y = table[x + 128];
+    return (int32_t)y;
+}
+
+/*
+ * An integer without its sign, for a function that is tabulated for x >= 0 only.
+ * Source: numerics 7, specs: kernels, lut_fold.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bayes_lut_fold(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(bpu_abs(x), input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The value at -x of an odd function, from that at x.
+ * Source: numerics 7, specs: kernels, lut_unfold.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_lut_unfold(int64_t x, int64_t y, bpu_dtype output)
+{
+    const int64_t z = bpu_clip((x < 0) ? -y : y, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * How many tables lie between the two lines.
+ * Source: numerics 7, specs: kernels, segment_tables/lines_and_tables.
+ */
+static inline int32_t bayes_segment_tables(void)
+{
+    const int64_t n = 6;
+    return (int32_t)n;
+}
+
+/*
+ * How many entries a table has.
+ * Source: numerics 7, specs: kernels, segment_entries/lines_and_tables.
+ */
+static inline int32_t bayes_segment_entries(void)
+{
+    const int64_t n = 64;
+    return (int32_t)n;
+}
+
+/*
+ * The position of a table's last entry, with its fraction bits.
+ * Source: numerics 7, specs: kernels, segment_last_position/lines_and_tables.
+ */
+static inline int32_t bayes_segment_last_position(void)
+{
+    const int64_t n = 16128;
+    return (int32_t)n;
+}
+
+/*
+ * How many steps the curvature is sampled at.
+ * Source: numerics 7, specs: kernels, segment_samples/lines_and_tables.
+ */
+static inline int32_t bayes_segment_samples(void)
+{
+    const int64_t n = 256;
+    return (int32_t)n;
+}
+
+/*
+ * The segment, from 1, that a sample belongs to when all have the same area under |curvature|.
+ * Source: numerics 7, specs: kernels, segment_part/lines_and_tables.
+ * Proved ranges:
+ *     part: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_segment_part(float area, float total)
+{
+    const int64_t part = bpu_clip(bpu_to_int(floorf(area / (total / 6.0f))) + 1, -2147483648,
+        2147483647);
+    return (int32_t)part;
+}
+
+/*
+ * The largest input of a segment, from its dividing point.
+ * Source: numerics 7, specs: kernels, segment_limit/lines_and_tables.
+ * Proved ranges:
+ *     x: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_segment_limit(float d, float s)
+{
+    const float x_wide = d / s;
+    const int64_t x = bpu_clip(bpu_to_int(rintf(x_wide)), -32768, 32767);
+    return (int32_t)x;
+}
+
+/*
+ * A line on integers, rounded once.
+ * Source: numerics 7, specs: kernels, line_value/lines_and_tables.
+ * Proved ranges:
+ *     y_wide: -3221192704 .. 3221159936, fits int64
+ *     y: -3221192704 .. 3221159937, fits int64
+ */
+static inline int64_t bayes_line_value(int64_t x, int64_t k, int64_t b, int64_t left, int64_t right)
+{
+    const int64_t y_wide = x * k + bpu_shift_left(b, left);
+    const int64_t y = bpu_shift_right(y_wide, right) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
+        right) & 1);
+    return (int64_t)y;
+}
+
+/*
+ * A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift.
+ * The right shift leaves room for the offset in 30 bits.
+ * Source: numerics 7, specs: kernels, segment_line/lines_and_tables.
+ * Proved ranges:
+ *     y_y_wide: -3221192704 .. 3221159936, fits int64
+ *     y: -3221192704 .. 3221159937, fits int64
+ */
+typedef struct {
+    int64_t right; /* 0 .. 30 */
+    int64_t k_q; /* -32768 .. 32767 */
+    int64_t left; /* 0 .. 16 */
+    int64_t b_q; /* -32768 .. 32767 */
+} bayes_segment_line_params;
+
+static inline bayes_segment_line_params bayes_derive_segment_line(float k, float b, float s_in,
+    float s_out)
+{
+    const float slope = bpu_clipf(bpu_float(k / s_out * s_in), -32768.0f, 32767.0f);
+    const int64_t e = bpu_exponent(slope);
+    const int64_t fine = (slope == 0.0f) ? 0 : bpu_max(15 - e, 0);
+    const float offset = b / s_out;
+    const int64_t room = bpu_max(30 - bpu_to_int(ceilf(bpu_log2(fabsf(offset) + 1.0f))), 0);
+    const int64_t right = bpu_min(fine, room);
+    const int64_t k_q = bpu_shift_right(bpu_clip(bpu_to_int(floorf(bpu_float(slope * bpu_exp2(fine))
+        + 0.5f)), -32768, 32767), bpu_min(bpu_max(fine - room, 0), 62));
+    const float lifted = bpu_clipf(bpu_float(offset * bpu_exp2(right)), -1073741824.0f,
+        1073741824.0f);
+    const int64_t e_b = bpu_exponent(lifted);
+    const int64_t left = bpu_max(e_b - 15, 0);
+    const int64_t b_q = bpu_clip(bpu_to_int(floorf(bpu_float(lifted * bpu_exp2(-left)) + 0.5f)),
+        -32768, 32767);
+    bayes_segment_line_params p;
+    p.right = right;
+    p.k_q = k_q;
+    p.left = left;
+    p.b_q = b_q;
+    return p;
+}
+
+static inline int64_t bayes_segment_line(int64_t x, const bayes_segment_line_params *p)
+{
+    const int64_t y_y_wide = x * p->k_q + bpu_shift_left(p->b_q, p->left);
+    const int64_t y = bpu_shift_right(y_y_wide, p->right) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->right) & 1);
+    return (int64_t)y;
+}
+
+/*
+ * A line, or a table with linear interpolation, whichever the segment of x says.
+ * The segment is the first whose limit is not below x. Its line gives the value, or the position in
+ * its table.
+ * Source: numerics 7, specs: kernels, segment_lookup/lines_and_tables.
+ * Proved ranges:
+ *     i: 0 .. 7, fits int32
+ *     line_wide: -32768 .. 32767, fits int32
+ *     line_wide1: -32768 .. 32767, fits int32
+ *     line_wide2: 0 .. 16, fits int32
+ *     line_wide3: 0 .. 30, fits int32
+ *     line_y_wide: -3221192704 .. 3221159936, fits int64
+ *     line: -3221192704 .. 3221159937, fits int64
+ *     u: 0 .. 16128, fits int32
+ *     f: 0 .. 255, fits int32
+ *     n: 0 .. 63, fits int32
+ *     above: 1 .. 63, fits int32
+ *     row: 0 .. 320, fits int32
+ *     mixed: -16744448 .. 16743937, fits int32
+ *     table: -65408 .. 65407, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_segment_lookup(int64_t x, const int64_t *limits, const int64_t *k,
+    const int64_t *b, const int64_t *left, const int64_t *right, const int64_t *values,
+    bpu_dtype output)
+{
+    const int64_t i = bpu_search(limits, 8, x);
+    const int64_t line_wide = k[i];
+    const int64_t line_wide1 = b[i];
+    const int64_t line_wide2 = left[i];
+    const int64_t line_wide3 = right[i];
+    const int64_t line_y_wide = x * line_wide + bpu_shift_left(line_wide1, line_wide2);
+    const int64_t line = bpu_shift_right(line_y_wide, line_wide3) +
+        (bpu_shift_right(bpu_shift_left(line_y_wide, 1), line_wide3) & 1);
+    const int64_t u = bpu_clip(line, 0, 16128);
+    const int64_t f = u & 255;
+    const int64_t n = bpu_shift_right(u, 8);
+    const int64_t above = bpu_min(n + 1, 63);
+    const int64_t row = (bpu_clip(i, 1, 6) - 1) * 64;
+    const int64_t mixed = values[row + n] * (256 - f) + values[row + above] * f;
+    const int64_t table = bpu_shift_right(mixed, 8) + (bpu_shift_right(bpu_shift_left(mixed, 1), 8)
+        & 1);
+    const int64_t y = bpu_clip((bpu_clip(i, 1, 6) == i) ? table : line, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * Positive integers and slope times negative integers, each requantized to the output's scale.
+ * Source: numerics 6.4, specs: kernels, prelu.
+ * Proved ranges:
+ *     positive_wide: 0 .. 32767, fits int32
+ *     positive_t: 0 .. 32767, fits int32
+ *     positive_y_wide: -1073709056 .. 1073676289, fits int32
+ *     positive: -32768 .. 32767, fits int32
+ *     negative_wide: -1073709056 .. 1073741824, fits int32
+ *     negative_t: -32768 .. 32767, fits int32
+ *     negative_y_wide: -1073709056 .. 1073741824, fits int32
+ *     negative: -32768 .. 32767, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t q; /* -32768 .. 32767 */
+    int64_t positive_mult; /* -32768 .. 32767 */
+    int64_t positive_pre_shift; /* 0 .. 0 */
+    int64_t positive_post_shift; /* 0 .. 31 */
+    int64_t negative_mult; /* -32768 .. 32767 */
+    int64_t negative_pre_shift; /* 0 .. 17 */
+    int64_t negative_post_shift; /* 0 .. 31 */
+} bayes_prelu_params;
+
+static inline bayes_prelu_params bayes_derive_prelu(float s_in, float s_w, float s_out, float w,
+    bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
+    const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float positive_m = bpu_mantissa(positive_r);
+    const int64_t positive_e = bpu_exponent(positive_r);
+    const int64_t positive_mult = bpu_clip(bpu_to_int(floorf(bpu_float(positive_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t positive_total = 15 - positive_e;
+    const int64_t positive_pre_shift = 0;
+    const int64_t positive_post_shift = bpu_clip(positive_total - positive_pre_shift, 0, 31);
+    const float negative_s_in = bpu_float(s_in * s_w);
+    const float negative_r = bpu_clipf(negative_s_in / s_out, -32768.0f, 32767.0f);
+    const float negative_m = bpu_mantissa(negative_r);
+    const int64_t negative_e = bpu_exponent(negative_r);
+    const int64_t negative_mult = bpu_clip(bpu_to_int(floorf(bpu_float(negative_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t negative_total = 15 - negative_e;
+    const int64_t negative_pre_shift = bpu_clip(negative_total - (29 - output.fraction_bits), 0,
+        17);
+    const int64_t negative_post_shift = bpu_clip(negative_total - negative_pre_shift, 0, 31);
+    bayes_prelu_params p;
+    p.q = q;
+    p.positive_mult = positive_mult;
+    p.positive_pre_shift = positive_pre_shift;
+    p.positive_post_shift = positive_post_shift;
+    p.negative_mult = negative_mult;
+    p.negative_pre_shift = negative_pre_shift;
+    p.negative_post_shift = negative_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_prelu(int64_t x, const bayes_prelu_params *p, bpu_dtype output)
+{
+    const int64_t positive_wide = bpu_max(x, 0);
+    const int64_t positive_t = bpu_clip(bpu_shift_right(positive_wide, p->positive_pre_shift),
+        -32768, 32767);
+    const int64_t positive_y_wide = positive_t * p->positive_mult;
+    const int64_t positive = bpu_clip(bpu_shift_right(positive_y_wide, p->positive_post_shift) +
+        (bpu_shift_right(bpu_shift_left(positive_y_wide, 1), p->positive_post_shift) & 1),
+        output.min, output.max);
+    const int64_t negative_wide = p->q * bpu_min(x, 0);
+    const int64_t negative_t = bpu_clip(bpu_shift_right(negative_wide, p->negative_pre_shift),
+        -32768, 32767);
+    const int64_t negative_y_wide = negative_t * p->negative_mult;
+    const int64_t negative = bpu_clip(bpu_shift_right(negative_y_wide, p->negative_post_shift) +
+        (bpu_shift_right(bpu_shift_left(negative_y_wide, 1), p->negative_post_shift) & 1),
+        output.min, output.max);
+    const int64_t y = bpu_clip(positive + negative, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's
+ * scale.
+ * Source: numerics 6.4, specs: kernels, floor_int16/requantize.
+ * Proved ranges:
+ *     n_t: -32768 .. 32767, fits int32
+ *     n_y_wide: -1073709056 .. 1073741824, fits int32
+ *     n: -1073709056 .. 1073741824, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n_mult; /* -32768 .. 32767 */
+    int64_t n_pre_shift; /* 0 .. 0 */
+    int64_t n_post_shift; /* 0 .. 31 */
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_floor_int16_params;
+
+static inline bayes_floor_int16_params bayes_derive_floor_int16(float s_in, float s_out,
+    bpu_dtype output)
+{
+    const float n_r = bpu_clipf(s_in / 1.0f, -32768.0f, 32767.0f);
+    const float n_m = bpu_mantissa(n_r);
+    const int64_t n_e = bpu_exponent(n_r);
+    const int64_t n_mult = bpu_clip(bpu_to_int(floorf(bpu_float(n_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t n_total = 15 - n_e;
+    const int64_t n_pre_shift = 0;
+    const int64_t n_post_shift = bpu_clip(n_total - n_pre_shift, 0, 31);
+    const float y_r = bpu_clipf(1.0f / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_floor_int16_params p;
+    p.n_mult = n_mult;
+    p.n_pre_shift = n_pre_shift;
+    p.n_post_shift = n_post_shift;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_floor_int16(int64_t x, const bayes_floor_int16_params *p,
+    bpu_dtype output)
+{
+    const int64_t n_t = bpu_clip(bpu_shift_right(x, p->n_pre_shift), -32768, 32767);
+    const int64_t n_y_wide = n_t * p->n_mult;
+    const int64_t n = bpu_clip(bpu_shift_right(n_y_wide, p->n_post_shift), -2147483648, 2147483647);
+    const int64_t y_t = bpu_clip(bpu_shift_right(n, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
+ * The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the
+ * output's scale.
+ * Source: numerics 6.4, specs: kernels, ceil_int16/requantize.
+ * Proved ranges:
+ *     n_t: -32768 .. 32767, fits int32
+ *     n_y_wide: -1073709056 .. 1073741824, fits int32
+ *     n: -1073709056 .. 1073741824, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n_mult; /* -32768 .. 32767 */
+    int64_t n_pre_shift; /* 0 .. 0 */
+    int64_t n_post_shift; /* 0 .. 31 */
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_ceil_int16_params;
+
+static inline bayes_ceil_int16_params bayes_derive_ceil_int16(float s_in, float s_out,
+    bpu_dtype output)
+{
+    const float n_r = bpu_clipf(s_in / 1.0f, -32768.0f, 32767.0f);
+    const float n_m = bpu_mantissa(n_r);
+    const int64_t n_e = bpu_exponent(n_r);
+    const int64_t n_mult = bpu_clip(bpu_to_int(floorf(bpu_float(n_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t n_total = 15 - n_e;
+    const int64_t n_pre_shift = 0;
+    const int64_t n_post_shift = bpu_clip(n_total - n_pre_shift, 0, 31);
+    const float y_r = bpu_clipf(1.0f / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_ceil_int16_params p;
+    p.n_mult = n_mult;
+    p.n_pre_shift = n_pre_shift;
+    p.n_post_shift = n_post_shift;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_ceil_int16(int64_t x, const bayes_ceil_int16_params *p,
+    bpu_dtype output)
+{
+    const int64_t n_t = bpu_clip(bpu_shift_right(x, p->n_pre_shift), -32768, 32767);
+    const int64_t n_y_wide = n_t * p->n_mult;
+    const int64_t n = bpu_clip(-bpu_shift_right(-n_y_wide, p->n_post_shift), -2147483648,
+        2147483647);
+    const int64_t y_t = bpu_clip(bpu_shift_right(n, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
  * A sum of products, requantized from the scale of a product.
  * Source: numerics 6.5, specs: kernels, matmul.
  * Proved ranges:
@@ -585,7 +1092,7 @@ static inline int32_t bayes_total(int64_t acc, const bayes_total_params *p, bpu_
  * Proved ranges:
  *     t: -32768 .. 32767, fits int32
  *     y_wide: -1073709056 .. 1073741824, fits int32
- *     y: -32768 .. 32767, fits int32
+ *     y: -1073709056 .. 1073741825, fits int32
  */
 typedef struct {
     int64_t mult; /* -32768 .. 32767 */
@@ -619,6 +1126,205 @@ static inline int32_t bayes_requantize(int64_t x, const bayes_requantize_params 
     const int64_t y_wide = t * p->mult;
     const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->post_shift) +
         (bpu_shift_right(bpu_shift_left(y_wide, 1), p->post_shift) & 1), output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * Positions whose first and last are half a step from the borders.
+ * Source: numerics 8, specs: kernels, resize_position.
+ * Proved ranges:
+ *     position: -32768 .. 281472829194240, fits int64
+ */
+typedef struct {
+    int64_t step; /* 1 .. 4294967296 */
+    int64_t offset; /* -32768 .. 2147450880 */
+} bayes_resize_position_params;
+
+static inline bayes_resize_position_params bayes_derive_resize_position(int64_t size_in,
+    int64_t size_out)
+{
+    const int64_t step = (int64_t)floor((double)(size_in * 65536) / (double)size_out);
+    const int64_t offset = bpu_shift_right(step - 65536, 1);
+    bayes_resize_position_params p;
+    p.step = step;
+    p.offset = offset;
+    return p;
+}
+
+static inline int64_t bayes_resize_position(int64_t i, const bayes_resize_position_params *p)
+{
+    const int64_t position = bpu_shift_left(p->offset + i * p->step, 0);
+    return (int64_t)position;
+}
+
+/*
+ * Positions whose first and last are the corners of the input.
+ * Source: numerics 8, specs: kernels, resize_corner_position.
+ * Proved ranges:
+ *     position: 0 .. 281466386841600, fits int64
+ */
+typedef struct {
+    int64_t step; /* 0 .. 4294901760 */
+} bayes_resize_corner_position_params;
+
+static inline bayes_resize_corner_position_params
+    bayes_derive_resize_corner_position(int64_t size_in, int64_t size_out)
+{
+    const int64_t step = (int64_t)floor((double)((size_in - 1) * 65536) / (double)bpu_max(size_out -
+        1, 1));
+    bayes_resize_corner_position_params p;
+    p.step = step;
+    return p;
+}
+
+static inline int64_t bayes_resize_corner_position(int64_t i,
+    const bayes_resize_corner_position_params *p)
+{
+    const int64_t position = bpu_shift_left(i * p->step, 0);
+    return (int64_t)position;
+}
+
+/*
+ * The element nearest to a position.
+ * Source: numerics 8, specs: kernels, resize_nearest/center.
+ * Proved ranges:
+ *     position: -32768 .. 281472829194240, fits int64
+ *     y: 0 .. 4294934528, fits int64
+ */
+typedef struct {
+    int64_t position_step; /* 1 .. 4294967296 */
+    int64_t position_offset; /* -32768 .. 2147450880 */
+} bayes_resize_nearest_params;
+
+static inline bayes_resize_nearest_params bayes_derive_resize_nearest(int64_t size_in,
+    int64_t size_out)
+{
+    const int64_t position_step = (int64_t)floor((double)(size_in * 65536) / (double)size_out);
+    const int64_t position_offset = bpu_shift_right(position_step - 65536, 1);
+    bayes_resize_nearest_params p;
+    p.position_step = position_step;
+    p.position_offset = position_offset;
+    return p;
+}
+
+static inline int64_t bayes_resize_nearest(int64_t i, const bayes_resize_nearest_params *p)
+{
+    const int64_t position = bpu_shift_left(p->position_offset + i * p->position_step, 0);
+    const int64_t y = bpu_shift_right(position + 32768, 16);
+    return (int64_t)y;
+}
+
+/*
+ * One sample in the middle of each bin.
+ * Source: numerics 8, specs: kernels, roi_position/center.
+ * Proved ranges:
+ *     c: -4611686018427387904 .. 4611686018427387904, fits int64
+ *     position: -1099511627776 .. 1099511627776, fits int64
+ */
+static inline int64_t bayes_roi_position(float low, float high, int64_t j, float spatial_scale,
+    int64_t bins, int64_t aligned)
+{
+    const float start = bpu_float(low * spatial_scale) - (float)((double)aligned * 0.5);
+    const float step = bpu_float((high - low) * spatial_scale) / (float)bins;
+    const int64_t c = bpu_to_int(floorf(bpu_float((start + bpu_float(((float)j + 0.5f) * step)) *
+        65536.0f)));
+    const int64_t position = bpu_shift_left(bpu_clip(c, INT64_C(-1099511627776),
+        INT64_C(1099511627776)), 0);
+    return (int64_t)position;
+}
+
+/*
+ * 1 for a region that has an extent and lies, at least in part, on the map along one dimension of
+ * some size; else 0.
+ * Source: numerics 8, specs: kernels, roi_legal.
+ * Proved ranges:
+ *     y: 0 .. 1, fits int32
+ */
+static inline int32_t bayes_roi_legal(float low, float high, float spatial_scale, int64_t size)
+{
+    const int beyond = bpu_float(low * spatial_scale) > ((float)size);
+    const int64_t y = (high < 0.0f) ? 0 : (beyond ? 0 : (((high - low) > 0.0f) ? 1 : 0));
+    return (int32_t)y;
+}
+
+/*
+ * The level of a pyramid that a region's size asks for.
+ * Source: numerics 8, specs: kernels, roi_level.
+ * Proved ranges:
+ *     level: -4611686018427387904 .. 4611686018427387904, fits int64
+ *     y: -64 .. 64, fits int32
+ */
+static inline int32_t bayes_roi_level(float width, float height, float canonical_size,
+    int64_t canonical_level, int64_t lowest, int64_t highest)
+{
+    const float size = sqrtf(bpu_float((bpu_maxf(width, 0.0f) + 1.0f) * (bpu_maxf(height, 0.0f) +
+        1.0f)));
+    const int64_t level = bpu_to_int(floorf((float)canonical_level + bpu_log2(size / canonical_size)
+        + 9.99999993922529e-09f));
+    const int64_t y = bpu_clip(level, lowest, highest);
+    return (int32_t)y;
+}
+
+/*
+ * The element at or before a position; the next one is behind it.
+ * Source: numerics 8, specs: kernels, tap.
+ * Proved ranges:
+ *     y: -2199023255552 .. 2199023255552, fits int64
+ */
+static inline int64_t bayes_tap(int64_t position)
+{
+    const int64_t y = bpu_shift_right(position, 16);
+    return (int64_t)y;
+}
+
+/*
+ * The weight of the element behind a position, in 256ths; the element before it has the rest.
+ * Source: numerics 8, specs: kernels, tap_weight.
+ * Proved ranges:
+ *     w: 0 .. 255, fits int32
+ */
+static inline int32_t bayes_tap_weight(int64_t position)
+{
+    const int64_t w = bpu_shift_right(position, 8) & 255;
+    return (int32_t)w;
+}
+
+/*
+ * The element nearest to a position, of two equally near ones the one behind it.
+ * Source: numerics 8, specs: kernels, nearest_tap.
+ * Proved ranges:
+ *     y: -2199023255552 .. 2199023255552, fits int64
+ */
+static inline int64_t bayes_nearest_tap(int64_t position)
+{
+    const int64_t y = bpu_shift_right(position + 32768, 16);
+    return (int64_t)y;
+}
+
+/*
+ * Two neighbours of a row, weighted; nothing is rounded yet.
+ * Source: numerics 8, specs: kernels, blend_across/one_pass.
+ * Proved ranges:
+ *     y: -65408 .. 64897, fits int32
+ */
+static inline int32_t bayes_blend_across(int64_t left, int64_t right, int64_t w)
+{
+    const int64_t y = left * (256 - w) + right * w;
+    return (int32_t)y;
+}
+
+/*
+ * Two blended rows, weighted and rounded once for both directions. The saturation never shows.
+ * Source: numerics 8, specs: kernels, blend_down/one_pass.
+ * Proved ranges:
+ *     y_wide: -33488896 .. 33488896, fits int32
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bayes_blend_down(int64_t top, int64_t bottom, int64_t w)
+{
+    const int64_t y_wide = top * (256 - w) + bottom * w;
+    const int64_t y = bpu_clip(bpu_shift_right(y_wide, 16) + (bpu_shift_right(bpu_shift_left(y_wide,
+        1), 16) & 1), -128, 127);
     return (int32_t)y;
 }
 
@@ -900,8 +1606,7 @@ typedef struct {
     int64_t b_post_shift; /* 0 .. 31 */
 } bayes_difference_params;
 
-static inline bayes_difference_params bayes_derive_difference(float s_x, float s_y, float s,
-    bpu_dtype input, bpu_dtype other, bpu_dtype wider)
+static inline bayes_difference_params bayes_derive_difference(float s_x, float s_y, float s)
 {
     const float a_r = bpu_clipf(s_x / s, -32768.0f, 32767.0f);
     const float a_m = bpu_mantissa(a_r);
@@ -942,6 +1647,180 @@ static inline int32_t bayes_difference(int64_t x, int64_t y, const bayes_differe
         (bpu_shift_right(bpu_shift_left(b_y_wide, 1), p->b_post_shift) & 1), wider.min, wider.max);
     const int64_t d = a - b;
     return (int32_t)d;
+}
+
+/*
+ * A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.
+ * Source: numerics 8, specs: kernels, warp_position.
+ * Proved ranges:
+ *     g_t: -32768 .. 32767, fits int32
+ *     g_y_wide: -1073709056 .. 1073741824, fits int32
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 551894843392, fits int64
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t middle; /* 0 .. 8388480 */
+    int64_t g_mult; /* -32768 .. 32767 */
+    int64_t g_pre_shift; /* 0 .. 0 */
+    int64_t g_post_shift; /* 0 .. 31 */
+} bayes_warp_position_params;
+
+static inline bayes_warp_position_params bayes_derive_warp_position(float s, int64_t size,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_pixel = bpu_float(s * (float)((double)(size - 1) / 2.0));
+    const float s_step = bpu_exp2(-shift);
+    const int64_t middle = bpu_clip(bpu_to_int(truncf(bpu_float(bpu_exp2(shift) * (float)(size - 1))
+        / 2.0f)), 0, 8388608);
+    const float g_r = bpu_clipf(s_pixel / s_step, -32768.0f, 32767.0f);
+    const float g_m = bpu_mantissa(g_r);
+    const int64_t g_e = bpu_exponent(g_r);
+    const int64_t g_mult = bpu_clip(bpu_to_int(floorf(bpu_float(g_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t g_total = 15 - g_e;
+    const int64_t g_pre_shift = 0;
+    const int64_t g_post_shift = bpu_clip(g_total - g_pre_shift, 0, 31);
+    bayes_warp_position_params p;
+    p.shift = shift;
+    p.middle = middle;
+    p.g_mult = g_mult;
+    p.g_pre_shift = g_pre_shift;
+    p.g_post_shift = g_post_shift;
+    return p;
+}
+
+static inline int64_t bayes_warp_position(int64_t grid, const bayes_warp_position_params *p)
+{
+    const int64_t g_t = bpu_clip(bpu_shift_right(grid, p->g_pre_shift), -32768, 32767);
+    const int64_t g_y_wide = g_t * p->g_mult;
+    const int64_t g = bpu_clip(bpu_shift_right(g_y_wide, p->g_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_y_wide, 1), p->g_post_shift) & 1), -32768, 32767);
+    const int64_t position = bpu_shift_left(g + p->middle, 16 - p->shift);
+    return (int64_t)position;
+}
+
+/*
+ * A grid of offsets, in elements, from the place of each sample itself.
+ * Source: numerics 8, specs: kernels, warp_offset_position.
+ * Proved ranges:
+ *     g_t: -32768 .. 32767, fits int32
+ *     g_y_wide: -1073709056 .. 1073741824, fits int32
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 1101642268672, fits int64
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t g_mult; /* -32768 .. 32767 */
+    int64_t g_pre_shift; /* 0 .. 0 */
+    int64_t g_post_shift; /* 0 .. 31 */
+} bayes_warp_offset_position_params;
+
+static inline bayes_warp_offset_position_params bayes_derive_warp_offset_position(float s,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_step = bpu_exp2(-shift);
+    const float g_r = bpu_clipf(s / s_step, -32768.0f, 32767.0f);
+    const float g_m = bpu_mantissa(g_r);
+    const int64_t g_e = bpu_exponent(g_r);
+    const int64_t g_mult = bpu_clip(bpu_to_int(floorf(bpu_float(g_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t g_total = 15 - g_e;
+    const int64_t g_pre_shift = 0;
+    const int64_t g_post_shift = bpu_clip(g_total - g_pre_shift, 0, 31);
+    bayes_warp_offset_position_params p;
+    p.shift = shift;
+    p.g_mult = g_mult;
+    p.g_pre_shift = g_pre_shift;
+    p.g_post_shift = g_post_shift;
+    return p;
+}
+
+static inline int64_t bayes_warp_offset_position(int64_t grid, int64_t base,
+    const bayes_warp_offset_position_params *p)
+{
+    const int64_t g_t = bpu_clip(bpu_shift_right(grid, p->g_pre_shift), -32768, 32767);
+    const int64_t g_y_wide = g_t * p->g_mult;
+    const int64_t g = bpu_clip(bpu_shift_right(g_y_wide, p->g_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_y_wide, 1), p->g_post_shift) & 1), -32768, 32767);
+    const int64_t position = bpu_shift_left(g + bpu_shift_left(base, p->shift), 16 - p->shift);
+    return (int64_t)position;
+}
+
+/*
+ * The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps
+ * are.
+ * Source: numerics 4.5, specs: kernels, deform_position.
+ * Proved ranges:
+ *     g_a: -32768 .. 32767, fits int32
+ *     g_b: -32768 .. 32767, fits int32
+ *     g_acc: -2147483648 .. 2147483647, fits int32
+ *     g_z_t: -32768 .. 32767, fits int32
+ *     g_z_y_wide: -1073709056 .. 1073741824, fits int32
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 2147418112, fits int32
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int g_swap; /* 0 .. 1 */
+    int64_t g_shift; /* 0 .. 23 */
+    int64_t g_k; /* -32767 .. 32767 */
+    int64_t g_z_mult; /* -32768 .. 32767 */
+    int64_t g_z_pre_shift; /* 0 .. 17 */
+    int64_t g_z_post_shift; /* 0 .. 31 */
+} bayes_deform_position_params;
+
+static inline bayes_deform_position_params bayes_derive_deform_position(float s, int64_t longest,
+    bpu_dtype input)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_step = bpu_exp2(-shift);
+    const int g_swap = (s / 1.0f) > (1.0f / s);
+    const float g_s_a = g_swap ? s : 1.0f;
+    const float g_s_b = g_swap ? 1.0f : s;
+    const int64_t g_wide = g_swap ? input.bits : 16;
+    const int64_t g_shift = bpu_clip(bpu_to_int(floorf(bpu_log2(bpu_float(32767.0f * g_s_a) /
+        g_s_b))), 0, (g_wide > 8) ? 15 : 23);
+    const int64_t g_k = bpu_clip(bpu_to_int(floorf(bpu_float(g_s_b * bpu_exp2(g_shift)) / g_s_a +
+        0.5f)), -32767, 32767);
+    const float g_inter = g_s_a / bpu_exp2(g_shift);
+    const float g_z_r = bpu_clipf(g_inter / s_step, -32768.0f, 32767.0f);
+    const float g_z_m = bpu_mantissa(g_z_r);
+    const int64_t g_z_e = bpu_exponent(g_z_r);
+    const int64_t g_z_mult = bpu_clip(bpu_to_int(floorf(bpu_float(g_z_m * 32768.0f) + 0.5f)),
+        -32768, 32767);
+    const int64_t g_z_total = 15 - g_z_e;
+    const int64_t g_z_pre_shift = bpu_clip(g_z_total - (29 - 15), 0, 17);
+    const int64_t g_z_post_shift = bpu_clip(g_z_total - g_z_pre_shift, 0, 31);
+    bayes_deform_position_params p;
+    p.shift = shift;
+    p.g_swap = g_swap;
+    p.g_shift = g_shift;
+    p.g_k = g_k;
+    p.g_z_mult = g_z_mult;
+    p.g_z_pre_shift = g_z_pre_shift;
+    p.g_z_post_shift = g_z_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_deform_position(int64_t base, int64_t offset,
+    const bayes_deform_position_params *p)
+{
+    const int64_t g_a = p->g_swap ? offset : base;
+    const int64_t g_b = p->g_swap ? base : offset;
+    const int64_t g_acc = ((bpu_shift_left(g_a, p->g_shift) + g_b * p->g_k + INT64_C(2147483648)) &
+        INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t g_z_t = bpu_clip(bpu_shift_right(g_acc, p->g_z_pre_shift), -32768, 32767);
+    const int64_t g_z_y_wide = g_z_t * p->g_z_mult;
+    const int64_t g = bpu_clip(bpu_shift_right(g_z_y_wide, p->g_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_z_y_wide, 1), p->g_z_post_shift) & 1), -32768, 32767);
+    const int64_t position = bpu_shift_left(g, 16 - p->shift);
+    return (int32_t)position;
 }
 
 /*

@@ -55,7 +55,9 @@ def _chain(known: Knowledge, chain: tuple[str, ...]) -> Iterator[str]:
     length = len(taken.steps)
     yield f"{' -> '.join(chain[:length])} fuses by pattern {taken.id}, {taken.span}, into {_result(taken)}"
     if length < len(chain):
-        steps = dict.fromkeys(op for p in known.patterns if _starts_with(p, taken) and len(p.steps) > length for op in choices(p)[length])
+        steps = dict.fromkeys(
+            op for p in known.patterns if _starts_with(p, taken) and len(p.steps) > length for op in choices(p)[length]
+        )
         yield f"  {chain[length]} stays on its own: behind {chain[length - 1]} patterns go on with {', '.join(steps) or 'nothing'}"
     yield from (f"  only if {condition}" for condition in _CONDITIONS)
 

@@ -75,7 +75,7 @@ def kernel_delta(old: Compiled, new: Compiled, was: Mapping[str, Dtype], now: Ma
     before, after = old.proved.kernel, new.proved.kernel
     if not all(
         tuple(getattr(before, part)) == tuple(getattr(after, part))
-        for part in ("tensors", "scales", "integers", "types")
+        for part in ("tensors", "scales", "integers", "types", "tables")
     ):
         return None
     first, second = executable(old, was), executable(new, now)

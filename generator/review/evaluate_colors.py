@@ -31,7 +31,7 @@ def forward_rows(comparison: Comparison) -> Iterator[Event]:
             (w_old, b_old), (w_new, b_new) = ((s.forward[row], s.forward_offset[row]) for s in (before, after))
             if (w_old, b_old) == (w_new, b_new):
                 continue
-            run = Run({}, {}, {}, operands(_BYTES))
+            run = Run({}, {}, {}, {}, operands(_BYTES))
             first, second = _forward(comparison.old, w_old, b_old), _forward(comparison.new, w_new, b_new)
             delta = compare((run,), first, second, ("R", "G", "B"))
             fields = (f"forward[{row}]", f"forward_offset[{row}]")
@@ -57,7 +57,7 @@ def inverse_conversions(comparison: Comparison) -> Iterator[Event]:
                     _inverse(comparison.old, march, before, space),
                     _inverse(comparison.new, march, after, space),
                 )
-                runs = tuple(Run({}, {}, {"row": row}, operands(_FEATURES)) for row in range(3))
+                runs = tuple(Run({}, {}, {"row": row}, {}, operands(_FEATURES)) for row in range(3))
                 delta = compare(runs, first, second, ("Y", "U", "V"))
                 causes = tuple(f for f in _causes(comparison, name, swing) if "inverse" in f.field)
                 yield Event(

@@ -13,6 +13,7 @@ from torch.fx.node import map_arg
 
 from .._tables import TABLES
 from .functional_quantized import QuantizedFunctional
+from .lut_float import UnaryFunction
 from .quantized_module import QuantizedModule, Scaled
 
 _Known = Mapping[fx.Node, Scaled | None]
@@ -44,11 +45,12 @@ def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> Scaled | N
 
 
 def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> Scaled | None:
+    module = module.table if isinstance(module, UnaryFunction) else module
     if isinstance(module, QuantizedModule):
         try:
             return module.bind(*inputs)
-        except NotImplementedError as error:
-            raise NotImplementedError(f"{name}: {error}") from error
+        except (NotImplementedError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
     return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None
 
 

@@ -74,7 +74,11 @@ def explain(model: nn.Module, name: str) -> Explanation:
     module = modules[target]
     parts = model._fused_parts.get(target, ())
     pattern = _pattern(parts)
-    fusion = (" -> ".join(f"{p.name} ({p.type.__name__})" for p in parts),) if parts else tuple(_Reasons(model, target).tell())
+    fusion = (
+        (" -> ".join(f"{p.name} ({p.type.__name__})" for p in parts),)
+        if parts
+        else tuple(_Reasons(model, target).tell())
+    )
     row = next((row for row in model.qconfig_report.rows if row.module == target), None)
     operators = tuple(dict.fromkeys(_operators(model, target)))
     march = str(getattr(module, "march", ""))
@@ -141,7 +145,9 @@ class _Reasons:
             return f"{self._title(reader)} comes behind it; patterns go on with {_titles(steps)}"
         if fitting[0].role == "norm" and not foldable(self._module(node), self._module(reader)):
             return f"{self._title(reader)} behind it cannot be folded: it has no running statistics of as many channels"
-        return f"{self._title(reader)} behind it is called with other arguments, or shared with another place of the model"
+        return (
+            f"{self._title(reader)} behind it is called with other arguments, or shared with another place of the model"
+        )
 
     def _before(self, node: fx.Node, patterns: list[FusionPattern]) -> str:
         """Why the step that some patterns end with stayed alone."""

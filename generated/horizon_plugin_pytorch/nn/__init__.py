@@ -8,18 +8,61 @@ from .anchor_generator import AnchorGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
+from .grid_sample import GridSample
 from .identity import Identity
+from .interpolate import Interpolate
 from .point_pillars_scatter import PointPillarsScatter
 from .rcnn_post_process import RcnnPostProcess
+from .tables import LookUpTable, SegmentLUT
+from .unary import (
+    Acos,
+    Acosh,
+    Asin,
+    Asinh,
+    Atan,
+    Atanh,
+    Cos,
+    Cosh,
+    Erf,
+    Exp,
+    HardLog,
+    Reciprocal,
+    Selu,
+    Sin,
+    Sinh,
+    Sqrt,
+    Tan,
+)
 
 __all__ = [
+    "Acos",
+    "Acosh",
     "AnchorGenerator",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
     "BgrToYuv444",
+    "Cos",
+    "Cosh",
     "DetectionPostProcess",
     "DetectionPostProcessV1",
+    "Erf",
+    "Exp",
+    "GridSample",
+    "HardLog",
     "Identity",
+    "Interpolate",
+    "LookUpTable",
     "PointPillarsScatter",
     "RcnnPostProcess",
+    "Reciprocal",
+    "SegmentLUT",
+    "Selu",
+    "Sin",
+    "Sinh",
+    "Sqrt",
+    "Tan",
     "functional",
     "intrinsic",
     "qat",

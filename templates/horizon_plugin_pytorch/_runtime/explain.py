@@ -142,7 +142,9 @@ class _Reasons:
             return f"{self._title(reader)} comes behind it; patterns go on with {_titles(steps)}"
         if fitting[0].role == "norm" and not foldable(self._module(node), self._module(reader)):
             return f"{self._title(reader)} behind it cannot be folded: it has no running statistics of as many channels"
-        return f"{self._title(reader)} behind it is called with other arguments, or shared with another place of the model"
+        return (
+            f"{self._title(reader)} behind it is called with other arguments, or shared with another place of the model"
+        )
 
     def _before(self, node: fx.Node, patterns: list[FusionPattern]) -> str:
         """Why the step that some patterns end with stayed alone."""
