@@ -20,13 +20,25 @@ KERNELS: dict[str, str] = {
     "sum": "total",
     "centered_yuv2bgr": "weighted",
     "centered_yuv2rgb": "weighted",
+    "eq": "difference",
+    "ge": "difference",
+    "gt": "difference",
+    "le": "difference",
+    "lt": "difference",
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
+    "grid_sample": "warp_position",
+    "interpolate": "resize_position",
     "batch_norm2d": "weighted",
     "batch_norm3d": "weighted",
     "avg_pool2d": "avg_pool",
     "dequant_stub": "dequantize",
     "quant_stub": "quantize_activation",
+    "abs": "abs_saturated",
+    "clamp": "quantize_activation",
+    "masked_fill": "quantize_constant",
+    "pad": "quantize_constant",
+    "sign": "sign",
     "conv2d": "weighted",
     "conv3d": "weighted",
     "conv_transpose2d": "weighted",
@@ -62,6 +74,7 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes-e",
         "requantize",
     ): "requantize/multiplier: Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.",
+    ("bayes-e", "resize_position"): "resize_position: Positions whose first and last are half a step from the borders.",
     (
         "bayes-e",
         "add_scalar",
@@ -74,6 +87,20 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes-e",
         "mul_scalar",
     ): "mul_scalar: The size of the number goes into the scale; its sign negates, 0 gives zeros.",
+    ("bayes-e", "abs_saturated"): "abs_saturated: The absolute value; that of the lowest integer is the highest.",
+    ("bayes-e", "sign"): "sign: -1, 0 or 1, at scale 1.",
+    (
+        "bayes-e",
+        "quantize_constant",
+    ): "quantize_constant: Integers of constants that are compared, filled in or padded with; rounded half up on every march.",
+    (
+        "bayes-e",
+        "difference",
+    ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
+    (
+        "bayes-e",
+        "warp_position",
+    ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bayes-e", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bayes",
@@ -102,6 +129,7 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes",
         "requantize",
     ): "requantize/multiplier: Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.",
+    ("bayes", "resize_position"): "resize_position: Positions whose first and last are half a step from the borders.",
     (
         "bayes",
         "add_scalar",
@@ -111,6 +139,20 @@ LABELS: dict[tuple[str, str], str] = {
         "rsub_scalar",
     ): "rsub_scalar: The number minus the feature map; the number is an operand of one element as in add_scalar.",
     ("bayes", "mul_scalar"): "mul_scalar: The size of the number goes into the scale; its sign negates, 0 gives zeros.",
+    ("bayes", "abs_saturated"): "abs_saturated: The absolute value; that of the lowest integer is the highest.",
+    ("bayes", "sign"): "sign: -1, 0 or 1, at scale 1.",
+    (
+        "bayes",
+        "quantize_constant",
+    ): "quantize_constant: Integers of constants that are compared, filled in or padded with; rounded half up on every march.",
+    (
+        "bayes",
+        "difference",
+    ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
+    (
+        "bayes",
+        "warp_position",
+    ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bayes", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli",
@@ -141,6 +183,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "requantize/shift: Scales are powers of two, so their ratio is a shift, to the left or to the right.",
     (
         "bernoulli",
+        "resize_position",
+    ): "resize_position: Positions whose first and last are half a step from the borders.",
+    (
+        "bernoulli",
         "add_scalar",
     ): "add_scalar: The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.",
     (
@@ -151,6 +197,20 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli",
         "mul_scalar",
     ): "mul_scalar: The size of the number goes into the scale; its sign negates, 0 gives zeros.",
+    ("bernoulli", "abs_saturated"): "abs_saturated: The absolute value; that of the lowest integer is the highest.",
+    ("bernoulli", "sign"): "sign: -1, 0 or 1, at scale 1.",
+    (
+        "bernoulli",
+        "quantize_constant",
+    ): "quantize_constant: Integers of constants that are compared, filled in or padded with; rounded half up on every march.",
+    (
+        "bernoulli",
+        "difference",
+    ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
+    (
+        "bernoulli",
+        "warp_position",
+    ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bernoulli", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli2",
@@ -178,6 +238,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "requantize/multiplier: Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.",
     (
         "bernoulli2",
+        "resize_position",
+    ): "resize_position: Positions whose first and last are half a step from the borders.",
+    (
+        "bernoulli2",
         "add_scalar",
     ): "add_scalar: The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.",
     (
@@ -188,6 +252,20 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli2",
         "mul_scalar",
     ): "mul_scalar: The size of the number goes into the scale; its sign negates, 0 gives zeros.",
+    ("bernoulli2", "abs_saturated"): "abs_saturated: The absolute value; that of the lowest integer is the highest.",
+    ("bernoulli2", "sign"): "sign: -1, 0 or 1, at scale 1.",
+    (
+        "bernoulli2",
+        "quantize_constant",
+    ): "quantize_constant: Integers of constants that are compared, filled in or padded with; rounded half up on every march.",
+    (
+        "bernoulli2",
+        "difference",
+    ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
+    (
+        "bernoulli2",
+        "warp_position",
+    ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bernoulli2", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
 }
 """(march, kernel) -> the rule that the march chose, and what it computes."""

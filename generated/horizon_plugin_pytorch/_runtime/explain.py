@@ -74,11 +74,8 @@ def explain(model: nn.Module, name: str) -> Explanation:
     module = modules[target]
     parts = model._fused_parts.get(target, ())
     pattern = _pattern(parts)
-    fusion = (
-        (" -> ".join(f"{p.name} ({p.type.__name__})" for p in parts),)
-        if parts
-        else tuple(_Reasons(model, target).tell())
-    )
+    chain = " -> ".join(f"{p.name} ({p.type.__name__})" for p in parts)
+    fusion = (chain,) if parts else tuple(dict.fromkeys(_Reasons(model, target).tell()))
     row = next((row for row in model.qconfig_report.rows if row.module == target), None)
     operators = tuple(dict.fromkeys(_operators(model, target)))
     march = str(getattr(module, "march", ""))
@@ -116,8 +113,10 @@ class _Reasons:
     """Why no pattern took a module."""
 
     def __init__(self, model: ObservedGraphModule, name: str) -> None:
-        self.modules = dict(model.named_modules(remove_duplicate=False))
-        self.floats = {qat: source for source, qat in reversed(TABLES.qat_modules.items())}
+        self.modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
+        self.floats: dict[type[nn.Module], type[nn.Module]] = {}
+        for source, qat in TABLES.qat_modules.items():
+            self.floats.setdefault(qat, source)
         self.nodes = [node for node in model.graph.nodes if called_module(node) == name and node.op != "get_attr"]
 
     def tell(self) -> Iterator[str]:

@@ -113,8 +113,10 @@ class _Reasons:
     """Why no pattern took a module."""
 
     def __init__(self, model: ObservedGraphModule, name: str) -> None:
-        self.modules = dict(model.named_modules(remove_duplicate=False))
-        self.floats = {qat: source for source, qat in reversed(TABLES.qat_modules.items())}
+        self.modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
+        self.floats: dict[type[nn.Module], type[nn.Module]] = {}
+        for source, qat in TABLES.qat_modules.items():
+            self.floats.setdefault(qat, source)
         self.nodes = [node for node in model.graph.nodes if called_module(node) == name and node.op != "get_attr"]
 
     def tell(self) -> Iterator[str]:
