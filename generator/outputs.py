@@ -16,6 +16,7 @@ from generator.views import (
     c_header,
     docs,
     exports,
+    formula_pages,
     kernel_names,
     kernels,
     modules,
@@ -172,6 +173,9 @@ def _docs(
         "docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops")
     )
     yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
+    for family, page in formula_pages.formula_pages(catalog, compiled):
+        specs = (f"kernels/{family}", "marches", "rounding")
+        yield Job(f"docs/formulas/{family}.md", "docs/formulas/[family].md.j2", page, specs)
     for march in catalog.marches:
         view = docs.march_view(catalog, decisions, compiled, march)
         yield Job(f"docs/marches/{march}.md", "docs/marches/[march].md.j2", view, ("kernels", f"march/{march}"))
