@@ -14,6 +14,7 @@ from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
 from generator.link import Catalog, link
 from generator.outputs import jobs_of
+from generator.overlaps import diagnostics
 from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
@@ -54,9 +55,10 @@ def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
     if errors(dangling):
         return Understood(None, (*unreadable, *dangling), texts)
     decisions, undecided = decide(catalog)
-    patterns, overlapping = expand(catalog)
+    patterns, nameless = expand(catalog)
+    overlapping = tuple(diagnostics(patterns))
     compiled, unproved = compile_all(catalog)
-    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
+    found = (*unreadable, *dangling, *undecided, *nameless, *overlapping, *unproved)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 
