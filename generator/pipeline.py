@@ -13,6 +13,7 @@ from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
 from generator.link import Catalog, link
+from generator.memo import Memo
 from generator.outputs import jobs_of
 from generator.overlaps import diagnostics
 from generator.overlay import merge, missing
@@ -40,7 +41,7 @@ class Understood:
     texts: dict[str, str]
 
 
-def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
+def understand(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> Understood:
     """Read, type, link, check, decide and compile the specs of the root and of every overlay."""
     texts: dict[str, str] = {}
     docs, unreadable = load_tree(root / SPECS, root, texts)
@@ -57,7 +58,7 @@ def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
     decisions, undecided = decide(catalog)
     patterns, nameless = expand(catalog)
     overlapping = tuple(diagnostics(patterns))
-    compiled, unproved = compile_all(catalog)
+    compiled, unproved = compile_all(catalog, memo)
     found = (*unreadable, *dangling, *undecided, *nameless, *overlapping, *unproved)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
@@ -75,9 +76,9 @@ def _further(mistyped: tuple[Diagnostic, ...], unreadable: tuple[Diagnostic, ...
     return tuple(d for d in mistyped if d.span is None or (d.span.path, d.span.line) not in told)
 
 
-def run(root: Path, overlays: tuple[Path, ...] = ()) -> PipelineResult:
+def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> PipelineResult:
     """Plan every output; no jobs when the specs have errors."""
-    understood = understand(root, overlays)
+    understood = understand(root, overlays, memo)
     jobs: tuple[Job, ...] = ()
     names: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ def run(root: Path, overlays: tuple[Path, ...] = ()) -> PipelineResult:
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
+            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)
