@@ -41,6 +41,10 @@ class Memo:
         found: T = self._new[key]
         return found
 
+    def next_run(self) -> None:
+        """Begin another run in this process: what the last one needed is known."""
+        self._old, self._new = {**self._old, **self._new}, {}
+
     def save(self) -> None:
         """Leave the results that this run needed to the next one; a checkout that cannot be written to has none."""
         if self._file is None or self._new.keys() == self._old.keys():

@@ -37,14 +37,15 @@ class Produced:
         return bool(errors(self.diagnostics))
 
 
-def produce(root: Path, *, trust: bool) -> Produced:
+def produce(root: Path, *, trust: bool, memo: Memo | None = None) -> Produced:
     """Run every stage but the last.
 
     Args:
         root: the checkout.
         trust: take outputs from disk where MANIFEST says that they are right.
+        memo: what earlier runs of this process worked out; otherwise what the last build left behind.
     """
-    memo = Memo(root / STATE) if trust else Memo()
+    memo = memo or (Memo(root / STATE) if trust else Memo())
     planned = run(root, memo=memo)
     templates = root / TEMPLATES
     mirrors = plan_mirrors(templates)

@@ -61,6 +61,10 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--extends", "the march to start from; the first one by default"),
         ),
     ),
+    "watch": (
+        "build whenever a spec or a template is saved, until interrupted",
+        (Option("--builds", "end after so many builds", (("type", int),)),),
+    ),
     "lint": ("specs, templates and mechanism", ()),
     "demo": (
         "build, then float -> calibration -> QAT -> integers on real photos",
