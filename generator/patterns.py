@@ -4,8 +4,9 @@ In: the catalog's pattern families. Out: `Expanded` patterns, and diagnostics fo
 is in `overlaps`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from generator.diag import Diagnostic, Span, did_you_mean
@@ -52,13 +53,13 @@ def expand(catalog: Catalog) -> tuple[tuple[Expanded, ...], tuple[Diagnostic, ..
     expanded: list[Expanded] = []
     for family in catalog.patterns:
         diagnostics.extend(_dangling(catalog, family))
-        expanded.extend(_expand(family))
+        expanded.extend(expand_family(family.spec, partial(family.span, "patterns")))
     ordered = sorted(expanded, key=lambda p: (-len(p.steps), -p.priority, p.id))
     return tuple(ordered), tuple(diagnostics)
 
 
-def _expand(family: Linked[Patterns]) -> Iterator[Expanded]:
-    spec = family.spec
+def expand_family(spec: Patterns, place: Callable[[int], Span]) -> Iterator[Expanded]:
+    """The patterns of a family; `place` says where a line of it stands."""
     for index, steps in enumerate(spec.patterns):
         if not _starts_with_base(steps):
             continue  # told by _dangling
@@ -73,7 +74,7 @@ def _expand(family: Linked[Patterns]) -> Iterator[Expanded]:
                 adds=spec.roles.add,
                 activation=activation,
                 priority=spec.priority,
-                span=family.span("patterns", index),
+                span=place(index),
             )
 
 

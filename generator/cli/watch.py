@@ -14,7 +14,7 @@ from generator.cli import build
 from generator.layout import SPECS, TEMPLATES, files_below
 from generator.memo import Memo
 
-PAUSE = 0.02
+PAUSE = 0.01
 Seen = dict[str, tuple[int, int, int]]
 
 
