@@ -14,8 +14,9 @@ from generator.memo import Memo
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests, unary
 from generator.views import functional as functional_views
+from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
 
 PACKAGE = "horizon_plugin_pytorch"
 
@@ -104,18 +105,46 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
         yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
+    yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
     functional = functional_views.functional_view(catalog, compiled)
-    methods = tuple(f"op/{f.op}" for f in (*functional.binary, *functional.concat, *functional.reduction))
-    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py"):
+    shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
+    methods = tuple(f"op/{f.op}" for shape in (*shapes, functional.reduction) for f in shape)
+    joins = "nn/quantized/functional_joins.py"
+    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py", joins):
         yield _job(path, functional, methods)
     stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
+    yield from _runtime_modules(catalog)
+    yield _job("nn/__init__.py", exports.nn_view(catalog), ("ops",))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _tables(catalog: Catalog) -> Iterator[Job]:
+    """Functions of one variable."""
+    every = tuple(f"op/{op.id}" for op in modules.of_family(catalog, "table", "unary"))
+    yield _job(f"nn/{unary.FILE}.py", unary.table_modules_view(catalog), every)
+    yield _job("nn/unary.py", unary.function_modules_view(catalog), every)
+    for op in modules.of_family(catalog, "table"):
+        yield from _classes("table", op.python.file, unary.table_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "unary"):
+        if op.python.class_:
+            yield from _classes("unary", op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
+
+
+def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
+    """Classes and functions that give a mechanism its operator."""
+    for op in modules.of_family(catalog, "runtime_module"):
+        view = runtime_module_view(op)
+        bases = {"": view.float_base, "qat/": view.qat_base, "quantized/": view.quantized_base}
+        for folder in (folder for folder, base in bases.items() if base):
+            yield _job(f"nn/{folder}{view.file}.py", view, (f"op/{op.id}",), f"nn/{folder}[runtime_module].py")
+    for file, functions in runtime_functions_views(catalog).items():
+        yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 
 
 def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...], *further: str) -> Iterator[Job]:

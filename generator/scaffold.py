@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from generator.checks import NEEDS
 from generator.diag import did_you_mean
 from generator.overlaps import overlaps
 from generator.patterns import expand_family
@@ -79,8 +80,8 @@ def new_op(known: Knowledge, name: str, like: str | None, module: str | None, fu
     ops = known.catalog.ops
     if problem := _unusable(name, "operator", ops):
         return problem
-    if like is None or (module is None) == (function is None):
-        return "a new operator needs --like OP and one of --module torch.nn.X and --function torch.x"
+    if like is None or not (module or function):
+        return "a new operator needs --like OP, and --module torch.nn.X or --function torch.x or both"
     if problem := _unknown(like, "operator", ops):
         return problem
     if taken := next(
@@ -89,8 +90,10 @@ def new_op(known: Knowledge, name: str, like: str | None, module: str | None, fu
         return f"{module or function} is operator {taken.spec.id!r} already ({taken.span('id')})"
     source = ops[like].doc
     value = {key: item for key, item in source.value.items() if key not in _OWN_OF_OP}
-    form = {"modules": [module]} if module else {"functions": [function]}
-    value |= {"id": name, "title": module or function, "doc": f"As {like}.", "float": form, "like": like}
+    form = {"modules": [module] if module else [], "functions": [function] if function else []}
+    if short := next((n for n in NEEDS[value["family"]] if n.startswith("float.") and not form[n[6:]]), ""):
+        return f"an operator like {like} needs --{short[6:-1]}, too"
+    value |= {"id": name, "title": module or function, "doc": f"As {like}.", "float": {key: names for key, names in form.items() if names}, "like": like}
     value |= {"python": _python_names(source.value.get("python", {}), name)} if "python" in value else {}
     value |= {"tail": camel(name)} if "tail" in value else {}
     march, dtype = next(iter(known.catalog.marches)), next(iter(known.catalog.dtypes.spec.dtypes))

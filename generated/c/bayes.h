@@ -130,6 +130,22 @@ static inline float bpu_exp2(int64_t n)
     return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
 }
 
+/* a * b + c in double, where the product is exact, rounded to float at the end. */
+static inline float bpu_fma(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* The index of the first entry of a rising table that is not less than v; the last index where all are less. */
+static inline int64_t bpu_search(const int64_t *table, int64_t size, int64_t v)
+{
+    int64_t i = 0;
+    while (i < size - 1 && table[i] < v) {
+        ++i;
+    }
+    return i;
+}
+
 static inline float bpu_log2(float v)
 {
     return (float)log2((double)v);
@@ -143,6 +159,42 @@ static const bpu_dtype bpu_qint32 = {32, 31, INT64_C(-2147483648), 2147483647};
 static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 
 #endif /* BPU_HELPERS_H */
+
+/*
+ * 1 where an integer reaches the smallest one that stands for the threshold or more.
+ * Source: numerics 6.7, specs: kernels, threshold/at_least.
+ * Proved ranges:
+ *     keep: 0 .. 1, fits int32
+ */
+typedef struct {
+    int64_t bound; /* -32768 .. 32767 */
+} bayes_threshold_params;
+
+static inline bayes_threshold_params bayes_derive_threshold(float limit, float s, bpu_dtype input)
+{
+    const int64_t bound = bpu_clip(bpu_to_int(ceilf(limit / s)), input.min, input.max);
+    bayes_threshold_params p;
+    p.bound = bound;
+    return p;
+}
+
+static inline int32_t bayes_threshold(int64_t x, const bayes_threshold_params *p)
+{
+    const int64_t keep = (x >= p->bound) ? 1 : 0;
+    return (int32_t)keep;
+}
+
+/*
+ * 1 where a float32 value reaches the threshold.
+ * Source: numerics 6.7, specs: kernels, threshold_real/at_least.
+ * Proved ranges:
+ *     keep: 0 .. 1, fits int32
+ */
+static inline int32_t bayes_threshold_real(float x, float limit)
+{
+    const int64_t keep = (x >= limit) ? 1 : 0;
+    return (int32_t)keep;
+}
 
 /*
  * The operand of the larger scale is shifted left, the other multiplied by a 16-bit factor.
@@ -330,6 +382,478 @@ static inline int32_t bayes_relu(int64_t x)
 }
 
 /*
+ * One entry of a 256-entry table.
+ * Source: numerics 7, specs: kernels, lut.
+ * Proved ranges:
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bayes_lut(int64_t x, const int64_t *table)
+{
+    const int64_t y = table[x + 128];
+    return (int32_t)y;
+}
+
+/*
+ * An integer without its sign, for a function that is tabulated for x >= 0 only.
+ * Source: numerics 7, specs: kernels, lut_fold.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bayes_lut_fold(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(bpu_abs(x), input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The value at -x of an odd function, from that at x.
+ * Source: numerics 7, specs: kernels, lut_unfold.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_lut_unfold(int64_t x, int64_t y, bpu_dtype output)
+{
+    const int64_t z = bpu_clip((x < 0) ? -y : y, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * How many tables lie between the two lines.
+ * Source: numerics 7, specs: kernels, segment_tables/lines_and_tables.
+ */
+static inline int32_t bayes_segment_tables(void)
+{
+    const int64_t n = 6;
+    return (int32_t)n;
+}
+
+/*
+ * How many entries a table has.
+ * Source: numerics 7, specs: kernels, segment_entries/lines_and_tables.
+ */
+static inline int32_t bayes_segment_entries(void)
+{
+    const int64_t n = 64;
+    return (int32_t)n;
+}
+
+/*
+ * The position of a table's last entry, with its fraction bits.
+ * Source: numerics 7, specs: kernels, segment_last_position/lines_and_tables.
+ */
+static inline int32_t bayes_segment_last_position(void)
+{
+    const int64_t n = 16128;
+    return (int32_t)n;
+}
+
+/*
+ * How many steps the curvature is sampled at.
+ * Source: numerics 7, specs: kernels, segment_samples/lines_and_tables.
+ */
+static inline int32_t bayes_segment_samples(void)
+{
+    const int64_t n = 256;
+    return (int32_t)n;
+}
+
+/*
+ * The segment, from 1, that a sample belongs to when all have the same area under |curvature|.
+ * Source: numerics 7, specs: kernels, segment_part/lines_and_tables.
+ * Proved ranges:
+ *     part: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_segment_part(float area, float total)
+{
+    const int64_t part = bpu_clip(bpu_to_int(floorf(area / (total / 6.0f))) + 1, -2147483648,
+        2147483647);
+    return (int32_t)part;
+}
+
+/*
+ * The largest input of a segment, from its dividing point.
+ * Source: numerics 7, specs: kernels, segment_limit/lines_and_tables.
+ * Proved ranges:
+ *     x: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_segment_limit(float d, float s)
+{
+    const float x_wide = d / s;
+    const int64_t x = bpu_clip(bpu_to_int(rintf(x_wide)), -32768, 32767);
+    return (int32_t)x;
+}
+
+/*
+ * A line on integers, rounded once.
+ * Source: numerics 7, specs: kernels, line_value/lines_and_tables.
+ * Proved ranges:
+ *     y_wide: -3221192704 .. 3221159936, fits int64
+ *     y: -3221192704 .. 3221159937, fits int64
+ */
+static inline int64_t bayes_line_value(int64_t x, int64_t k, int64_t b, int64_t left, int64_t right)
+{
+    const int64_t y_wide = x * k + bpu_shift_left(b, left);
+    const int64_t y = bpu_shift_right(y_wide, right) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
+        right) & 1);
+    return (int64_t)y;
+}
+
+/*
+ * A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift.
+ * The right shift leaves room for the offset in 30 bits.
+ * Source: numerics 7, specs: kernels, segment_line/lines_and_tables.
+ * Proved ranges:
+ *     y_y_wide: -3221192704 .. 3221159936, fits int64
+ *     y: -3221192704 .. 3221159937, fits int64
+ */
+typedef struct {
+    int64_t right; /* 0 .. 30 */
+    int64_t k_q; /* -32768 .. 32767 */
+    int64_t left; /* 0 .. 16 */
+    int64_t b_q; /* -32768 .. 32767 */
+} bayes_segment_line_params;
+
+static inline bayes_segment_line_params bayes_derive_segment_line(float k, float b, float s_in,
+    float s_out)
+{
+    const float slope = bpu_clipf(bpu_float(k / s_out * s_in), -32768.0f, 32767.0f);
+    const int64_t e = bpu_exponent(slope);
+    const int64_t fine = (slope == 0.0f) ? 0 : bpu_max(15 - e, 0);
+    const float offset = b / s_out;
+    const int64_t room = bpu_max(30 - bpu_to_int(ceilf(bpu_log2(fabsf(offset) + 1.0f))), 0);
+    const int64_t right = bpu_min(fine, room);
+    const int64_t k_q = bpu_shift_right(bpu_clip(bpu_to_int(floorf(bpu_float(slope * bpu_exp2(fine))
+        + 0.5f)), -32768, 32767), bpu_min(bpu_max(fine - room, 0), 62));
+    const float lifted = bpu_clipf(bpu_float(offset * bpu_exp2(right)), -1073741824.0f,
+        1073741824.0f);
+    const int64_t e_b = bpu_exponent(lifted);
+    const int64_t left = bpu_max(e_b - 15, 0);
+    const int64_t b_q = bpu_clip(bpu_to_int(floorf(bpu_float(lifted * bpu_exp2(-left)) + 0.5f)),
+        -32768, 32767);
+    bayes_segment_line_params p;
+    p.right = right;
+    p.k_q = k_q;
+    p.left = left;
+    p.b_q = b_q;
+    return p;
+}
+
+static inline int64_t bayes_segment_line(int64_t x, const bayes_segment_line_params *p)
+{
+    const int64_t y_y_wide = x * p->k_q + bpu_shift_left(p->b_q, p->left);
+    const int64_t y = bpu_shift_right(y_y_wide, p->right) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->right) & 1);
+    return (int64_t)y;
+}
+
+/*
+ * A line, or a table with linear interpolation, whichever the segment of x says.
+ * The segment is the first whose limit is not below x. Its line gives the value, or the position in
+ * its table.
+ * Source: numerics 7, specs: kernels, segment_lookup/lines_and_tables.
+ * Proved ranges:
+ *     i: 0 .. 7, fits int32
+ *     line_wide: -32768 .. 32767, fits int32
+ *     line_wide1: -32768 .. 32767, fits int32
+ *     line_wide2: 0 .. 16, fits int32
+ *     line_wide3: 0 .. 30, fits int32
+ *     line_y_wide: -3221192704 .. 3221159936, fits int64
+ *     line: -3221192704 .. 3221159937, fits int64
+ *     u: 0 .. 16128, fits int32
+ *     f: 0 .. 255, fits int32
+ *     n: 0 .. 63, fits int32
+ *     above: 1 .. 63, fits int32
+ *     row: 0 .. 320, fits int32
+ *     mixed: -16744448 .. 16743937, fits int32
+ *     table: -65408 .. 65407, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_segment_lookup(int64_t x, const int64_t *limits, const int64_t *k,
+    const int64_t *b, const int64_t *left, const int64_t *right, const int64_t *values,
+    bpu_dtype output)
+{
+    const int64_t i = bpu_search(limits, 8, x);
+    const int64_t line_wide = k[i];
+    const int64_t line_wide1 = b[i];
+    const int64_t line_wide2 = left[i];
+    const int64_t line_wide3 = right[i];
+    const int64_t line_y_wide = x * line_wide + bpu_shift_left(line_wide1, line_wide2);
+    const int64_t line = bpu_shift_right(line_y_wide, line_wide3) +
+        (bpu_shift_right(bpu_shift_left(line_y_wide, 1), line_wide3) & 1);
+    const int64_t u = bpu_clip(line, 0, 16128);
+    const int64_t f = u & 255;
+    const int64_t n = bpu_shift_right(u, 8);
+    const int64_t above = bpu_min(n + 1, 63);
+    const int64_t row = (bpu_clip(i, 1, 6) - 1) * 64;
+    const int64_t mixed = values[row + n] * (256 - f) + values[row + above] * f;
+    const int64_t table = bpu_shift_right(mixed, 8) + (bpu_shift_right(bpu_shift_left(mixed, 1), 8)
+        & 1);
+    const int64_t y = bpu_clip((bpu_clip(i, 1, 6) == i) ? table : line, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * Positive integers and slope times negative integers, each requantized to the output's scale.
+ * Source: numerics 6.4, specs: kernels, prelu.
+ * Proved ranges:
+ *     positive_wide: 0 .. 32767, fits int32
+ *     positive_t: 0 .. 32767, fits int32
+ *     positive_y_wide: -1073709056 .. 1073676289, fits int32
+ *     positive: -32768 .. 32767, fits int32
+ *     negative_wide: -1073709056 .. 1073741824, fits int32
+ *     negative_t: -32768 .. 32767, fits int32
+ *     negative_y_wide: -1073709056 .. 1073741824, fits int32
+ *     negative: -32768 .. 32767, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t q; /* -32768 .. 32767 */
+    int64_t positive_mult; /* -32768 .. 32767 */
+    int64_t positive_pre_shift; /* 0 .. 0 */
+    int64_t positive_post_shift; /* 0 .. 31 */
+    int64_t negative_mult; /* -32768 .. 32767 */
+    int64_t negative_pre_shift; /* 0 .. 17 */
+    int64_t negative_post_shift; /* 0 .. 31 */
+} bayes_prelu_params;
+
+static inline bayes_prelu_params bayes_derive_prelu(float s_in, float s_w, float s_out, float w,
+    bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
+    const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float positive_m = bpu_mantissa(positive_r);
+    const int64_t positive_e = bpu_exponent(positive_r);
+    const int64_t positive_mult = bpu_clip(bpu_to_int(floorf(bpu_float(positive_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t positive_total = 15 - positive_e;
+    const int64_t positive_pre_shift = 0;
+    const int64_t positive_post_shift = bpu_clip(positive_total - positive_pre_shift, 0, 31);
+    const float negative_s_in = bpu_float(s_in * s_w);
+    const float negative_r = bpu_clipf(negative_s_in / s_out, -32768.0f, 32767.0f);
+    const float negative_m = bpu_mantissa(negative_r);
+    const int64_t negative_e = bpu_exponent(negative_r);
+    const int64_t negative_mult = bpu_clip(bpu_to_int(floorf(bpu_float(negative_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t negative_total = 15 - negative_e;
+    const int64_t negative_pre_shift = bpu_clip(negative_total - (29 - output.fraction_bits), 0,
+        17);
+    const int64_t negative_post_shift = bpu_clip(negative_total - negative_pre_shift, 0, 31);
+    bayes_prelu_params p;
+    p.q = q;
+    p.positive_mult = positive_mult;
+    p.positive_pre_shift = positive_pre_shift;
+    p.positive_post_shift = positive_post_shift;
+    p.negative_mult = negative_mult;
+    p.negative_pre_shift = negative_pre_shift;
+    p.negative_post_shift = negative_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_prelu(int64_t x, const bayes_prelu_params *p, bpu_dtype output)
+{
+    const int64_t positive_wide = bpu_max(x, 0);
+    const int64_t positive_t = bpu_clip(bpu_shift_right(positive_wide, p->positive_pre_shift),
+        -32768, 32767);
+    const int64_t positive_y_wide = positive_t * p->positive_mult;
+    const int64_t positive = bpu_clip(bpu_shift_right(positive_y_wide, p->positive_post_shift) +
+        (bpu_shift_right(bpu_shift_left(positive_y_wide, 1), p->positive_post_shift) & 1),
+        output.min, output.max);
+    const int64_t negative_wide = p->q * bpu_min(x, 0);
+    const int64_t negative_t = bpu_clip(bpu_shift_right(negative_wide, p->negative_pre_shift),
+        -32768, 32767);
+    const int64_t negative_y_wide = negative_t * p->negative_mult;
+    const int64_t negative = bpu_clip(bpu_shift_right(negative_y_wide, p->negative_post_shift) +
+        (bpu_shift_right(bpu_shift_left(negative_y_wide, 1), p->negative_post_shift) & 1),
+        output.min, output.max);
+    const int64_t y = bpu_clip(positive + negative, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's
+ * scale.
+ * Source: numerics 6.4, specs: kernels, floor_int16/requantize.
+ * Proved ranges:
+ *     n_t: -32768 .. 32767, fits int32
+ *     n_y_wide: -1073709056 .. 1073741824, fits int32
+ *     n: -1073709056 .. 1073741824, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n_mult; /* -32768 .. 32767 */
+    int64_t n_pre_shift; /* 0 .. 0 */
+    int64_t n_post_shift; /* 0 .. 31 */
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_floor_int16_params;
+
+static inline bayes_floor_int16_params bayes_derive_floor_int16(float s_in, float s_out,
+    bpu_dtype output)
+{
+    const float n_r = bpu_clipf(s_in / 1.0f, -32768.0f, 32767.0f);
+    const float n_m = bpu_mantissa(n_r);
+    const int64_t n_e = bpu_exponent(n_r);
+    const int64_t n_mult = bpu_clip(bpu_to_int(floorf(bpu_float(n_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t n_total = 15 - n_e;
+    const int64_t n_pre_shift = 0;
+    const int64_t n_post_shift = bpu_clip(n_total - n_pre_shift, 0, 31);
+    const float y_r = bpu_clipf(1.0f / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_floor_int16_params p;
+    p.n_mult = n_mult;
+    p.n_pre_shift = n_pre_shift;
+    p.n_post_shift = n_post_shift;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_floor_int16(int64_t x, const bayes_floor_int16_params *p,
+    bpu_dtype output)
+{
+    const int64_t n_t = bpu_clip(bpu_shift_right(x, p->n_pre_shift), -32768, 32767);
+    const int64_t n_y_wide = n_t * p->n_mult;
+    const int64_t n = bpu_clip(bpu_shift_right(n_y_wide, p->n_post_shift), -2147483648, 2147483647);
+    const int64_t y_t = bpu_clip(bpu_shift_right(n, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
+ * The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the
+ * output's scale.
+ * Source: numerics 6.4, specs: kernels, ceil_int16/requantize.
+ * Proved ranges:
+ *     n_t: -32768 .. 32767, fits int32
+ *     n_y_wide: -1073709056 .. 1073741824, fits int32
+ *     n: -1073709056 .. 1073741824, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n_mult; /* -32768 .. 32767 */
+    int64_t n_pre_shift; /* 0 .. 0 */
+    int64_t n_post_shift; /* 0 .. 31 */
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_ceil_int16_params;
+
+static inline bayes_ceil_int16_params bayes_derive_ceil_int16(float s_in, float s_out,
+    bpu_dtype output)
+{
+    const float n_r = bpu_clipf(s_in / 1.0f, -32768.0f, 32767.0f);
+    const float n_m = bpu_mantissa(n_r);
+    const int64_t n_e = bpu_exponent(n_r);
+    const int64_t n_mult = bpu_clip(bpu_to_int(floorf(bpu_float(n_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t n_total = 15 - n_e;
+    const int64_t n_pre_shift = 0;
+    const int64_t n_post_shift = bpu_clip(n_total - n_pre_shift, 0, 31);
+    const float y_r = bpu_clipf(1.0f / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_ceil_int16_params p;
+    p.n_mult = n_mult;
+    p.n_pre_shift = n_pre_shift;
+    p.n_post_shift = n_post_shift;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_ceil_int16(int64_t x, const bayes_ceil_int16_params *p,
+    bpu_dtype output)
+{
+    const int64_t n_t = bpu_clip(bpu_shift_right(x, p->n_pre_shift), -32768, 32767);
+    const int64_t n_y_wide = n_t * p->n_mult;
+    const int64_t n = bpu_clip(-bpu_shift_right(-n_y_wide, p->n_post_shift), -2147483648,
+        2147483647);
+    const int64_t y_t = bpu_clip(bpu_shift_right(n, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
+ * A sum of products, requantized from the scale of a product.
+ * Source: numerics 6.5, specs: kernels, matmul.
+ * Proved ranges:
+ *     total: -2147483648 .. 2147483647, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_matmul_params;
+
+static inline bayes_matmul_params bayes_derive_matmul(float s_in, float s_out, bpu_dtype output)
+{
+    const float y_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_matmul_params p;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_matmul(int64_t acc, const bayes_matmul_params *p, bpu_dtype output)
+{
+    const int64_t total = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t y_t = bpu_clip(bpu_shift_right(total, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
+ * A sum left as it is for a model output.
+ * Source: numerics 1, specs: kernels, accumulator.
+ * Proved ranges:
+ *     y: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_accumulator(int64_t acc)
+{
+    const int64_t y = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    return (int32_t)y;
+}
+
+/*
  * Integers of a float32 feature map.
  * Source: numerics 2.1, specs: kernels, quantize_activation.
  * Proved ranges:
@@ -443,6 +967,50 @@ static inline int32_t bayes_mean(int64_t acc, const bayes_mean_params *p, bpu_dt
 }
 
 /*
+ * A sum, requantized.
+ * Source: numerics 6.4, specs: kernels, total.
+ * Proved ranges:
+ *     wrapped: -2147483648 .. 2147483647, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_total_params;
+
+static inline bayes_total_params bayes_derive_total(float s_in, float s_out, bpu_dtype output)
+{
+    const float y_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_total_params p;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_total(int64_t acc, const bayes_total_params *p, bpu_dtype output)
+{
+    const int64_t wrapped = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) -
+        INT64_C(2147483648);
+    const int64_t y_t = bpu_clip(bpu_shift_right(wrapped, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
  * Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.
  * Never a net left shift: a ratio of scales beyond 32767 is clipped. Narrow inputs need no pre
  * shift.
@@ -450,7 +1018,7 @@ static inline int32_t bayes_mean(int64_t acc, const bayes_mean_params *p, bpu_dt
  * Proved ranges:
  *     t: -32768 .. 32767, fits int32
  *     y_wide: -1073709056 .. 1073741824, fits int32
- *     y: -32768 .. 32767, fits int32
+ *     y: -1073709056 .. 1073741825, fits int32
  */
 typedef struct {
     int64_t mult; /* -32768 .. 32767 */
@@ -485,6 +1053,327 @@ static inline int32_t bayes_requantize(int64_t x, const bayes_requantize_params 
     const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->post_shift) +
         (bpu_shift_right(bpu_shift_left(y_wide, 1), p->post_shift) & 1), output.min, output.max);
     return (int32_t)y;
+}
+
+/*
+ * The number is an operand of one element, one unit of a scale that is its size; 0 only
+ * requantizes.
+ * Source: numerics 6.4, specs: kernels, add_scalar.
+ * Proved ranges:
+ *     kept_t: -32768 .. 32767, fits int32
+ *     kept_y_wide: -1073709056 .. 1073741824, fits int32
+ *     kept: -32768 .. 32767, fits int32
+ *     total_a: -32768 .. 32767, fits int32
+ *     total_b: -32768 .. 32767, fits int32
+ *     total_acc: -2147483648 .. 2147483647, fits int32
+ *     total_z_t: -32768 .. 32767, fits int32
+ *     total_z_y_wide: -1073709056 .. 1073741824, fits int32
+ *     total: -32768 .. 32767, fits int32
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t one; /* -32767 .. 32767 */
+    int adds; /* 0 .. 1 */
+    int64_t kept_mult; /* -32768 .. 32767 */
+    int64_t kept_pre_shift; /* 0 .. 0 */
+    int64_t kept_post_shift; /* 0 .. 31 */
+    int total_swap; /* 0 .. 1 */
+    int64_t total_shift; /* 0 .. 23 */
+    int64_t total_k; /* -32767 .. 32767 */
+    int64_t total_z_mult; /* -32768 .. 32767 */
+    int64_t total_z_pre_shift; /* 0 .. 17 */
+    int64_t total_z_post_shift; /* 0 .. 31 */
+} bayes_add_scalar_params;
+
+static inline bayes_add_scalar_params bayes_derive_add_scalar(float s_x, float number, float s_out,
+    bpu_dtype input, bpu_dtype output)
+{
+    const float size = fabsf(number);
+    const int64_t unit = (input.bits > 8) ? 32767 : 1;
+    const float s_k = (size > 0.0f) ? size / (float)unit : s_x;
+    const int64_t one = (number < 0.0f) ? -unit : unit;
+    const int adds = size > 0.0f;
+    const float kept_r = bpu_clipf(s_x / s_out, -32768.0f, 32767.0f);
+    const float kept_m = bpu_mantissa(kept_r);
+    const int64_t kept_e = bpu_exponent(kept_r);
+    const int64_t kept_mult = bpu_clip(bpu_to_int(floorf(bpu_float(kept_m * 32768.0f) + 0.5f)),
+        -32768, 32767);
+    const int64_t kept_total = 15 - kept_e;
+    const int64_t kept_pre_shift = 0;
+    const int64_t kept_post_shift = bpu_clip(kept_total - kept_pre_shift, 0, 31);
+    const int total_swap = (s_k / s_x) > (s_x / s_k);
+    const float total_s_a = total_swap ? s_k : s_x;
+    const float total_s_b = total_swap ? s_x : s_k;
+    const int64_t total_wide = total_swap ? input.bits : input.bits;
+    const int64_t total_shift = bpu_clip(bpu_to_int(floorf(bpu_log2(bpu_float(32767.0f * total_s_a)
+        / total_s_b))), 0, (total_wide > 8) ? 15 : 23);
+    const int64_t total_k = bpu_clip(bpu_to_int(floorf(bpu_float(total_s_b * bpu_exp2(total_shift))
+        / total_s_a + 0.5f)), -32767, 32767);
+    const float total_inter = total_s_a / bpu_exp2(total_shift);
+    const float total_z_r = bpu_clipf(total_inter / s_out, -32768.0f, 32767.0f);
+    const float total_z_m = bpu_mantissa(total_z_r);
+    const int64_t total_z_e = bpu_exponent(total_z_r);
+    const int64_t total_z_mult = bpu_clip(bpu_to_int(floorf(bpu_float(total_z_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t total_z_total = 15 - total_z_e;
+    const int64_t total_z_pre_shift = bpu_clip(total_z_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t total_z_post_shift = bpu_clip(total_z_total - total_z_pre_shift, 0, 31);
+    bayes_add_scalar_params p;
+    p.one = one;
+    p.adds = adds;
+    p.kept_mult = kept_mult;
+    p.kept_pre_shift = kept_pre_shift;
+    p.kept_post_shift = kept_post_shift;
+    p.total_swap = total_swap;
+    p.total_shift = total_shift;
+    p.total_k = total_k;
+    p.total_z_mult = total_z_mult;
+    p.total_z_pre_shift = total_z_pre_shift;
+    p.total_z_post_shift = total_z_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_add_scalar(int64_t x, const bayes_add_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t kept_t = bpu_clip(bpu_shift_right(x, p->kept_pre_shift), -32768, 32767);
+    const int64_t kept_y_wide = kept_t * p->kept_mult;
+    const int64_t kept = bpu_clip(bpu_shift_right(kept_y_wide, p->kept_post_shift) +
+        (bpu_shift_right(bpu_shift_left(kept_y_wide, 1), p->kept_post_shift) & 1), output.min,
+        output.max);
+    const int64_t total_a = p->total_swap ? p->one : x;
+    const int64_t total_b = p->total_swap ? x : p->one;
+    const int64_t total_acc = ((bpu_shift_left(total_a, p->total_shift) + total_b * p->total_k +
+        INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t total_z_t = bpu_clip(bpu_shift_right(total_acc, p->total_z_pre_shift), -32768,
+        32767);
+    const int64_t total_z_y_wide = total_z_t * p->total_z_mult;
+    const int64_t total = bpu_clip(bpu_shift_right(total_z_y_wide, p->total_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(total_z_y_wide, 1), p->total_z_post_shift) & 1), output.min,
+        output.max);
+    const int64_t z = p->adds ? total : kept;
+    return (int32_t)z;
+}
+
+/*
+ * The number minus the feature map; the number is an operand of one element as in add_scalar.
+ * Source: numerics 6.1, 6.4, specs: kernels, rsub_scalar.
+ * Proved ranges:
+ *     z_a: -32768 .. 32767, fits int32
+ *     z_b: -32768 .. 32767, fits int32
+ *     z_acc: -2147483648 .. 2147483647, fits int32
+ *     z_z_t: -32768 .. 32767, fits int32
+ *     z_z_y_wide: -1073709056 .. 1073741824, fits int32
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t one; /* -32767 .. 32767 */
+    int z_swap; /* 0 .. 1 */
+    int64_t z_shift; /* 0 .. 23 */
+    int64_t z_k; /* -32767 .. 32767 */
+    int64_t z_z_mult; /* -32768 .. 32767 */
+    int64_t z_z_pre_shift; /* 0 .. 17 */
+    int64_t z_z_post_shift; /* 0 .. 31 */
+} bayes_rsub_scalar_params;
+
+static inline bayes_rsub_scalar_params bayes_derive_rsub_scalar(float s_x, float number,
+    float s_out, bpu_dtype input, bpu_dtype output)
+{
+    const float size = fabsf(number);
+    const int64_t unit = (input.bits > 8) ? 32767 : 1;
+    const float s_k = (size > 0.0f) ? size / (float)unit : s_x;
+    const int64_t one = (size > 0.0f) ? ((number < 0.0f) ? -unit : unit) : 0;
+    const int z_swap = (s_x / s_k) > (s_k / s_x);
+    const float z_s_a = z_swap ? s_x : s_k;
+    const float z_s_b = z_swap ? s_k : s_x;
+    const int64_t z_wide = z_swap ? input.bits : input.bits;
+    const int64_t z_shift = bpu_clip(bpu_to_int(floorf(bpu_log2(bpu_float(32767.0f * z_s_a) /
+        z_s_b))), 0, (z_wide > 8) ? 15 : 23);
+    const int64_t z_k = bpu_clip(bpu_to_int(floorf(bpu_float(-z_s_b * bpu_exp2(z_shift)) / z_s_a +
+        0.5f)), -32767, 32767);
+    const float z_inter = (z_swap ? -z_s_a : z_s_a) / bpu_exp2(z_shift);
+    const float z_z_r = bpu_clipf(z_inter / s_out, -32768.0f, 32767.0f);
+    const float z_z_m = bpu_mantissa(z_z_r);
+    const int64_t z_z_e = bpu_exponent(z_z_r);
+    const int64_t z_z_mult = bpu_clip(bpu_to_int(floorf(bpu_float(z_z_m * 32768.0f) + 0.5f)),
+        -32768, 32767);
+    const int64_t z_z_total = 15 - z_z_e;
+    const int64_t z_z_pre_shift = bpu_clip(z_z_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t z_z_post_shift = bpu_clip(z_z_total - z_z_pre_shift, 0, 31);
+    bayes_rsub_scalar_params p;
+    p.one = one;
+    p.z_swap = z_swap;
+    p.z_shift = z_shift;
+    p.z_k = z_k;
+    p.z_z_mult = z_z_mult;
+    p.z_z_pre_shift = z_z_pre_shift;
+    p.z_z_post_shift = z_z_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_rsub_scalar(int64_t x, const bayes_rsub_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t z_a = p->z_swap ? x : p->one;
+    const int64_t z_b = p->z_swap ? p->one : x;
+    const int64_t z_acc = ((bpu_shift_left(z_a, p->z_shift) + z_b * p->z_k + INT64_C(2147483648)) &
+        INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t z_z_t = bpu_clip(bpu_shift_right(z_acc, p->z_z_pre_shift), -32768, 32767);
+    const int64_t z_z_y_wide = z_z_t * p->z_z_mult;
+    const int64_t z = bpu_clip(bpu_shift_right(z_z_y_wide, p->z_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(z_z_y_wide, 1), p->z_z_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)z;
+}
+
+/*
+ * The size of the number goes into the scale; its sign negates, 0 gives zeros.
+ * Source: numerics 6.4, specs: kernels, mul_scalar.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t sign; /* -1 .. 1 */
+} bayes_mul_scalar_params;
+
+static inline bayes_mul_scalar_params bayes_derive_mul_scalar(float number)
+{
+    const int64_t sign = (number > 0.0f) ? 1 : ((number < 0.0f) ? -1 : 0);
+    bayes_mul_scalar_params p;
+    p.sign = sign;
+    return p;
+}
+
+static inline int32_t bayes_mul_scalar(int64_t x, const bayes_mul_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t z = bpu_clip(x * p->sign, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * The negative; the lowest integer saturates.
+ * Source: numerics 6.4, specs: kernels, negate.
+ * Proved ranges:
+ *     y: -32767 .. 32767, fits int32
+ */
+static inline int32_t bayes_negate(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(-x, input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The absolute value; that of the lowest integer is the highest.
+ * Source: numerics 6.4, specs: kernels, abs_saturated.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bayes_abs_saturated(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_abs(bpu_max(x, -input.max));
+    return (int32_t)y;
+}
+
+/*
+ * The absolute value in two's complement; the lowest integer stays.
+ * Source: numerics 6.4, specs: kernels, abs_wrapped.
+ * Proved ranges:
+ *     y: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_abs_wrapped(int64_t x, bpu_dtype input)
+{
+    const int64_t y = (x < -input.max) ? x : bpu_abs(bpu_max(x, -input.max));
+    return (int32_t)y;
+}
+
+/*
+ * -1, 0 or 1, at scale 1.
+ * Source: numerics 6.4, specs: kernels, sign.
+ * Proved ranges:
+ *     y: -1 .. 1, fits int32
+ */
+static inline int32_t bayes_sign(int64_t x)
+{
+    const int64_t y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
+    return (int32_t)y;
+}
+
+/*
+ * Integers of constants that are compared, filled in or padded with; rounded half up on every
+ * march.
+ * Source: numerics 2.1, specs: kernels, quantize_constant.
+ * Proved ranges:
+ *     q: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_quantize_constant(float x, float s, bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(x / s + 0.5f)), output.min, output.max);
+    return (int32_t)q;
+}
+
+/*
+ * The difference of two feature maps that were brought to the larger scale; its sign orders them.
+ * Source: numerics 6.4, specs: kernels, difference.
+ * Proved ranges:
+ *     a_t: -32768 .. 32767, fits int32
+ *     a_y_wide: -1073709056 .. 1073741824, fits int32
+ *     a: -32768 .. 32767, fits int32
+ *     b_t: -32768 .. 32767, fits int32
+ *     b_y_wide: -1073709056 .. 1073741824, fits int32
+ *     b: -32768 .. 32767, fits int32
+ *     d: -65535 .. 65535, fits int32
+ */
+typedef struct {
+    int64_t a_mult; /* -32768 .. 32767 */
+    int64_t a_pre_shift; /* 0 .. 0 */
+    int64_t a_post_shift; /* 0 .. 31 */
+    int64_t b_mult; /* -32768 .. 32767 */
+    int64_t b_pre_shift; /* 0 .. 0 */
+    int64_t b_post_shift; /* 0 .. 31 */
+} bayes_difference_params;
+
+static inline bayes_difference_params bayes_derive_difference(float s_x, float s_y, float s)
+{
+    const float a_r = bpu_clipf(s_x / s, -32768.0f, 32767.0f);
+    const float a_m = bpu_mantissa(a_r);
+    const int64_t a_e = bpu_exponent(a_r);
+    const int64_t a_mult = bpu_clip(bpu_to_int(floorf(bpu_float(a_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t a_total = 15 - a_e;
+    const int64_t a_pre_shift = 0;
+    const int64_t a_post_shift = bpu_clip(a_total - a_pre_shift, 0, 31);
+    const float b_r = bpu_clipf(s_y / s, -32768.0f, 32767.0f);
+    const float b_m = bpu_mantissa(b_r);
+    const int64_t b_e = bpu_exponent(b_r);
+    const int64_t b_mult = bpu_clip(bpu_to_int(floorf(bpu_float(b_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t b_total = 15 - b_e;
+    const int64_t b_pre_shift = 0;
+    const int64_t b_post_shift = bpu_clip(b_total - b_pre_shift, 0, 31);
+    bayes_difference_params p;
+    p.a_mult = a_mult;
+    p.a_pre_shift = a_pre_shift;
+    p.a_post_shift = a_post_shift;
+    p.b_mult = b_mult;
+    p.b_pre_shift = b_pre_shift;
+    p.b_post_shift = b_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_difference(int64_t x, int64_t y, const bayes_difference_params *p,
+    bpu_dtype wider)
+{
+    const int64_t a_t = bpu_clip(bpu_shift_right(x, p->a_pre_shift), -32768, 32767);
+    const int64_t a_y_wide = a_t * p->a_mult;
+    const int64_t a = bpu_clip(bpu_shift_right(a_y_wide, p->a_post_shift) +
+        (bpu_shift_right(bpu_shift_left(a_y_wide, 1), p->a_post_shift) & 1), wider.min, wider.max);
+    const int64_t b_t = bpu_clip(bpu_shift_right(y, p->b_pre_shift), -32768, 32767);
+    const int64_t b_y_wide = b_t * p->b_mult;
+    const int64_t b = bpu_clip(bpu_shift_right(b_y_wide, p->b_post_shift) +
+        (bpu_shift_right(bpu_shift_left(b_y_wide, 1), p->b_post_shift) & 1), wider.min, wider.max);
+    const int64_t d = a - b;
+    return (int32_t)d;
 }
 
 /*

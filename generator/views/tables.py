@@ -15,7 +15,8 @@ from generator.views.modules import class_name, fused_name, of_family
 
 _FUNCTIONAL = "quantized.FloatFunctional"
 _TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
-_METHOD_FAMILIES = {"binary": 2, "concat": 0, "reduction": 1}
+_METHOD_FAMILIES = {"binary": 2, "pairwise": 2, "concat": 0, "reduction": 1, "product": 2, "scalar": 2}
+"""Families of FloatFunctional methods that functions are replaced by, and how many operands they take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class ReplacementView:
     module: str
     method: str | None
     data_args: int
+    numbers: str
     constructor_args: tuple[str, ...]
     drop_kwargs: tuple[str, ...]
 
@@ -69,6 +71,8 @@ class TablesView:
     patterns: tuple[PatternView, ...]
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
+    leaf_modules: str
+    recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
@@ -85,6 +89,10 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
+        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
+        recognized=tuple(
+            PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
+        ),
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
         passthrough_modules=_listed(
@@ -106,13 +114,34 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
     for op in of_family(catalog, *_METHOD_FAMILIES):
         count = _METHOD_FAMILIES[op.family]
         yield ReplacementView(
-            op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ()
+            op=op.id,
+            functions=_tuple((*op.float.functions, *(f for f in op.float.overloads if f not in tensor_overloads(op)))),
+            methods=(*op.float.methods, *tensor_overloads(op).values()),
+            module=_FUNCTIONAL,
+            method=op.python.method,
+            data_args=count,
+            numbers=_numbers(op),
+            constructor_args=(),
+            drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
         form = op.float
+        module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, form.constructor, ()
+            op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
+
+
+def tensor_overloads(op: Op) -> dict[str, str]:
+    """Overloads that are Tensor methods, by dotted name: their names as methods."""
+    return {name: name.rpartition(".")[2] for name in op.float.overloads if name.startswith("torch.Tensor.")}
+
+
+def _numbers(op: Op) -> str:
+    """Which operands may be numbers: none, one of them, or the last one, which must be."""
+    if op.family == "scalar":
+        return "last"
+    return "one" if op.numbers is not None and op.numbers.own_scale else "none"
 
 
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
@@ -147,14 +176,22 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_:
-            for module in op.spec.float.modules:
+        if op.spec.runtime is not None and op.spec.runtime.qat:
+            yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
+        elif op.spec.python.class_:
+            given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
+            for module in given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
     yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
     for name in _fused_names(catalog, patterns):
         yield PairView(f"intrinsic.{name}", f"qat.{name}")
+
+
+def _without_qat(op: Op) -> tuple[str, ...]:
+    """The family of an operator that has no QAT class."""
+    return (op.family,) if op.runtime is not None and not op.runtime.qat else ()
 
 
 def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, str]:
@@ -177,7 +214,7 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub"):
+        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", *_without_qat(op.spec)):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
     yield PairView("qat.QuantStub", "quantized.Quantize")
     yield PairView("qat.DeQuantStub", "quantized.DeQuantize")

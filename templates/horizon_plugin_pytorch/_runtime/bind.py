@@ -12,7 +12,8 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
 from .._tables import TABLES
-from .functional_module import QuantizedFunctional
+from .functional_quantized import QuantizedFunctional
+from .lut_float import UnaryFunction
 from .quantized_module import QuantizedModule, Scaled
 
 _Known = Mapping[fx.Node, Scaled | None]
@@ -38,17 +39,18 @@ def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> Scaled | N
     if node.op == "call_method":
         owner = _owner(model, node)
         if owner is not None:
-            return owner.bind_method(str(node.target), *inputs[1:])
+            return owner.bind_method(str(node.target), inputs[1:], node.args[1:])
         return _kept(getattr(Tensor, str(node.target), None), inputs)
     return _kept(node.target, inputs) if node.op == "call_function" else None
 
 
 def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> Scaled | None:
+    module = module.table if isinstance(module, UnaryFunction) else module
     if isinstance(module, QuantizedModule):
         try:
             return module.bind(*inputs)
-        except NotImplementedError as error:
-            raise NotImplementedError(f"{name}: {error}") from error
+        except (NotImplementedError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
     return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None
 
 

@@ -15,11 +15,24 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .detection_post_process_v1 import DetectionPostProcessV1
+from .elu import ELU
 from .functional_modules import FloatFunctional
+from .gelu import GELU
+from .hardsigmoid import HardSigmoid
+from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
+from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .relu import ReLU
+from .segment_lut import SegmentLUT
+from .selu import SELU
+from .sigmoid import Sigmoid
+from .silu import SiLU
+from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
+from .tanh import Tanh
 
 __all__ = (
     "AvgPool2d",
@@ -44,14 +57,27 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DetectionPostProcessV1",
+    "ELU",
     "FloatFunctional",
+    "GELU",
+    "HardSigmoid",
+    "LeakyReLU",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
     "LinearAddReLU6",
     "LinearReLU",
     "LinearReLU6",
+    "LookUpTable",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QuantStub",
     "ReLU",
+    "SELU",
+    "SegmentLUT",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
 )
