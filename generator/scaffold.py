@@ -93,7 +93,13 @@ def new_op(known: Knowledge, name: str, like: str | None, module: str | None, fu
     form = {"modules": [module] if module else [], "functions": [function] if function else []}
     if short := next((n for n in NEEDS[value["family"]] if n.startswith("float.") and not form[n[6:]]), ""):
         return f"an operator like {like} needs --{short[6:-1]}, too"
-    value |= {"id": name, "title": module or function, "doc": f"As {like}.", "float": {key: names for key, names in form.items() if names}, "like": like}
+    value |= {
+        "id": name,
+        "title": module or function,
+        "doc": f"As {like}.",
+        "float": {key: names for key, names in form.items() if names},
+        "like": like,
+    }
     value |= {"python": _python_names(source.value.get("python", {}), name)} if "python" in value else {}
     value |= {"tail": camel(name)} if "tail" in value else {}
     march, dtype = next(iter(known.catalog.marches)), next(iter(known.catalog.dtypes.spec.dtypes))

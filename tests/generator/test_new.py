@@ -9,7 +9,21 @@ from generator.views.names import camel
 
 
 def test_an_operator_and_a_pattern_of_it_are_complete_as_created(checkout: Path) -> None:
-    assert cli(checkout, "new", "op", "hard_tanh", "--like", "relu6", "--module", "torch.nn.Hardtanh", "--function", "torch.nn.functional.hardtanh").status == 0
+    assert (
+        cli(
+            checkout,
+            "new",
+            "op",
+            "hard_tanh",
+            "--like",
+            "relu6",
+            "--module",
+            "torch.nn.Hardtanh",
+            "--function",
+            "torch.nn.functional.hardtanh",
+        ).status
+        == 0
+    )
     told = cli(
         checkout, "new", "pattern", "bounded", "--base", "conv2d", "--base", "linear", "--activation", "hard_tanh"
     )
@@ -52,7 +66,10 @@ def test_operators_like_many_others_are_complete_as_created(checkout: Path) -> N
         (("op", "relu", "--like", "relu6", "--module", "torch.nn.Tanhshrink"), "operator 'relu' exists already"),
         (("op", "x", "--like", "reul", "--module", "torch.nn.Tanhshrink"), "did you mean 'relu'?"),
         (("op", "x", "--like", "relu"), "needs --like OP, and --module"),
-        (("op", "x", "--like", "relu", "--module", "torch.nn.Tanhshrink"), "an operator like relu needs --function, too"),
+        (
+            ("op", "x", "--like", "relu", "--module", "torch.nn.Tanhshrink"),
+            "an operator like relu needs --function, too",
+        ),
         (("op", "x", "--like", "relu", "--module", "torch.nn.ReLU"), "torch.nn.ReLU is operator 'relu' already"),
         (
             ("pattern", "x", "--base", "conv2d", "--activation", "relu"),
