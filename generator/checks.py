@@ -25,6 +25,7 @@ NEEDS = {
     "window_max": ("window", "python.file", "python.class_", "float.modules"),
     "window_mean": ("window", "kernel", "python.file", "python.class_", "float.modules"),
     "clamp": ("tail", "float.modules", "float.functions"),
+    "tensor_function": ("behaviour",),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),
@@ -32,7 +33,7 @@ NEEDS = {
     "color_inverse": ("color", "python.function"),
     "table": ("python.file", "python.class_"),
     "unary": (),
-    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_module": ("runtime", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""
