@@ -5,15 +5,17 @@ marches, kernels or the operators of a family.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, exports, kernels, limits, modules, package, presets, tables, unary
+from generator.views import c_header, exports, kernel_names, kernels, limits, modules, package, presets, tables, unary
 from generator.views import functional as functional_views
 from generator.views.accuracy import GeneratedTests, generated_tests
 from generator.views.runtime_modules import runtime_files, runtime_functions_views
@@ -22,18 +24,23 @@ PACKAGE = "horizon_plugin_pytorch"
 
 
 def jobs_of(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+    catalog: Catalog,
+    decisions: Decisions,
+    patterns: tuple[Expanded, ...],
+    compiled: CompiledMarches,
+    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
-    """Every output of a build."""
+    """Every output of a build; costly views that have not changed are taken from the memo."""
+    memo = memo or Memo()
     tests = generated_tests(catalog, decisions, compiled)
     return (
         *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
-        *_headers(catalog, compiled),
+        *_headers(catalog, compiled, memo),
         *_tests(catalog, compiled, tests),
         *docs_jobs(catalog, decisions, patterns, compiled, tests),
-        *schema_jobs(),
+        *memo.recall("schemas", (), lambda: tuple(schema_jobs())),
     )
 
 
@@ -73,13 +80,28 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+    yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
 
 
-def _headers(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+def _headers(catalog: Catalog, compiled: CompiledMarches, memo: Memo) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
-        view = c_header.header_view(catalog, compiled, march)
+        make = partial(c_header.header_view, catalog, compiled, march)
+        view = memo.recall("header", _said_in_header(catalog, compiled, march), make)
         yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+
+
+def _said_in_header(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> tuple[object, ...]:
+    """What a header follows from; its kernels are known by their torch code and their ranges."""
+    known = [
+        (k.label, k.params, k.derive_args, k.compute_args, k.torch_derive, k.torch_compute, k.proof, dict(k.ranges))
+        for k in (compiled.by_march[march] if march else compiled.common).values()
+    ]
+    texts = [
+        (entry.kernel.id, entry.kernel.doc, entry.kernel.source, entry.kernel.tensors) for entry in catalog.kernels
+    ]
+    colors = [color.spec for color in catalog.colors.values()]
+    return march, march and catalog.marches[march].spec.doc, known, texts, colors, catalog.dtypes.spec
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
@@ -90,6 +112,8 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
         yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "tensor_module"):
+        yield from _classes("tensor_module", op.python.file, modules.tensor_module_view(op), (f"op/{op.id}",))
     yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)

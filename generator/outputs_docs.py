@@ -10,7 +10,7 @@ from generator.decide import Decisions
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
-from generator.views import accuracy, docs, docs_ops
+from generator.views import accuracy, docs, docs_ops, formula_pages
 from generator.views.accuracy import GeneratedTests
 
 
@@ -24,6 +24,8 @@ def docs_jobs(
     """The matrix, accuracy, patterns, a page a march and a page an operator."""
     yield _job("support-matrix.md", docs.matrix_view(catalog, decisions), ("marches", "ops"))
     yield _job("patterns.md", docs.patterns_view(catalog, patterns), ("patterns",))
+    for family, page in formula_pages.formula_pages(catalog, compiled):
+        yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
     measured = accuracy.accuracy_view(catalog, tests)
     yield _job("accuracy.md", measured, ("marches", "ops", "kernels", "ratchet"))
     for march in catalog.marches:
@@ -31,8 +33,8 @@ def docs_jobs(
         yield _job(f"marches/{march}.md", view, ("kernels", f"march/{march}"), "marches/[march].md")
     rows = {row.op: row for row in measured.rows}
     for op in catalog.ops:
-        page = docs_ops.op_page(catalog, decisions, compiled, rows.get(op), op)
-        yield _job(f"ops/{op}.md", page, ("kernels", "marches", f"op/{op}", "ratchet"), "ops/[op].md")
+        view_of_op = docs_ops.op_page(catalog, decisions, compiled, rows.get(op), op)
+        yield _job(f"ops/{op}.md", view_of_op, ("kernels", "marches", f"op/{op}", "ratchet"), "ops/[op].md")
 
 
 def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") -> Job:

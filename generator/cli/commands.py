@@ -45,9 +45,29 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         (Option("--full", "trust nothing: render everything, compare bytes, import every module", _FLAG), *_OVERLAY),
     ),
     "diff": ("the text of what a build would change", ()),
+    "review": (
+        "what the edits of specs since a git revision do to every march, with both versions of each kernel executed",
+        (
+            Option("rev", "the revision to compare with; HEAD by default", _OPTIONAL),
+            Option("--format", "how to write it", (("choices", ("text", "markdown", "html")), ("default", "text"))),
+            Option("--out", "a file to write it to"),
+        ),
+    ),
+    "trace": (
+        "from a line of generated/ back to its template line and the spec fields that decide it",
+        (
+            Option("place", "generated/FILE:LINE", _OPTIONAL),
+            Option("--audit", "print which share of all lines has an answer", _FLAG),
+        ),
+    ),
     "explain": (
         "why an operator is or is not supported, by which formulas it is computed, and where",
-        (Option("march", "a march"), Option("op", "an operator"), Option("dtype", "an input dtype", _OPTIONAL)),
+        (
+            Option("march", "a march", _OPTIONAL),
+            Option("op", "an operator", _OPTIONAL),
+            Option("dtype", "an input dtype", _OPTIONAL),
+            Option("--pattern", "a pattern, or a chain of operators such as 'a b c': why it fuses or does not"),
+        ),
     ),
     "matrix": (
         "operator x march x dtype: supported, unsupported with the reason, to do with the reason",
@@ -63,10 +83,21 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     "new": (
         "a new spec that is complete as created",
         (
-            Option("kind", "what to create", (("choices", ("march",)),)),
+            Option("kind", "what to create", (("choices", ("march", "op", "pattern")),)),
             Option("id", "its id"),
-            Option("--extends", "the march to start from; the first one by default"),
+            Option("--extends", "march: the one to start from; the first by default"),
+            Option("--like", "op: the operator whose family, kernel and support it takes"),
+            Option("--module", "op: the module class that it is, such as torch.nn.Hardtanh"),
+            Option("--function", "op: the function that it is"),
+            Option(
+                "--base", "pattern: a layer that chains start with; may be given several times", (("action", "append"),)
+            ),
+            Option("--activation", "pattern: an operator that ends them; the same", (("action", "append"),)),
         ),
+    ),
+    "watch": (
+        "build whenever a spec or a template is saved, until interrupted",
+        (Option("--builds", "end after so many builds", (("type", int),)),),
     ),
     "lint": ("specs, templates and mechanism", ()),
     "demo": (

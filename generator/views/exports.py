@@ -72,11 +72,13 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary"):
+        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "tensor_module"):
             if op.python.class_ and (op.python.file or op.family == "unary"):
                 modules.setdefault(op.python.file or op.id, []).append(class_name(op))
         for op in of_family(catalog, "runtime_module"):
             if getattr(op.runtime, folder):
                 modules.setdefault(op.python.file or "", []).append(class_name(op))
-    views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
+    views = tuple(
+        ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()) if names
+    )
     return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

@@ -6,7 +6,7 @@ In: the catalog and the expanded patterns. Out: rows whose fields are Python exp
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.compile import CompiledMarches
 from generator.link import Catalog
@@ -140,7 +140,7 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "tensor_module"):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
@@ -178,7 +178,8 @@ def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) ->
     names = []
     for role in pattern.steps:
         view = _step(catalog, pattern, role)
-        steps.setdefault(view.name, view)
+        while steps.setdefault(view.name, view) != view:  # another family's step of that role matches other modules
+            view = replace(view, name=f"{view.name}_")
         names.append(view.name)
     op = catalog.ops[pattern.base].spec
     tail = ("Add" if pattern.add else "") + (
@@ -257,7 +258,7 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
 
 
 _KEEPING = frozenset(
-    {"keep", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
+    {"keep", "inert", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
 )
 """Behaviours whose result has the scale of the first input."""
 

@@ -6,6 +6,7 @@
 from .._runtime.check_model import check_model
 from .._runtime.compiler import compile_model, export_hbir, perf_model, visualize_model
 from .._runtime.errors import CompilerUnavailableError
+from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
 from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, set_fake_quantize
@@ -39,6 +40,7 @@ from .stubs import QuantStub
 
 __all__ = [
     "CompilerUnavailableError",
+    "Explanation",
     "FakeQuantState",
     "FakeQuantize",
     "FixedScaleObserver",
@@ -66,6 +68,7 @@ __all__ = [
     "default_qat_8bit_weight_16bit_fixed_act_fake_quant_qconfig",
     "default_qat_8bit_weight_32bit_out_fake_quant_qconfig",
     "default_qat_out_8bit_fake_quant_qconfig",
+    "explain",
     "export_hbir",
     "fake_quantize",
     "fuse_fx",
