@@ -50,7 +50,7 @@ def test_a_number_that_rose_is_told_and_not_written(
     worse = every_row(catalog)
     before = worse["conv2d"]["bernoulli2"]["qint8"]
     worse["conv2d"]["bernoulli2"]["qint8"] = before + 5
-    monkeypatch.setattr(accuracy, "measure", lambda marches: worse)
+    monkeypatch.setattr(accuracy, "measure", lambda _: worse)
     (tmp_path / "specs").mkdir()
     assert accuracy._measure(known, tmp_path) == 1
     assert f"conv2d on bernoulli2, qint8: {before + 5} steps, was {before}" in capsys.readouterr().out
