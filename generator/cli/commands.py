@@ -79,6 +79,13 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--dry-run", "only say what would change", _FLAG),
         ),
     ),
+    "mutate": (
+        "change every leaf of every spec and say what notices",
+        (
+            Option("--only", "specs that match this glob"),
+            Option("--limit", "try so many changes at most", (("type", int),)),
+        ),
+    ),
     "lint": ("specs, templates and mechanism", ()),
     "demo": (
         "build, then float -> calibration -> QAT -> integers on real photos",

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from trees import ROOT, cli, contents
 
-from generator.diag import DIAGNOSTICS, render
+from generator.diag import DIAGNOSTICS, Diagnostic, render
+from generator.files import decode
 from generator.formula import CODES
 from generator.memo import Memo
-from generator.pipeline import understand_docs
+from generator.pipeline import Understood, understand_docs
 from generator.source import load_tree, parse
 
 SECONDS, MEGABYTES = 5.0, 700
@@ -88,11 +89,20 @@ def _changed(draw: st.DrawFn, text: str) -> str:
     return "\n".join(lines)
 
 
+def understood_from(texts: dict[str, str], memo: Memo) -> Understood:
+    """Every stage up to the proofs, as if these texts stood in files."""
+    found: list[Diagnostic] = []
+    shown: dict[str, str] = {}
+    read = {path: decode(text.encode(), path, found, shown) for path, text in texts.items()}
+    docs = (parse(path, text, found) for path, text in read.items() if text is not None)
+    return understand_docs(tuple(doc for doc in docs if doc is not None), tuple(found), shown, memo)
+
+
 def test_mutated_trees_give_only_diagnostics(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    count = int(request.config.getoption("--spec-trees", default=None) or 60)
+    count = int(request.config.getoption("--spec-trees", default=None) or 40)
     memo, outcomes, slowest = Memo(), Counter[str](), 0.0
 
     @settings(
@@ -108,9 +118,7 @@ def test_mutated_trees_give_only_diagnostics(
         texts = shipped() | changed
         memo.next_run()
         start = time.process_time()
-        found: list = []
-        docs = tuple(doc for doc in (parse(path, text, found) for path, text in texts.items()) if doc is not None)
-        understood = understand_docs(docs, tuple(found), dict(texts), memo)
+        understood = understood_from(texts, memo)
         told = render(understood.diagnostics, understood.texts)
         spent = time.process_time() - start
         slowest = max(slowest, spent)
@@ -134,10 +142,8 @@ def test_no_formula_is_run(text: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     path = "specs/rounding.yaml"
     texts = shipped() | {path: shipped()[path].replace("real: floor(x)\n", f'real: "{text}"\n', 1)}
-    found: list = []
-    docs = tuple(doc for doc in (parse(p, t, found) for p, t in texts.items()) if doc is not None)
     start = time.process_time()
-    understood = understand_docs(docs, tuple(found), dict(texts), Memo())
+    understood = understood_from(texts, Memo())
     assert time.process_time() - start < SECONDS
     assert any(d.is_error for d in understood.diagnostics) or text.startswith(("-", "x +", "(", "x // 0"))
     assert not list(tmp_path.iterdir())
