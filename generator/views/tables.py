@@ -140,7 +140,7 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "tensor_module"):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
@@ -258,7 +258,7 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
 
 
 _KEEPING = frozenset(
-    {"keep", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
+    {"keep", "inert", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
 )
 """Behaviours whose result has the scale of the first input."""
 
