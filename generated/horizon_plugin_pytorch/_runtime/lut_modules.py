@@ -74,10 +74,12 @@ class QATTable(_WithoutStoredTables, QATModule):
 
     def _away_from_zero(self, x: Tensor, values: Tensor) -> Tensor:
         """Values whose magnitude is at least what the table begins with."""
-        steps = self.options.least(x.dtype) if isinstance(x, QTensor) else None
-        if steps is None or not isinstance(x, QTensor):
+        if not isinstance(x, QTensor):
             return values
-        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), x.q_scale().detach())
+        steps = self.options.least(x.dtype)
+        if steps is None:
+            return values
+        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), x.scale.detach())
         return torch.where(values < 0, torch.minimum(values, -least), torch.maximum(values, least))
 
     def extra_repr(self) -> str:
