@@ -25,6 +25,7 @@ _NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "composite": ("composite", "python.file", "python.class_"),
 }
 """Fields that the templates of a family read."""
 

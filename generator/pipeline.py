@@ -9,6 +9,7 @@ from pathlib import Path
 
 from generator.checks import check_catalog
 from generator.compile import CompiledMarches, compile_all
+from generator.composite.check import check_composites
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
@@ -51,7 +52,7 @@ def understand(root: Path) -> Understood:
     decisions, undecided = decide(catalog)
     patterns, overlapping = expand(catalog)
     compiled, unproved = compile_all(catalog)
-    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
+    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved, *check_composites(catalog, decisions))
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 

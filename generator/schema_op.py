@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+from generator.schema_composite import Composite
 
 
 class Refusal(Spec):
@@ -88,7 +89,7 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "concat", "reduction", "window_max", "window_mean", "clamp",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "composite",
     ]  # fmt: skip
     title: Sentence
     doc: Sentence
@@ -97,6 +98,7 @@ class Op(Spec):
     mac: Mac | None = None
     window: Window | None = None
     color: ColorUse | None = None
+    composite: Composite | None = None
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )

@@ -1,0 +1,164 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/composite.py
+"""Base of the generated composites: QAT modules that are small graphs of other QAT modules.
+
+In: a float module with a `qconfig`. Out: a module whose children are ordinary QAT modules, each with a qconfig that is
+derived from the composite's. Conversion replaces the children, one by one, by their quantized forms; the composite stays
+what it is and then passes integers along. A composite has no arithmetic of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .constant import Constant, QATConstant
+from .fake_quantize import FakeQuantize
+from .observers import ClipObserver, FixedScaleObserver, MinMaxObserver
+from .partial_class import PartialClass
+from .qat_module import QATModule
+from .qconfig import QConfig
+from .qtensor import QTensor
+from .quantized_module import Scaled
+from .support import require_cell
+
+Known = Any  # Scaled, None for what is not known, or a tuple of these
+
+_RANGE_ARGUMENTS = frozenset({"scale", "zero_point", "xmin", "xmax", "alpha", "quant_min", "quant_max", "dtype"})
+_LEARNED_ARGUMENTS = frozenset({"use_grad_scaling"})
+
+
+class QATComposite(QATModule):
+    """A module that is a graph of its children; a generated class says which graph.
+
+    `_NEEDS` are the settings that must not be None, `_CONSTANTS` the parameters that are operands (parameter -> dtype),
+    `_PARAMETERS` the parameters that moved into children (key here -> key in the float module, which part, of how many).
+    """
+
+    _NEEDS: ClassVar[tuple[str, ...]] = ()
+    _CONSTANTS: ClassVar[Mapping[str, str]] = {}
+    _PARAMETERS: ClassVar[Mapping[str, tuple[str, int, int]]] = {}
+    _inner = False  # a child of another composite answers to the support of that one
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run forward; in exact QAT the children give exact values, so this module does."""
+        return nn.Module.__call__(self, *args, **kwargs)
+
+    def _set_up(self) -> None:
+        """Make the children, and drop the parameters that moved into them."""
+        for name in self._NEEDS:
+            if getattr(self, name) is None:
+                raise ValueError(f"{type(self).__name__}: {name}=None has no integer form; give it a value")
+        fake_quant: Any = self._activation_fake_quant()
+        if fake_quant is None:
+            raise ValueError(f"{type(self).__name__}: its output must be quantized; give its qconfig an activation")
+        self._output_dtype = str(fake_quant.dtype)
+        for name, dtype in self._CONSTANTS.items():
+            if getattr(self, name) is not None:
+                setattr(self, f"{name}_quant", QATConstant(dtype))
+        self._make_children()
+        for name, _, _ in self._PARAMETERS.values():
+            self._parameters.pop(name, None)
+
+    def _make_children(self) -> None:
+        """Set the attributes that hold the children; a generated class says which."""
+        raise NotImplementedError
+
+    def _graph(self, *inputs: Any) -> Any:
+        """The graph on QTensors; a generated class says which."""
+        raise NotImplementedError
+
+    def _bind_graph(self, *inputs: Known) -> Known:
+        """The graph on scales: derive the integers of the children that conversion has made."""
+        raise NotImplementedError
+
+    def _child(self, module: nn.Module, dtype: str | None) -> nn.Module:
+        """The QAT form of a child: with this module's qconfig, or with another output dtype."""
+        from .._tables import TABLES
+
+        module.qconfig = self.qconfig if dtype is None else inner_qconfig(self.qconfig, dtype)
+        made: nn.Module = TABLES.qat_modules[type(module)].from_float(module)  # type: ignore[attr-defined]
+        if isinstance(made, QATComposite):
+            made._inner = True
+        return made
+
+    def _weighted(self, float_class: Callable[..., nn.Module], child: str) -> nn.Module:
+        """A fully connected float child that holds this module's parameters: the same objects, or parts of them."""
+        weight, bias = (self._taken(f"{child}.{key}") for key in ("weight", "bias"))
+        assert weight is not None
+        module = float_class(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+        module.register_parameter("weight", weight)
+        module.register_parameter("bias", bias)
+        return module
+
+    def _taken(self, key: str) -> nn.Parameter | None:
+        name, part, count = self._PARAMETERS[key]
+        parameter: nn.Parameter | None = reduce(getattr, name.split("."), self)  # type: ignore[assignment,arg-type]
+        if parameter is None or count == 1:
+            return parameter
+        return nn.Parameter(parameter.detach().chunk(count)[part].clone(), parameter.requires_grad)
+
+    def _admit(self, x: Tensor) -> Tensor:
+        """The input as it is, once the march is known to support its dtype."""
+        if isinstance(x, QTensor) and not self._inner and x.dtype not in self._admitted:
+            require_cell(self._OP, self.march, str(x.dtype), self._output_dtype, type(self).__name__)
+            self._admitted.add(x.dtype)
+        return x
+
+    def _refuse(self, argument: str, value: object) -> None:
+        if value is not None:
+            raise ValueError(
+                f"{type(self).__name__}: {argument}={value!r} has no integer form; only {argument}=None has"
+            )
+
+    def finish_conversion(self) -> None:
+        """Called once the children are quantized: the operands that are parameters become integers."""
+        for name in self._CONSTANTS:
+            fake_quant = getattr(self, f"{name}_quant", None)
+            if isinstance(fake_quant, QATConstant):
+                setattr(self, f"{name}_quant", Constant.from_float(fake_quant, getattr(self, name)))
+                self.register_parameter(name, None)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Accept the keys of the float module for parameters that moved into children."""
+        for key, (name, part, count) in self._PARAMETERS.items():
+            saved = state_dict.get(prefix + name)
+            if saved is not None and prefix + key not in state_dict:
+                state_dict[prefix + key] = saved.chunk(count)[part]
+        for name in {name for key, (name, _, _) in self._PARAMETERS.items() if name != key}:
+            state_dict.pop(prefix + name, None)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def inner_qconfig(qconfig: QConfig, dtype: str) -> QConfig:
+    """The qconfig of a child whose output is not the composite's: observed as the output is, but with a dtype of its own.
+
+    A range that the user gave for the output (a fixed scale, clipping, PACT's alpha) says nothing about what is inside,
+    so there the range is observed.
+    """
+    given = qconfig.activation
+    if not isinstance(given, PartialClass):
+        raise TypeError(f"qconfig.activation must be made by FakeQuantize.with_args, not be {given!r}")
+    observer = given.keywords.get("observer", MinMaxObserver)
+    has_range = isinstance(observer, type) and issubclass(observer, FixedScaleObserver | ClipObserver)
+    kept = {k: v for k, v in given.keywords.items() if k not in _RANGE_ARGUMENTS | _LEARNED_ARGUMENTS}
+    if has_range:
+        kept = {"observer": MinMaxObserver}
+    return QConfig(FakeQuantize.with_args(**{**kept, "dtype": dtype}), qconfig.weight, getattr(qconfig, "stage", None))
+
+
+def scale_of(child: Any, method: str | None, *known: Known) -> Known:
+    """What is known of a child's output; the child, if it is quantized, derives its integers on the way."""
+    inputs: list[Scaled | None] = [x if isinstance(x, Scaled) else None for x in known]
+    if method is not None and hasattr(child, "bind_method"):
+        return child.bind_method(method, *inputs)
+    return child.bind(*inputs) if hasattr(child, "bind") else None
+
+
+def zeros_like_output(child: Any, shape: torch.Size | tuple[int, ...], like: Tensor) -> Tensor:
+    """Zeros in the form of a child's output: a QTensor of its scale, integers when it is quantized."""
+    fake_quant = getattr(child, "activation_post_process", None)
+    scale, dtype = (child.scale, child.dtype) if fake_quant is None else (fake_quant.scale, fake_quant.dtype)
+    storage = like.as_subclass(Tensor).dtype if fake_quant is not None else dtype.storage
+    return QTensor(torch.zeros(shape, dtype=storage, device=like.device), scale, dtype)
