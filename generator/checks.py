@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from generator.checks_kernels import KERNEL_RULES
+from generator.checks_limits import check_limits
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
 from generator.schema_op import Op, Refusal
@@ -268,5 +269,6 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _unused_quantizers,
     _qconfig_defaults,
     _refusals,
+    check_limits,
     *KERNEL_RULES,
 )

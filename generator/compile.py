@@ -70,6 +70,12 @@ def march_facts(march: Linked[March], catalog: Catalog) -> MarchFacts:
     return MarchFacts(spec.id, dict(_constants(spec)), dict(spec.rounding), algorithms)
 
 
+def formula_dtypes(catalog: Catalog) -> dict[str, formula.Dtype]:
+    """The dtypes as formulas know them."""
+    dtypes = catalog.dtypes.spec.dtypes
+    return {name: formula.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in dtypes.items()}
+
+
 def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
     """The numeric fields of a march under dotted names."""
     for name in type(spec).model_fields:
@@ -91,9 +97,7 @@ class _Compiler:
             (entry.kernel.id, entry.kernel.variant or ""): _to_formula(entry, number)
             for number, entry in self.entries.items()
         }
-        self.dtypes = {
-            name: formula.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in catalog.dtypes.spec.dtypes.items()
-        }
+        self.dtypes = formula_dtypes(catalog)
         self.rounding = {
             name: formula.RoundingMode(name, m.real, m.shift, m.doc) for name, m in catalog.rounding.spec.modes.items()
         }

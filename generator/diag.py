@@ -53,6 +53,8 @@ DIAGNOSTICS: Mapping[str, str] = {
     "L003": "a march extends itself, directly or through others",
     "L004": "a schema that may stand in one file only stands in several",
     "L005": "a schema that the package needs stands in no file",
+    "L006": "a spec of an overlay overrides what it cannot",
+    "L007": "a folder of specs does not exist",
     # C0xx checks between specs.
     "C001": "a march chooses an algorithm for an unknown role",
     "C002": "a march chooses an unknown variant",
@@ -83,6 +85,9 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C040": "no march has a rounding site that a kernel names",
     "C041": "no kernel that a march chose reads one of its rounding sites",
     "C042": "an operator is like one that does not exist, or like itself",
+    "C050": "a limit names no quantity or several, or is not bounded as its quantity is",
+    "C051": "a limit names an argument that the operator does not have",
+    "C052": "a limit of the weight of an operator without one",
     # D0xx decide. F0xx formula: see `generator.formula.CODES`.
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",
@@ -113,6 +118,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T016": "a generated module cannot be imported",
     "T017": "no job renders a template, or a job names a template that does not exist",
     "T018": "the formatter is not installed",
+    "T019": "the package that an overlay adds to is not there",
     # P0xx publish.
     "P002": "a generated file was edited by hand",
     "P003": "a file in generated/ was not written by the generator",

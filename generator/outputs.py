@@ -12,7 +12,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests
 from generator.views import functional as functional_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -26,6 +26,7 @@ def jobs_of(
         *_package(catalog, decisions, patterns),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
+        *_headers(catalog, compiled),
         *_tests(catalog, decisions, compiled),
         *_docs(catalog, decisions, patterns, compiled),
         *schema_jobs(),
@@ -65,6 +66,13 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+
+
+def _headers(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+    for march in (*catalog.marches, None):
+        specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
+        view = c_header.header_view(catalog, compiled, march)
+        yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:

@@ -15,9 +15,10 @@ from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
 from generator.link import Catalog, link
 from generator.outputs import jobs_of
+from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
-from generator.source import load_tree
+from generator.source import Doc, load_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ class Understood:
     texts: dict[str, str]
 
 
-def understand(root: Path) -> Understood:
-    """Read, type, link, check, decide and compile."""
+def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
+    """Read, type, link, check, decide and compile the specs of the root and of every overlay."""
     texts: dict[str, str] = {}
     docs, unreadable = load_tree(root / SPECS, root, texts)
+    if overlays:
+        added, wrong = _load_overlays(overlays, texts)
+        docs, misplaced = merge(docs, added)
+        unreadable = (*unreadable, *wrong, *misplaced)
     catalog, mistyped = link(docs, complete=not unreadable)
     if catalog is None or errors(unreadable):
         return Understood(None, (*unreadable, *_further(mistyped, unreadable)), texts)
@@ -56,15 +61,22 @@ def understand(root: Path) -> Understood:
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 
+def _load_overlays(folders: tuple[Path, ...], texts: dict[str, str]) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
+    """The specs of the overlays in the order given; their paths are relative to the current folder."""
+    loaded = [load_tree(folder, Path.cwd(), texts) for folder in folders if folder.is_dir()]
+    docs = tuple(doc for docs, _ in loaded for doc in docs)
+    return docs, (*missing(folders), *(problem for _, found in loaded for problem in found))
+
+
 def _further(mistyped: tuple[Diagnostic, ...], unreadable: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
     """What is wrong beside what could not be read: a refused value also has a wrong type, which is not worth telling."""
     told = {(d.span.path, d.span.line) for d in unreadable if d.span}
     return tuple(d for d in mistyped if d.span is None or (d.span.path, d.span.line) not in told)
 
 
-def run(root: Path) -> PipelineResult:
+def run(root: Path, overlays: tuple[Path, ...] = ()) -> PipelineResult:
     """Plan every output; no jobs when the specs have errors."""
-    understood = understand(root)
+    understood = understand(root, overlays)
     jobs: tuple[Job, ...] = ()
     names: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()

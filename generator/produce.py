@@ -55,7 +55,7 @@ def produce(root: Path, *, trust: bool) -> Produced:
         return Produced({}, {}, found, texts)
     outputs = {mirror.path: (templates / mirror.path).read_bytes() for mirror in mirrors}
     keys = {path: body_hash(data) for path, data in outputs.items()}
-    keys |= job_keys(planned.jobs, templates, _tools(root))
+    keys |= job_keys(planned.jobs, templates, tools(root))
     kept = _kept(planned, keys, read_entries(root), root) if trust else {}
     fresh = tuple(job for job in planned.jobs if job.path not in kept)
     made, failures = _made(fresh, keys, root)
@@ -85,7 +85,7 @@ def _kept(planned: PipelineResult, keys: dict[str, str], entries: Entries, root:
     return kept
 
 
-def _tools(root: Path) -> str:
+def tools(root: Path) -> str:
     """What else decides the bytes: the formatter's version and line length, both fixed in pyproject.toml."""
     path = root / "pyproject.toml"
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []

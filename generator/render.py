@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMMAND = "horizon-gen build"
 HEADER_WIDTH = 110
 
-_COMMENTS = {".md": ("<!-- ", " -->"), ".json": None}
+_COMMENTS = {".md": ("<!-- ", " -->"), ".h": ("/* ", " */"), ".json": None}
 _HASH_COMMENT = ("# ", "")
 _REFERENCE = re.compile(r"""\{%[-+]?\s*(?:from|import|include|extends)\s+["']([^"']+)["']""")
 _LITERALS = (str, int, float, type(None))

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Formula, Identifier, PythonName, Sentence, Spec
+from generator.schema_limits import Limit
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 
@@ -86,6 +87,10 @@ class March(Spec):
     accumulator: Accumulator
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    limits: tuple[Limit, ...] = Field(
+        default=(),
+        description="What every operator keeps to; one that says its own of the same quantity keeps to that.",
+    )
 
 
 class Kernel(Spec):

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from generator.overlay import OVERRIDES
 from generator.plan import Job
 from generator.schema import KINDS
+
+_OVERRIDES = "In specs of an overlay only: the id of the spec that this one replaces; it is this one's id, too."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ def schema_jobs() -> Iterator[Job]:
     """One schema a kind."""
     for kind, model in KINDS.items():
         schema = {"$schema": "http://json-schema.org/draft-07/schema#", **_draft7(model.model_json_schema())}
+        schema["properties"][OVERRIDES] = {"type": "string", "description": _OVERRIDES}
         text = json.dumps(schema, indent=2, ensure_ascii=False)
         yield Job(f"schema/{kind}.schema.json", "schema/[kind].schema.json.j2", SchemaView(text), (f"schema/{kind}",))
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
 from generator.schema_composite import Composite
+from generator.schema_limits import Limits
 
 
 class Refusal(Spec):
@@ -119,5 +120,8 @@ class Op(Spec):
     )
     support: dict[Identifier, dict[str, Cell]] = Field(
         default={}, description="March (or default) -> input dtype -> output dtypes, or why not."
+    )
+    limits: Limits = Field(
+        default={}, description="March (or default) -> what a layer must keep to; a march without takes its parent's."
     )
     cases: tuple[Case, ...] = ()

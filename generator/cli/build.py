@@ -1,4 +1,7 @@
-"""`build [--only GLOB] [--dry-run] [--force]`: make generated/ what the specs say."""
+"""`build [--only GLOB] [--dry-run] [--force]`: make generated/ what the specs say.
+
+With `--specs DIR --package NAME --out DIR` it makes a package of its own from specs outside of the repository.
+"""
 
 import argparse
 import fnmatch
@@ -10,7 +13,7 @@ from generator.diag import render
 from generator.layout import GENERATED
 from generator.manifest import body_hash
 from generator.produce import Produced, produce
-from generator.publish import compare, obstacles, publish, read_entries
+from generator.publish import HERE, compare, obstacles, publish, read_entries
 from generator.stamp import input_digest, write_stamp
 
 CLEAN, DIAGNOSTICS = 0, 1
@@ -18,6 +21,8 @@ CLEAN, DIAGNOSTICS = 0, 1
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Build, and say what changed."""
+    if args.specs or args.package or args.out:
+        return _run_overlay(args, root)
     inputs = input_digest(str(root))
     made = produce(root, trust=True)
     sys.stdout.write(render(made.diagnostics, made.texts))
@@ -37,6 +42,23 @@ def run(args: argparse.Namespace, root: Path) -> int:
         print(f"kept a copy of your edit: {path}")
     print(
         f"{len(made.outputs)} outputs: {len(report.written)} written, {len(report.removed)} removed, {report.unchanged} unchanged"
+    )
+    return CLEAN
+
+
+def _run_overlay(args: argparse.Namespace, root: Path) -> int:
+    """Build the package of an overlay."""
+    from generator.cli.overlay import made_from
+
+    out, made = made_from(args, root)
+    if made is None or made.failed:
+        return DIAGNOSTICS
+    report = publish(made.outputs, made.keys, out, HERE, force=args.force)
+    if isinstance(report, tuple):
+        sys.stdout.write(render(report, {}))
+        return DIAGNOSTICS
+    print(
+        f"{out}: {len(made.outputs)} files: {len(report.written)} written, {len(report.removed)} removed, {report.unchanged} unchanged"
     )
     return CLEAN
 

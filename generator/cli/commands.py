@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from generator.layout import INSTALL, find_root, is_root
+from generator.layout import INSTALL, find_base, find_root, is_root
 
 DIAGNOSTICS, FAULT = 1, 3
 
@@ -25,6 +25,11 @@ class Option:
 
 _FLAG = (("action", "store_true"),)
 _OPTIONAL = (("nargs", "?"),)
+_OVERLAY = (
+    Option("--specs", "a folder of further specs; may be given several times", (("action", "append"),)),
+    Option("--package", "the package made of what they add and change"),
+    Option("--out", "the folder it is written to"),
+)
 COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     "build": (
         "make generated/ from specs/ and templates/",
@@ -32,11 +37,12 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--only", "write only outputs that match this glob"),
             Option("--dry-run", "say what would change, write nothing", _FLAG),
             Option("--force", "overwrite hand-edited outputs; copies are kept", _FLAG),
+            *_OVERLAY,
         ),
     ),
     "check": (
         "is generated/ what the specs say? (quick: trusts MANIFEST)",
-        (Option("--full", "trust nothing: render everything, compare bytes, import every module", _FLAG),),
+        (Option("--full", "trust nothing: render everything, compare bytes, import every module", _FLAG), *_OVERLAY),
     ),
     "diff": ("the text of what a build would change", ()),
     "explain": (
@@ -83,11 +89,16 @@ def run(arguments: list[str]) -> int:
         for option in options:
             command.add_argument(option.name, help=option.help, **dict(option.settings))
     args = parser.parse_args(arguments)
-    root = os.path.abspath(args.root) if args.root else find_root(os.getcwd())  # noqa: PTH100, PTH109 - as layout does
+    root = os.path.abspath(args.root) if args.root else _root(args)  # noqa: PTH100 - as layout does
     if not root or not is_root(root):
         sys.stderr.write("no folder with specs/ and templates/ here or above; go into a checkout or pass --root DIR\n")
         return DIAGNOSTICS
     return _run(args, Path(root))
+
+
+def _root(args: argparse.Namespace) -> str:
+    """The checkout; for an overlay also what the generator was installed with."""
+    return (find_base if getattr(args, "specs", None) else find_root)(os.getcwd())  # noqa: PTH109 - as layout does
 
 
 def _run(args: argparse.Namespace, root: Path) -> int:

@@ -17,7 +17,7 @@ from generator.formula.lines import Flat, used_names
 from generator.formula.lower_math import readable
 from generator.formula.lower_python import PythonLowering
 from generator.formula.lower_torch import TorchLowering
-from generator.formula.model import REAL_TENSOR, Arg, Compiled, Kind, Param
+from generator.formula.model import REAL_TENSOR, Arg, Compiled, Kind, Param, Proved
 from generator.formula.problems import Place, Problem, distinct, problem
 from generator.formula.prove import Prover
 from generator.formula.syntax import Call, Expr, Name, children
@@ -161,6 +161,7 @@ class _Assembly:
             sites=frozenset(flat.sites),
             constants=frozenset(flat.constants),
             calls=frozenset(flat.calls),
+            proved=Proved(kernel, tuple(flat.derive), tuple(flat.compute), self.params, tuple(self.provers)),
         )
 
     def _derive(self, lowering: TorchLowering | PythonLowering) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from generator.formula.lines import Line
+    from generator.formula.prove import Prover
+
 TensorType = str | tuple[int, int]
 """A type parameter, a dtype id, an inclusive range of integers, or `REAL_TENSOR`."""
 
@@ -152,6 +155,25 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Proved:
+    """A flat kernel with its proofs: what a lowering that is made on demand (C, LaTeX) starts from.
+
+    Attributes:
+        kernel: The kernel as its spec says it.
+        derive: Its derive formulas, calls of other kernels inlined.
+        compute: Its compute formulas, likewise; the last one defines the result.
+        params: Derived names that compute reads.
+        provers: One proof for each choice of dtypes.
+    """
+
+    kernel: Kernel
+    derive: tuple[Line, ...]
+    compute: tuple[Line, ...]
+    params: tuple[str, ...]
+    provers: tuple[Prover, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A kernel that was proven for one march, and its lowerings.
 
@@ -173,6 +195,7 @@ class Compiled:
         sites: Rounding sites read.
         constants: March fields read, without the leading "march.".
         calls: Labels of the kernels that were inlined.
+        proved: What further lowerings are made from.
     """
 
     label: str
@@ -192,3 +215,4 @@ class Compiled:
     sites: frozenset[str]
     constants: frozenset[str]
     calls: frozenset[str]
+    proved: Proved = field(repr=False, compare=False)
