@@ -87,8 +87,10 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
     functional = functional_views.functional_view(catalog, compiled)
-    methods = tuple(f"op/{f.op}" for f in (*functional.binary, *functional.concat, *functional.reduction))
-    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py"):
+    shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
+    methods = tuple(f"op/{f.op}" for shape in (*shapes, functional.reduction) for f in shape)
+    joins = "nn/quantized/functional_joins.py"
+    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py", joins):
         yield _job(path, functional, methods)
     stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):

@@ -67,6 +67,16 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class ScalarOperand(Spec):
+    """A python number as an operand."""
+
+    wide_unit: int = Field(
+        ge=1,
+        le=32767,
+        description="The integer that stands for a number's size beside a feature map wider than 8 bits; 1 beside 8 bits.",
+    )
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -85,6 +95,7 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    scalar: ScalarOperand
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
     limits: tuple[Limit, ...] = Field(

@@ -32,6 +32,9 @@ class FloatForms(Spec):
     constructor: tuple[PythonName, ...] = Field(
         default=(), description="Arguments of a function that its module takes."
     )
+    overloads: tuple[DottedName, ...] = Field(
+        default=(), description="Functions of another operator that are this one when all its operands are tensors."
+    )
 
 
 class PythonNames(Spec):
@@ -46,7 +49,16 @@ class PythonNames(Spec):
     )
     child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
+    aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
     function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
+
+
+class Numbers(Spec):
+    """What a method of two operands calls when one of them is a python number, over x and y."""
+
+    right: str = Field(description="When y is a number.")
+    left: str = Field(description="When x is a number.")
+    own_scale: bool = Field(default=True, description="Whether the result needs a scale that is observed.")
 
 
 class Mac(Spec):
@@ -89,8 +101,9 @@ class Op(Spec):
     schema_: Literal["op/1"] = Field(alias="schema")
     id: Identifier
     family: Literal[
-        "weighted", "norm", "binary", "concat", "reduction", "window_max", "window_mean", "clamp",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "composite",
+        "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+        "composite",
     ]  # fmt: skip
     title: Sentence
     doc: Sentence
@@ -104,6 +117,12 @@ class Op(Spec):
         default={}, description="Module attribute -> the only value with an integer form."
     )
     formula: str | None = Field(default=None, description="The float value, over x and y.")
+    numbers: Numbers | None = None
+    masks: bool = Field(default=False, description="Whether an operand may be bool: scale and dtype are the other's.")
+    keepdim_before: int | None = Field(
+        default=None,
+        description="State dicts of modules before this version reduce with keepdim where nothing is said.",
+    )
     kernel: Identifier | None = Field(default=None, description="The kernel that computes it.")
     tail: PythonName | None = Field(default=None, description="What a fused class name says when this is fused behind.")
     scale: Literal["own", "input"] = Field(default="own", description="Whether the output has a scale of its own.")

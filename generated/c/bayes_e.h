@@ -334,6 +334,61 @@ static inline int32_t bayes_e_relu(int64_t x)
 }
 
 /*
+ * A sum of products, requantized from the scale of a product.
+ * Source: numerics 6.5, specs: kernels, matmul.
+ * Proved ranges:
+ *     total: -2147483648 .. 2147483647, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_e_matmul_params;
+
+static inline bayes_e_matmul_params bayes_e_derive_matmul(float s_in, float s_out, bpu_dtype output)
+{
+    const float y_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_e_matmul_params p;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_matmul(int64_t acc, const bayes_e_matmul_params *p, bpu_dtype output)
+{
+    const int64_t total = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t y_t = bpu_clip(bpu_shift_right(total, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
+ * A sum left as it is for a model output.
+ * Source: numerics 1, specs: kernels, accumulator.
+ * Proved ranges:
+ *     y: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_e_accumulator(int64_t acc)
+{
+    const int64_t y = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    return (int32_t)y;
+}
+
+/*
  * Integers of a float32 feature map.
  * Source: numerics 2.1, specs: kernels, quantize_activation.
  * Proved ranges:
@@ -448,6 +503,50 @@ static inline int32_t bayes_e_mean(int64_t acc, const bayes_e_mean_params *p, bp
 }
 
 /*
+ * A sum, requantized.
+ * Source: numerics 6.4, specs: kernels, total.
+ * Proved ranges:
+ *     wrapped: -2147483648 .. 2147483647, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_e_total_params;
+
+static inline bayes_e_total_params bayes_e_derive_total(float s_in, float s_out, bpu_dtype output)
+{
+    const float y_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_e_total_params p;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_total(int64_t acc, const bayes_e_total_params *p, bpu_dtype output)
+{
+    const int64_t wrapped = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) -
+        INT64_C(2147483648);
+    const int64_t y_t = bpu_clip(bpu_shift_right(wrapped, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
  * Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.
  * Never a net left shift: a ratio of scales beyond 32767 is clipped. Narrow inputs need no pre
  * shift.
@@ -490,6 +589,328 @@ static inline int32_t bayes_e_requantize(int64_t x, const bayes_e_requantize_par
     const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->post_shift) +
         (bpu_shift_right(bpu_shift_left(y_wide, 1), p->post_shift) & 1), output.min, output.max);
     return (int32_t)y;
+}
+
+/*
+ * The number is an operand of one element, one unit of a scale that is its size; 0 only
+ * requantizes.
+ * Source: numerics 6.4, specs: kernels, add_scalar.
+ * Proved ranges:
+ *     kept_t: -32768 .. 32767, fits int32
+ *     kept_y_wide: -1073709056 .. 1073741824, fits int32
+ *     kept: -32768 .. 32767, fits int32
+ *     total_a: -32768 .. 32767, fits int32
+ *     total_b: -32768 .. 32767, fits int32
+ *     total_acc: -2147483648 .. 2147483647, fits int32
+ *     total_z_t: -32768 .. 32767, fits int32
+ *     total_z_y_wide: -1073709056 .. 1073741824, fits int32
+ *     total: -32768 .. 32767, fits int32
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t one; /* -32767 .. 32767 */
+    int adds; /* 0 .. 1 */
+    int64_t kept_mult; /* -32768 .. 32767 */
+    int64_t kept_pre_shift; /* 0 .. 0 */
+    int64_t kept_post_shift; /* 0 .. 31 */
+    int total_swap; /* 0 .. 1 */
+    int64_t total_shift; /* 0 .. 23 */
+    int64_t total_k; /* -32767 .. 32767 */
+    int64_t total_z_mult; /* -32768 .. 32767 */
+    int64_t total_z_pre_shift; /* 0 .. 17 */
+    int64_t total_z_post_shift; /* 0 .. 31 */
+} bayes_e_add_scalar_params;
+
+static inline bayes_e_add_scalar_params bayes_e_derive_add_scalar(float s_x, float number,
+    float s_out, bpu_dtype input, bpu_dtype output)
+{
+    const float size = fabsf(number);
+    const int64_t unit = (input.bits > 8) ? 32767 : 1;
+    const float s_k = (size > 0.0f) ? size / (float)unit : s_x;
+    const int64_t one = (number < 0.0f) ? -unit : unit;
+    const int adds = size > 0.0f;
+    const float kept_r = bpu_clipf(s_x / s_out, -32768.0f, 32767.0f);
+    const float kept_m = bpu_mantissa(kept_r);
+    const int64_t kept_e = bpu_exponent(kept_r);
+    const int64_t kept_mult = bpu_clip(bpu_to_int(floorf(bpu_float(kept_m * 32768.0f) + 0.5f)),
+        -32768, 32767);
+    const int64_t kept_total = 15 - kept_e;
+    const int64_t kept_pre_shift = 0;
+    const int64_t kept_post_shift = bpu_clip(kept_total - kept_pre_shift, 0, 31);
+    const int total_swap = (s_k / s_x) > (s_x / s_k);
+    const float total_s_a = total_swap ? s_k : s_x;
+    const float total_s_b = total_swap ? s_x : s_k;
+    const int64_t total_wide = total_swap ? input.bits : input.bits;
+    const int64_t total_shift = bpu_clip(bpu_to_int(floorf(bpu_log2(bpu_float(32767.0f * total_s_a)
+        / total_s_b))), 0, (total_wide > 8) ? 15 : 23);
+    const int64_t total_k = bpu_clip(bpu_to_int(floorf(bpu_float(total_s_b * bpu_exp2(total_shift))
+        / total_s_a + 0.5f)), -32767, 32767);
+    const float total_inter = total_s_a / bpu_exp2(total_shift);
+    const float total_z_r = bpu_clipf(total_inter / s_out, -32768.0f, 32767.0f);
+    const float total_z_m = bpu_mantissa(total_z_r);
+    const int64_t total_z_e = bpu_exponent(total_z_r);
+    const int64_t total_z_mult = bpu_clip(bpu_to_int(floorf(bpu_float(total_z_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t total_z_total = 15 - total_z_e;
+    const int64_t total_z_pre_shift = bpu_clip(total_z_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t total_z_post_shift = bpu_clip(total_z_total - total_z_pre_shift, 0, 31);
+    bayes_e_add_scalar_params p;
+    p.one = one;
+    p.adds = adds;
+    p.kept_mult = kept_mult;
+    p.kept_pre_shift = kept_pre_shift;
+    p.kept_post_shift = kept_post_shift;
+    p.total_swap = total_swap;
+    p.total_shift = total_shift;
+    p.total_k = total_k;
+    p.total_z_mult = total_z_mult;
+    p.total_z_pre_shift = total_z_pre_shift;
+    p.total_z_post_shift = total_z_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_add_scalar(int64_t x, const bayes_e_add_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t kept_t = bpu_clip(bpu_shift_right(x, p->kept_pre_shift), -32768, 32767);
+    const int64_t kept_y_wide = kept_t * p->kept_mult;
+    const int64_t kept = bpu_clip(bpu_shift_right(kept_y_wide, p->kept_post_shift) +
+        (bpu_shift_right(bpu_shift_left(kept_y_wide, 1), p->kept_post_shift) & 1), output.min,
+        output.max);
+    const int64_t total_a = p->total_swap ? p->one : x;
+    const int64_t total_b = p->total_swap ? x : p->one;
+    const int64_t total_acc = ((bpu_shift_left(total_a, p->total_shift) + total_b * p->total_k +
+        INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t total_z_t = bpu_clip(bpu_shift_right(total_acc, p->total_z_pre_shift), -32768,
+        32767);
+    const int64_t total_z_y_wide = total_z_t * p->total_z_mult;
+    const int64_t total = bpu_clip(bpu_shift_right(total_z_y_wide, p->total_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(total_z_y_wide, 1), p->total_z_post_shift) & 1), output.min,
+        output.max);
+    const int64_t z = p->adds ? total : kept;
+    return (int32_t)z;
+}
+
+/*
+ * The number minus the feature map; the number is an operand of one element as in add_scalar.
+ * Source: numerics 6.1, 6.4, specs: kernels, rsub_scalar.
+ * Proved ranges:
+ *     z_a: -32768 .. 32767, fits int32
+ *     z_b: -32768 .. 32767, fits int32
+ *     z_acc: -2147483648 .. 2147483647, fits int32
+ *     z_z_t: -32768 .. 32767, fits int32
+ *     z_z_y_wide: -1073709056 .. 1073741824, fits int32
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t one; /* -32767 .. 32767 */
+    int z_swap; /* 0 .. 1 */
+    int64_t z_shift; /* 0 .. 23 */
+    int64_t z_k; /* -32767 .. 32767 */
+    int64_t z_z_mult; /* -32768 .. 32767 */
+    int64_t z_z_pre_shift; /* 0 .. 17 */
+    int64_t z_z_post_shift; /* 0 .. 31 */
+} bayes_e_rsub_scalar_params;
+
+static inline bayes_e_rsub_scalar_params bayes_e_derive_rsub_scalar(float s_x, float number,
+    float s_out, bpu_dtype input, bpu_dtype output)
+{
+    const float size = fabsf(number);
+    const int64_t unit = (input.bits > 8) ? 32767 : 1;
+    const float s_k = (size > 0.0f) ? size / (float)unit : s_x;
+    const int64_t one = (size > 0.0f) ? ((number < 0.0f) ? -unit : unit) : 0;
+    const int z_swap = (s_x / s_k) > (s_k / s_x);
+    const float z_s_a = z_swap ? s_x : s_k;
+    const float z_s_b = z_swap ? s_k : s_x;
+    const int64_t z_wide = z_swap ? input.bits : input.bits;
+    const int64_t z_shift = bpu_clip(bpu_to_int(floorf(bpu_log2(bpu_float(32767.0f * z_s_a) /
+        z_s_b))), 0, (z_wide > 8) ? 15 : 23);
+    const int64_t z_k = bpu_clip(bpu_to_int(floorf(bpu_float(-z_s_b * bpu_exp2(z_shift)) / z_s_a +
+        0.5f)), -32767, 32767);
+    const float z_inter = (z_swap ? -z_s_a : z_s_a) / bpu_exp2(z_shift);
+    const float z_z_r = bpu_clipf(z_inter / s_out, -32768.0f, 32767.0f);
+    const float z_z_m = bpu_mantissa(z_z_r);
+    const int64_t z_z_e = bpu_exponent(z_z_r);
+    const int64_t z_z_mult = bpu_clip(bpu_to_int(floorf(bpu_float(z_z_m * 32768.0f) + 0.5f)),
+        -32768, 32767);
+    const int64_t z_z_total = 15 - z_z_e;
+    const int64_t z_z_pre_shift = bpu_clip(z_z_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t z_z_post_shift = bpu_clip(z_z_total - z_z_pre_shift, 0, 31);
+    bayes_e_rsub_scalar_params p;
+    p.one = one;
+    p.z_swap = z_swap;
+    p.z_shift = z_shift;
+    p.z_k = z_k;
+    p.z_z_mult = z_z_mult;
+    p.z_z_pre_shift = z_z_pre_shift;
+    p.z_z_post_shift = z_z_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_rsub_scalar(int64_t x, const bayes_e_rsub_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t z_a = p->z_swap ? x : p->one;
+    const int64_t z_b = p->z_swap ? p->one : x;
+    const int64_t z_acc = ((bpu_shift_left(z_a, p->z_shift) + z_b * p->z_k + INT64_C(2147483648)) &
+        INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t z_z_t = bpu_clip(bpu_shift_right(z_acc, p->z_z_pre_shift), -32768, 32767);
+    const int64_t z_z_y_wide = z_z_t * p->z_z_mult;
+    const int64_t z = bpu_clip(bpu_shift_right(z_z_y_wide, p->z_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(z_z_y_wide, 1), p->z_z_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)z;
+}
+
+/*
+ * The size of the number goes into the scale; its sign negates, 0 gives zeros.
+ * Source: numerics 6.4, specs: kernels, mul_scalar.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t sign; /* -1 .. 1 */
+} bayes_e_mul_scalar_params;
+
+static inline bayes_e_mul_scalar_params bayes_e_derive_mul_scalar(float number)
+{
+    const int64_t sign = (number > 0.0f) ? 1 : ((number < 0.0f) ? -1 : 0);
+    bayes_e_mul_scalar_params p;
+    p.sign = sign;
+    return p;
+}
+
+static inline int32_t bayes_e_mul_scalar(int64_t x, const bayes_e_mul_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t z = bpu_clip(x * p->sign, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * The negative; the lowest integer saturates.
+ * Source: numerics 6.4, specs: kernels, negate.
+ * Proved ranges:
+ *     y: -32767 .. 32767, fits int32
+ */
+static inline int32_t bayes_e_negate(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(-x, input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The absolute value; that of the lowest integer is the highest.
+ * Source: numerics 6.4, specs: kernels, abs_saturated.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bayes_e_abs_saturated(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_abs(bpu_max(x, -input.max));
+    return (int32_t)y;
+}
+
+/*
+ * The absolute value in two's complement; the lowest integer stays.
+ * Source: numerics 6.4, specs: kernels, abs_wrapped.
+ * Proved ranges:
+ *     y: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_e_abs_wrapped(int64_t x, bpu_dtype input)
+{
+    const int64_t y = (x < -input.max) ? x : bpu_abs(bpu_max(x, -input.max));
+    return (int32_t)y;
+}
+
+/*
+ * -1, 0 or 1, at scale 1.
+ * Source: numerics 6.4, specs: kernels, sign.
+ * Proved ranges:
+ *     y: -1 .. 1, fits int32
+ */
+static inline int32_t bayes_e_sign(int64_t x)
+{
+    const int64_t y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
+    return (int32_t)y;
+}
+
+/*
+ * Integers of constants that are compared, filled in or padded with; rounded half up on every
+ * march.
+ * Source: numerics 2.1, specs: kernels, quantize_constant.
+ * Proved ranges:
+ *     q: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_e_quantize_constant(float x, float s, bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(x / s + 0.5f)), output.min, output.max);
+    return (int32_t)q;
+}
+
+/*
+ * The difference of two feature maps that were brought to the larger scale; its sign orders them.
+ * Source: numerics 6.4, specs: kernels, difference.
+ * Proved ranges:
+ *     a_t: -32768 .. 32767, fits int32
+ *     a_y_wide: -1073709056 .. 1073741824, fits int32
+ *     a: -32768 .. 32767, fits int32
+ *     b_t: -32768 .. 32767, fits int32
+ *     b_y_wide: -1073709056 .. 1073741824, fits int32
+ *     b: -32768 .. 32767, fits int32
+ *     d: -65535 .. 65535, fits int32
+ */
+typedef struct {
+    int64_t a_mult; /* -32768 .. 32767 */
+    int64_t a_pre_shift; /* 0 .. 0 */
+    int64_t a_post_shift; /* 0 .. 31 */
+    int64_t b_mult; /* -32768 .. 32767 */
+    int64_t b_pre_shift; /* 0 .. 0 */
+    int64_t b_post_shift; /* 0 .. 31 */
+} bayes_e_difference_params;
+
+static inline bayes_e_difference_params bayes_e_derive_difference(float s_x, float s_y, float s,
+    bpu_dtype input, bpu_dtype other, bpu_dtype wider)
+{
+    const float a_r = bpu_clipf(s_x / s, -32768.0f, 32767.0f);
+    const float a_m = bpu_mantissa(a_r);
+    const int64_t a_e = bpu_exponent(a_r);
+    const int64_t a_mult = bpu_clip(bpu_to_int(floorf(bpu_float(a_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t a_total = 15 - a_e;
+    const int64_t a_pre_shift = 0;
+    const int64_t a_post_shift = bpu_clip(a_total - a_pre_shift, 0, 31);
+    const float b_r = bpu_clipf(s_y / s, -32768.0f, 32767.0f);
+    const float b_m = bpu_mantissa(b_r);
+    const int64_t b_e = bpu_exponent(b_r);
+    const int64_t b_mult = bpu_clip(bpu_to_int(floorf(bpu_float(b_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t b_total = 15 - b_e;
+    const int64_t b_pre_shift = 0;
+    const int64_t b_post_shift = bpu_clip(b_total - b_pre_shift, 0, 31);
+    bayes_e_difference_params p;
+    p.a_mult = a_mult;
+    p.a_pre_shift = a_pre_shift;
+    p.a_post_shift = a_post_shift;
+    p.b_mult = b_mult;
+    p.b_pre_shift = b_pre_shift;
+    p.b_post_shift = b_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_difference(int64_t x, int64_t y, const bayes_e_difference_params *p,
+    bpu_dtype wider)
+{
+    const int64_t a_t = bpu_clip(bpu_shift_right(x, p->a_pre_shift), -32768, 32767);
+    const int64_t a_y_wide = a_t * p->a_mult;
+    const int64_t a = bpu_clip(bpu_shift_right(a_y_wide, p->a_post_shift) +
+        (bpu_shift_right(bpu_shift_left(a_y_wide, 1), p->a_post_shift) & 1), wider.min, wider.max);
+    const int64_t b_t = bpu_clip(bpu_shift_right(y, p->b_pre_shift), -32768, 32767);
+    const int64_t b_y_wide = b_t * p->b_mult;
+    const int64_t b = bpu_clip(bpu_shift_right(b_y_wide, p->b_post_shift) +
+        (bpu_shift_right(bpu_shift_left(b_y_wide, 1), p->b_post_shift) & 1), wider.min, wider.max);
+    const int64_t d = a - b;
+    return (int32_t)d;
 }
 
 /*

@@ -273,6 +273,51 @@ static inline int32_t bernoulli_relu(int64_t x)
 }
 
 /*
+ * A sum of products, requantized from the scale of a product.
+ * Source: numerics 6.5, specs: kernels, matmul.
+ * Proved ranges:
+ *     total: -2147483648 .. 2147483647, fits int32
+ *     y_y_wide: -18014398509481984 .. 18014398501093376, fits int64
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_left; /* 0 .. 23 */
+    int64_t y_right; /* 0 .. 23 */
+} bernoulli_matmul_params;
+
+static inline bernoulli_matmul_params bernoulli_derive_matmul(float s_in, float s_out)
+{
+    const int64_t y_e = bpu_exponent(s_in / s_out);
+    const int64_t y_left = bpu_clip(y_e - 1, 0, 23);
+    const int64_t y_right = bpu_clip(1 - y_e, 0, 23);
+    bernoulli_matmul_params p;
+    p.y_left = y_left;
+    p.y_right = y_right;
+    return p;
+}
+
+static inline int32_t bernoulli_matmul(int64_t acc, const bernoulli_matmul_params *p,
+    bpu_dtype output)
+{
+    const int64_t total = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t y_y_wide = bpu_shift_left(total, p->y_left);
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_right), output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * A sum left as it is for a model output.
+ * Source: numerics 1, specs: kernels, accumulator.
+ * Proved ranges:
+ *     y: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bernoulli_accumulator(int64_t acc)
+{
+    const int64_t y = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    return (int32_t)y;
+}
+
+/*
  * Integers of a float32 feature map.
  * Source: numerics 2.1, specs: kernels, quantize_activation.
  * Proved ranges:
@@ -366,6 +411,40 @@ static inline int32_t bernoulli_mean(int64_t acc, const bernoulli_mean_params *p
 }
 
 /*
+ * A sum, requantized.
+ * Source: numerics 6.4, specs: kernels, total.
+ * Proved ranges:
+ *     wrapped: -2147483648 .. 2147483647, fits int32
+ *     y_y_wide: -18014398509481984 .. 18014398501093376, fits int64
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_left; /* 0 .. 23 */
+    int64_t y_right; /* 0 .. 23 */
+} bernoulli_total_params;
+
+static inline bernoulli_total_params bernoulli_derive_total(float s_in, float s_out)
+{
+    const int64_t y_e = bpu_exponent(s_in / s_out);
+    const int64_t y_left = bpu_clip(y_e - 1, 0, 23);
+    const int64_t y_right = bpu_clip(1 - y_e, 0, 23);
+    bernoulli_total_params p;
+    p.y_left = y_left;
+    p.y_right = y_right;
+    return p;
+}
+
+static inline int32_t bernoulli_total(int64_t acc, const bernoulli_total_params *p,
+    bpu_dtype output)
+{
+    const int64_t wrapped = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) -
+        INT64_C(2147483648);
+    const int64_t y_y_wide = bpu_shift_left(wrapped, p->y_left);
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_right), output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
  * Scales are powers of two, so their ratio is a shift, to the left or to the right.
  * Source: numerics 3.2, specs: kernels, requantize/shift.
  * Proved ranges:
@@ -394,6 +473,252 @@ static inline int32_t bernoulli_requantize(int64_t x, const bernoulli_requantize
     const int64_t y_wide = bpu_shift_left(x, p->left);
     const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->right), output.min, output.max);
     return (int32_t)y;
+}
+
+/*
+ * The number is an operand of one element, one unit of a scale that is its size; 0 only
+ * requantizes.
+ * Source: numerics 6.4, specs: kernels, add_scalar.
+ * Proved ranges:
+ *     kept_y_wide: -274877906944 .. 274869518336, fits int64
+ *     kept: -32768 .. 32767, fits int32
+ *     total_acc: -536887296 .. 536870912, fits int32
+ *     total_z_y_wide: -4503737066323968 .. 4503599627370496, fits int64
+ *     total: -32768 .. 32767, fits int32
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t one; /* -1 .. 1 */
+    int adds; /* 0 .. 1 */
+    int64_t kept_left; /* 0 .. 23 */
+    int64_t kept_right; /* 0 .. 23 */
+    int64_t total_k_x; /* 0 .. 16384 */
+    int64_t total_k_y; /* 0 .. 16384 */
+    int64_t total_z_left; /* 0 .. 23 */
+    int64_t total_z_right; /* 0 .. 23 */
+} bernoulli_add_scalar_params;
+
+static inline bernoulli_add_scalar_params bernoulli_derive_add_scalar(float s_x, float number,
+    float s_out, bpu_dtype input)
+{
+    const float size = fabsf(number);
+    const int64_t unit = (input.bits > 8) ? 1 : 1;
+    const float s_k = (size > 0.0f) ? size / (float)unit : s_x;
+    const int64_t one = (number < 0.0f) ? -unit : unit;
+    const int adds = size > 0.0f;
+    const int64_t kept_e = bpu_exponent(s_x / s_out);
+    const int64_t kept_left = bpu_clip(kept_e - 1, 0, 23);
+    const int64_t kept_right = bpu_clip(1 - kept_e, 0, 23);
+    const float total_inter = bpu_maxf(s_x, s_k) / 16384.0f;
+    const int64_t total_k_x = bpu_clip(bpu_to_int(roundf(s_x / total_inter)), 0, 16384);
+    const int64_t total_k_y = bpu_clip(bpu_to_int(roundf(s_k / total_inter)), 0, 16384);
+    const int64_t total_z_e = bpu_exponent(total_inter / s_out);
+    const int64_t total_z_left = bpu_clip(total_z_e - 1, 0, 23);
+    const int64_t total_z_right = bpu_clip(1 - total_z_e, 0, 23);
+    bernoulli_add_scalar_params p;
+    p.one = one;
+    p.adds = adds;
+    p.kept_left = kept_left;
+    p.kept_right = kept_right;
+    p.total_k_x = total_k_x;
+    p.total_k_y = total_k_y;
+    p.total_z_left = total_z_left;
+    p.total_z_right = total_z_right;
+    return p;
+}
+
+static inline int32_t bernoulli_add_scalar(int64_t x, const bernoulli_add_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t kept_y_wide = bpu_shift_left(x, p->kept_left);
+    const int64_t kept = bpu_clip(bpu_shift_right(kept_y_wide, p->kept_right), output.min,
+        output.max);
+    const int64_t total_acc = x * p->total_k_x + p->one * p->total_k_y;
+    const int64_t total_z_y_wide = bpu_shift_left(total_acc, p->total_z_left);
+    const int64_t total = bpu_clip(bpu_shift_right(total_z_y_wide, p->total_z_right), output.min,
+        output.max);
+    const int64_t z = p->adds ? total : kept;
+    return (int32_t)z;
+}
+
+/*
+ * The number minus the feature map; the number is an operand of one element as in add_scalar.
+ * Source: numerics 6.1, 6.4, specs: kernels, rsub_scalar.
+ * Proved ranges:
+ *     z_n: -32767 .. 32767, fits int32
+ *     z_z_acc: -536870912 .. 536870912, fits int32
+ *     z_z_z_y_wide: -4503599627370496 .. 4503599627370496, fits int64
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t one; /* -1 .. 1 */
+    int64_t z_z_k_x; /* 0 .. 16384 */
+    int64_t z_z_k_y; /* 0 .. 16384 */
+    int64_t z_z_z_left; /* 0 .. 23 */
+    int64_t z_z_z_right; /* 0 .. 23 */
+} bernoulli_rsub_scalar_params;
+
+static inline bernoulli_rsub_scalar_params bernoulli_derive_rsub_scalar(float s_x, float number,
+    float s_out, bpu_dtype input)
+{
+    const float size = fabsf(number);
+    const int64_t unit = (input.bits > 8) ? 1 : 1;
+    const float s_k = (size > 0.0f) ? size / (float)unit : s_x;
+    const int64_t one = (size > 0.0f) ? ((number < 0.0f) ? -unit : unit) : 0;
+    const float z_z_inter = bpu_maxf(s_k, s_x) / 16384.0f;
+    const int64_t z_z_k_x = bpu_clip(bpu_to_int(roundf(s_k / z_z_inter)), 0, 16384);
+    const int64_t z_z_k_y = bpu_clip(bpu_to_int(roundf(s_x / z_z_inter)), 0, 16384);
+    const int64_t z_z_z_e = bpu_exponent(z_z_inter / s_out);
+    const int64_t z_z_z_left = bpu_clip(z_z_z_e - 1, 0, 23);
+    const int64_t z_z_z_right = bpu_clip(1 - z_z_z_e, 0, 23);
+    bernoulli_rsub_scalar_params p;
+    p.one = one;
+    p.z_z_k_x = z_z_k_x;
+    p.z_z_k_y = z_z_k_y;
+    p.z_z_z_left = z_z_z_left;
+    p.z_z_z_right = z_z_z_right;
+    return p;
+}
+
+static inline int32_t bernoulli_rsub_scalar(int64_t x, const bernoulli_rsub_scalar_params *p,
+    bpu_dtype input, bpu_dtype output)
+{
+    const int64_t z_n = bpu_clip(-x, input.min, input.max);
+    const int64_t z_z_acc = p->one * p->z_z_k_x + z_n * p->z_z_k_y;
+    const int64_t z_z_z_y_wide = bpu_shift_left(z_z_acc, p->z_z_z_left);
+    const int64_t z = bpu_clip(bpu_shift_right(z_z_z_y_wide, p->z_z_z_right), output.min,
+        output.max);
+    return (int32_t)z;
+}
+
+/*
+ * The size of the number goes into the scale; its sign negates, 0 gives zeros.
+ * Source: numerics 6.4, specs: kernels, mul_scalar.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t sign; /* -1 .. 1 */
+} bernoulli_mul_scalar_params;
+
+static inline bernoulli_mul_scalar_params bernoulli_derive_mul_scalar(float number)
+{
+    const int64_t sign = (number > 0.0f) ? 1 : ((number < 0.0f) ? -1 : 0);
+    bernoulli_mul_scalar_params p;
+    p.sign = sign;
+    return p;
+}
+
+static inline int32_t bernoulli_mul_scalar(int64_t x, const bernoulli_mul_scalar_params *p,
+    bpu_dtype output)
+{
+    const int64_t z = bpu_clip(x * p->sign, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * The negative; the lowest integer saturates.
+ * Source: numerics 6.4, specs: kernels, negate.
+ * Proved ranges:
+ *     y: -32767 .. 32767, fits int32
+ */
+static inline int32_t bernoulli_negate(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(-x, input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The absolute value; that of the lowest integer is the highest.
+ * Source: numerics 6.4, specs: kernels, abs_saturated.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bernoulli_abs_saturated(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_abs(bpu_max(x, -input.max));
+    return (int32_t)y;
+}
+
+/*
+ * The absolute value in two's complement; the lowest integer stays.
+ * Source: numerics 6.4, specs: kernels, abs_wrapped.
+ * Proved ranges:
+ *     y: -32768 .. 32767, fits int32
+ */
+static inline int32_t bernoulli_abs_wrapped(int64_t x, bpu_dtype input)
+{
+    const int64_t y = (x < -input.max) ? x : bpu_abs(bpu_max(x, -input.max));
+    return (int32_t)y;
+}
+
+/*
+ * -1, 0 or 1, at scale 1.
+ * Source: numerics 6.4, specs: kernels, sign.
+ * Proved ranges:
+ *     y: -1 .. 1, fits int32
+ */
+static inline int32_t bernoulli_sign(int64_t x)
+{
+    const int64_t y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
+    return (int32_t)y;
+}
+
+/*
+ * Integers of constants that are compared, filled in or padded with; rounded half up on every
+ * march.
+ * Source: numerics 2.1, specs: kernels, quantize_constant.
+ * Proved ranges:
+ *     q: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bernoulli_quantize_constant(float x, float s, bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(x / s + 0.5f)), output.min, output.max);
+    return (int32_t)q;
+}
+
+/*
+ * The difference of two feature maps that were brought to the larger scale; its sign orders them.
+ * Source: numerics 6.4, specs: kernels, difference.
+ * Proved ranges:
+ *     a_y_wide: -274877906944 .. 274869518336, fits int64
+ *     a: -32768 .. 32767, fits int32
+ *     b_y_wide: -274877906944 .. 274869518336, fits int64
+ *     b: -32768 .. 32767, fits int32
+ *     d: -65535 .. 65535, fits int32
+ */
+typedef struct {
+    int64_t a_left; /* 0 .. 23 */
+    int64_t a_right; /* 0 .. 23 */
+    int64_t b_left; /* 0 .. 23 */
+    int64_t b_right; /* 0 .. 23 */
+} bernoulli_difference_params;
+
+static inline bernoulli_difference_params bernoulli_derive_difference(float s_x, float s_y, float s)
+{
+    const int64_t a_e = bpu_exponent(s_x / s);
+    const int64_t a_left = bpu_clip(a_e - 1, 0, 23);
+    const int64_t a_right = bpu_clip(1 - a_e, 0, 23);
+    const int64_t b_e = bpu_exponent(s_y / s);
+    const int64_t b_left = bpu_clip(b_e - 1, 0, 23);
+    const int64_t b_right = bpu_clip(1 - b_e, 0, 23);
+    bernoulli_difference_params p;
+    p.a_left = a_left;
+    p.a_right = a_right;
+    p.b_left = b_left;
+    p.b_right = b_right;
+    return p;
+}
+
+static inline int32_t bernoulli_difference(int64_t x, int64_t y,
+    const bernoulli_difference_params *p, bpu_dtype wider)
+{
+    const int64_t a_y_wide = bpu_shift_left(x, p->a_left);
+    const int64_t a = bpu_clip(bpu_shift_right(a_y_wide, p->a_right), wider.min, wider.max);
+    const int64_t b_y_wide = bpu_shift_left(y, p->b_left);
+    const int64_t b = bpu_clip(bpu_shift_right(b_y_wide, p->b_right), wider.min, wider.max);
+    const int64_t d = a - b;
+    return (int32_t)d;
 }
 
 /*

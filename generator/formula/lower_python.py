@@ -196,6 +196,8 @@ class PythonLowering(Lowering):
             return self.lower(call.args[1 if known else 2])
         kind = self.kind(call)
         condition, yes, no = self.lower(call.args[0]), *(self._bound(arg, kind) for arg in call.args[1:])
+        if yes == no:
+            return yes
         return Code(f"({yes.text} if {condition.text} else {no.text})", ATOM, self.kind(call))
 
     def call_shift_left(self, call: Call) -> Code:

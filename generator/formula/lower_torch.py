@@ -211,6 +211,8 @@ class TorchLowering(Lowering):
             return self.lower(call.args[1 if known else 2])
         condition, yes, no = (self.lower(arg) for arg in call.args)
         kind = self.kind(call)
+        if yes == no and yes.kind == kind:
+            return yes
         if self.kind(call.args[0]) is Kind.MASK:
             return self.call("torch.where", kind, condition.text, yes.text, no.text)
         text = f"({yes.text} if {condition.text} else {no.text})"

@@ -15,7 +15,8 @@ from generator.views.modules import class_name, fused_name, of_family
 
 _FUNCTIONAL = "quantized.FloatFunctional"
 _TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
-_METHOD_FAMILIES = {"binary": 2, "concat": 0, "reduction": 1}
+_METHOD_FAMILIES = {"binary": 2, "pairwise": 2, "concat": 0, "reduction": 1, "product": 2, "scalar": 2}
+"""Families of FloatFunctional methods that functions are replaced by, and how many operands they take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class ReplacementView:
     module: str
     method: str | None
     data_args: int
+    numbers: str
     constructor_args: tuple[str, ...]
     drop_kwargs: tuple[str, ...]
 
@@ -106,13 +108,33 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
     for op in of_family(catalog, *_METHOD_FAMILIES):
         count = _METHOD_FAMILIES[op.family]
         yield ReplacementView(
-            op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ()
+            op=op.id,
+            functions=_tuple((*op.float.functions, *(f for f in op.float.overloads if f not in tensor_overloads(op)))),
+            methods=(*op.float.methods, *tensor_overloads(op).values()),
+            module=_FUNCTIONAL,
+            method=op.python.method,
+            data_args=count,
+            numbers=_numbers(op),
+            constructor_args=(),
+            drop_kwargs=(),
         )
     for op in of_family(catalog, "window_max", "window_mean", "clamp"):
         form = op.float
         yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, form.constructor, ()
+            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, "none", form.constructor, ()
         )
+
+
+def tensor_overloads(op: Op) -> dict[str, str]:
+    """Overloads that are Tensor methods, by dotted name: their names as methods."""
+    return {name: name.rpartition(".")[2] for name in op.float.overloads if name.startswith("torch.Tensor.")}
+
+
+def _numbers(op: Op) -> str:
+    """Which operands may be numbers: none, one of them, or the last one, which must be."""
+    if op.family == "scalar":
+        return "last"
+    return "one" if op.numbers is not None and op.numbers.own_scale else "none"
 
 
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:

@@ -141,8 +141,13 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
 
 
 def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
-    kind = "module" if op.family in _MODULE_FAMILIES else "function" if op.float.functions else "method"
-    forms = {"module": op.float.modules, "function": op.float.functions, "method": op.float.methods}
+    kind = _kind(op)
+    forms = {
+        "module": op.float.modules,
+        "function": op.float.functions,
+        "method": op.float.methods,
+        "functional": (op.python.method or "",),
+    }
     make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
     return OpCaseView(
         id=f"{op.id}-{number}-{decision.dtype}-{output}",
@@ -160,6 +165,15 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
         output=output,
         steps=steps.get(output, 1),
     )
+
+
+def _kind(op: Op) -> str:
+    """How a test writes the operator: as a module, a function, a method of a tensor or of a FloatFunctional."""
+    if op.family in _MODULE_FAMILIES:
+        return "module"
+    if op.float.functions:
+        return "function"
+    return "method" if op.float.methods else "functional"
 
 
 def _python(value: object) -> str:

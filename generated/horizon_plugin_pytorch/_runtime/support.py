@@ -8,6 +8,9 @@ and the remedy. Checked when a model is prepared and when a layer is bound to it
 from .._support import SUPPORT
 from .dtype import QuantDType
 
+ACCUMULATOR = "qint32"
+"""The dtype of sums that are not requantized."""
+
 Cells = dict[str, tuple[str, ...] | str]
 
 
@@ -45,4 +48,4 @@ def _text(op: str, march: str, where: str, reason: str) -> str:
 
 def dtype_name(dtype: QuantDType | None) -> str:
     """The name of an output dtype; an unquantized output is the int32 accumulator."""
-    return "qint32" if dtype is None else str(dtype)
+    return ACCUMULATOR if dtype is None else str(dtype)

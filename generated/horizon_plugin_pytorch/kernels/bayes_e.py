@@ -45,6 +45,11 @@ def log2(v: Tensor) -> Tensor:
     return torch.log2(v.to(torch.float64)).to(torch.float32)
 
 
+def real(v: float) -> Tensor:
+    """A host number as float32."""
+    return torch.tensor(v, dtype=torch.float32)
+
+
 class AddParams(NamedTuple):
     """Integers of `add`, derived once from its scales; broadcastable against its tensors."""
 
@@ -236,6 +241,83 @@ def relu(x: Tensor) -> Tensor:
     return torch.clamp(x, min=0)
 
 
+def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator.
+
+    Source: numerics 6.5.
+    """
+    g = torch.as_tensor(torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298) if input.bits > 8 else 1.0)
+    return s * g
+
+
+def product_scale(s_x: Tensor, s_y: Tensor, *, n: int, input: QuantDType, other: QuantDType) -> Tensor:
+    """The scale of a sum of n products.
+
+    Source: numerics 6.5.
+    """
+    g = torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298)
+    g_x = torch.as_tensor(g if input.bits > 8 else 1.0)
+    g_y = torch.as_tensor(g if other.bits > 8 else 1.0)
+    return s_x * s_y * (g_x * g_y)
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 17"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_matmul(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> MatmulParams:
+    """Derive the integers of `matmul`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_r = torch.clamp(s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return MatmulParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def matmul(acc: Tensor, p: MatmulParams, *, output: QuantDType) -> Tensor:
+    """A sum of products, requantized from the scale of a product.
+
+    Proved ranges:
+        total: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.5.
+    """
+    acc = acc.to(torch.int64)
+    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
+def accumulator(acc: Tensor) -> Tensor:
+    """A sum left as it is for a model output.
+
+    Proved ranges:
+        y: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 1.
+    """
+    acc = acc.to(torch.int64)
+    y = ((acc + 2147483648) & 4294967295) - 2147483648
+    return y.to(torch.int32)
+
+
 def quantize_activation(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
     """Integers of a float32 feature map.
 
@@ -398,6 +480,50 @@ def simulate_mean(total: Tensor, *, n: int) -> Tensor:
     return total * (1 / n)
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 17"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_total(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> TotalParams:
+    """Derive the integers of `total`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_r = torch.clamp(s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return TotalParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def total(acc: Tensor, p: TotalParams, *, output: QuantDType) -> Tensor:
+    """A sum, requantized.
+
+    Proved ranges:
+        wrapped: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    acc = acc.to(torch.int64)
+    wrapped = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(wrapped >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`, derived once from its scales; broadcastable against its tensors."""
 
@@ -440,6 +566,359 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     y_wide = t * p.mult
     y = torch.clamp((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
     return y.to(output.storage)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-32767 .. 32767"""
+    adds: Tensor
+    """0 .. 1"""
+    kept_mult: Tensor
+    """-32768 .. 32767"""
+    kept_pre_shift: Tensor
+    """0 .. 0"""
+    kept_post_shift: Tensor
+    """0 .. 31"""
+    total_swap: Tensor
+    """0 .. 1"""
+    total_shift: Tensor
+    """0 .. 23"""
+    total_k: Tensor
+    """-32767 .. 32767"""
+    total_z_mult: Tensor
+    """-32768 .. 32767"""
+    total_z_pre_shift: Tensor
+    """0 .. 17"""
+    total_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_add_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """Derive the integers of `add_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 32767 if input.bits > 8 else 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(number < 0, -unit, unit)
+    adds = size > 0
+    kept_r = torch.clamp(s_x / s_out, -32768, 32767)
+    kept_m, kept_e = frexp(kept_r)
+    kept_mult = torch.clamp(to_int(torch.floor(kept_m * 32768 + 0.5)), -32768, 32767)
+    kept_total = 15 - kept_e
+    kept_pre_shift = torch.as_tensor(0)
+    kept_post_shift = torch.clamp(kept_total - kept_pre_shift, 0, 31)
+    total_swap = s_k / s_x > s_x / s_k
+    total_s_a = torch.where(total_swap, s_k, s_x)
+    total_s_b = torch.where(total_swap, s_x, s_k)
+    total_wide = torch.where(total_swap, input.bits, input.bits)
+    total_shift = torch.minimum(
+        torch.clamp(to_int(torch.floor(log2(32767 * total_s_a / total_s_b))), min=0),
+        torch.where(total_wide > 8, 15, 23),
+    )
+    total_k = torch.clamp(to_int(torch.floor(total_s_b * exp2(total_shift) / total_s_a + 0.5)), -32767, 32767)
+    total_inter = total_s_a / exp2(total_shift)
+    total_z_r = torch.clamp(total_inter / s_out, -32768, 32767)
+    total_z_m, total_z_e = frexp(total_z_r)
+    total_z_mult = torch.clamp(to_int(torch.floor(total_z_m * 32768 + 0.5)), -32768, 32767)
+    total_z_total = 15 - total_z_e
+    total_z_pre_shift = torch.clamp(total_z_total - (29 - output.fraction_bits), 0, 17)
+    total_z_post_shift = torch.clamp(total_z_total - total_z_pre_shift, 0, 31)
+    return AddScalarParams(
+        one,
+        adds,
+        kept_mult,
+        kept_pre_shift,
+        kept_post_shift,
+        total_swap,
+        total_shift,
+        total_k,
+        total_z_mult,
+        total_z_pre_shift,
+        total_z_post_shift,
+    )
+
+
+def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.
+
+    Proved ranges:
+        kept_t: -32768 .. 32767, fits int32
+        kept_y_wide: -1073709056 .. 1073741824, fits int32
+        kept: -32768 .. 32767, fits int32
+        total_a: -32768 .. 32767, fits int32
+        total_b: -32768 .. 32767, fits int32
+        total_acc: -2147483648 .. 2147483647, fits int32
+        total_z_t: -32768 .. 32767, fits int32
+        total_z_y_wide: -1073709056 .. 1073741824, fits int32
+        total: -32768 .. 32767, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    kept_t = torch.clamp(x >> p.kept_pre_shift, -32768, 32767)
+    kept_y_wide = kept_t * p.kept_mult
+    kept = torch.clamp(
+        (kept_y_wide >> p.kept_post_shift) + (((kept_y_wide << 1) >> p.kept_post_shift) & 1), output.min, output.max
+    )
+    total_a = torch.where(p.total_swap, p.one, x)
+    total_b = torch.where(p.total_swap, x, p.one)
+    total_acc = (((total_a << p.total_shift) + total_b * p.total_k + 2147483648) & 4294967295) - 2147483648
+    total_z_t = torch.clamp(total_acc >> p.total_z_pre_shift, -32768, 32767)
+    total_z_y_wide = total_z_t * p.total_z_mult
+    total = torch.clamp(
+        (total_z_y_wide >> p.total_z_post_shift) + (((total_z_y_wide << 1) >> p.total_z_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    z = torch.where(p.adds, total, kept)
+    return z.to(output.storage)
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-32767 .. 32767"""
+    z_swap: Tensor
+    """0 .. 1"""
+    z_shift: Tensor
+    """0 .. 23"""
+    z_k: Tensor
+    """-32767 .. 32767"""
+    z_z_mult: Tensor
+    """-32768 .. 32767"""
+    z_z_pre_shift: Tensor
+    """0 .. 17"""
+    z_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_rsub_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """Derive the integers of `rsub_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 32767 if input.bits > 8 else 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(size > 0, torch.where(number < 0, -unit, unit), 0)
+    z_swap = s_x / s_k > s_k / s_x
+    z_s_a = torch.where(z_swap, s_x, s_k)
+    z_s_b = torch.where(z_swap, s_k, s_x)
+    z_wide = torch.where(z_swap, input.bits, input.bits)
+    z_shift = torch.minimum(
+        torch.clamp(to_int(torch.floor(log2(32767 * z_s_a / z_s_b))), min=0), torch.where(z_wide > 8, 15, 23)
+    )
+    z_k = torch.clamp(to_int(torch.floor(-z_s_b * exp2(z_shift) / z_s_a + 0.5)), -32767, 32767)
+    z_inter = torch.where(z_swap, -z_s_a, z_s_a) / exp2(z_shift)
+    z_z_r = torch.clamp(z_inter / s_out, -32768, 32767)
+    z_z_m, z_z_e = frexp(z_z_r)
+    z_z_mult = torch.clamp(to_int(torch.floor(z_z_m * 32768 + 0.5)), -32768, 32767)
+    z_z_total = 15 - z_z_e
+    z_z_pre_shift = torch.clamp(z_z_total - (29 - output.fraction_bits), 0, 17)
+    z_z_post_shift = torch.clamp(z_z_total - z_z_pre_shift, 0, 31)
+    return RsubScalarParams(one, z_swap, z_shift, z_k, z_z_mult, z_z_pre_shift, z_z_post_shift)
+
+
+def rsub_scalar(x: Tensor, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> Tensor:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar.
+
+    Proved ranges:
+        z_a: -32768 .. 32767, fits int32
+        z_b: -32768 .. 32767, fits int32
+        z_acc: -2147483648 .. 2147483647, fits int32
+        z_z_t: -32768 .. 32767, fits int32
+        z_z_y_wide: -1073709056 .. 1073741824, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.1, 6.4.
+    """
+    x = x.to(torch.int64)
+    z_a = torch.where(p.z_swap, x, p.one)
+    z_b = torch.where(p.z_swap, p.one, x)
+    z_acc = (((z_a << p.z_shift) + z_b * p.z_k + 2147483648) & 4294967295) - 2147483648
+    z_z_t = torch.clamp(z_acc >> p.z_z_pre_shift, -32768, 32767)
+    z_z_y_wide = z_z_t * p.z_z_mult
+    z = torch.clamp(
+        (z_z_y_wide >> p.z_z_post_shift) + (((z_z_y_wide << 1) >> p.z_z_post_shift) & 1), output.min, output.max
+    )
+    return z.to(output.storage)
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    sign: Tensor
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: Tensor, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """Derive the integers of `mul_scalar`.
+
+    number: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    sign = torch.where(number > 0, 1, torch.where(number < 0, -1, 0))
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: Tensor, p: MulScalarParams, *, output: QuantDType) -> Tensor:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    z = torch.clamp(x * p.sign, output.min, output.max)
+    return z.to(output.storage)
+
+
+def scaled_scale(s: Tensor, number: Tensor) -> Tensor:
+    """The scale of a feature map times a number.
+
+    Source: numerics 2.3.
+    """
+    return torch.clamp(s * torch.abs(number), min=1.1920928955078125e-07)
+
+
+def negate(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The negative; the lowest integer saturates.
+
+    Proved ranges:
+        y: -32767 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.clamp(-x, input.min, input.max)
+
+
+def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value; that of the lowest integer is the highest.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.abs(torch.clamp(x, min=-input.max))
+
+
+def abs_wrapped(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value in two's complement; the lowest integer stays.
+
+    Proved ranges:
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.where(x < -input.max, x, torch.abs(torch.clamp(x, min=-input.max)))
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1, at scale 1.
+
+    Proved ranges:
+        y: -1 .. 1, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = torch.where(x > 0, 1, torch.where(x < 0, -1, 0))
+    return y.to(torch.int8)
+
+
+def quantize_constant(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march.
+
+    Proved ranges:
+        q: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 2.1.
+    """
+    q = torch.clamp(to_int(torch.floor(x / s + 0.5)), output.min, output.max)
+    return q.to(output.storage)
+
+
+def larger_scale(s_x: Tensor, s_y: Tensor) -> Tensor:
+    """The scale that two feature maps are brought to.
+
+    Source: numerics 6.4.
+    """
+    return torch.maximum(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`, derived once from its scales; broadcastable against its tensors."""
+
+    a_mult: Tensor
+    """-32768 .. 32767"""
+    a_pre_shift: Tensor
+    """0 .. 0"""
+    a_post_shift: Tensor
+    """0 .. 31"""
+    b_mult: Tensor
+    """-32768 .. 32767"""
+    b_pre_shift: Tensor
+    """0 .. 0"""
+    b_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_difference(
+    s_x: Tensor, s_y: Tensor, s: Tensor, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """Derive the integers of `difference`.
+
+    s_x, s_y, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    a_r = torch.clamp(s_x / s, -32768, 32767)
+    a_m, a_e = frexp(a_r)
+    a_mult = torch.clamp(to_int(torch.floor(a_m * 32768 + 0.5)), -32768, 32767)
+    a_total = 15 - a_e
+    a_pre_shift = torch.as_tensor(0)
+    a_post_shift = torch.clamp(a_total - a_pre_shift, 0, 31)
+    b_r = torch.clamp(s_y / s, -32768, 32767)
+    b_m, b_e = frexp(b_r)
+    b_mult = torch.clamp(to_int(torch.floor(b_m * 32768 + 0.5)), -32768, 32767)
+    b_total = 15 - b_e
+    b_pre_shift = torch.as_tensor(0)
+    b_post_shift = torch.clamp(b_total - b_pre_shift, 0, 31)
+    return DifferenceParams(a_mult, a_pre_shift, a_post_shift, b_mult, b_pre_shift, b_post_shift)
+
+
+def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) -> Tensor:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them.
+
+    Proved ranges:
+        a_t: -32768 .. 32767, fits int32
+        a_y_wide: -1073709056 .. 1073741824, fits int32
+        a: -32768 .. 32767, fits int32
+        b_t: -32768 .. 32767, fits int32
+        b_y_wide: -1073709056 .. 1073741824, fits int32
+        b: -32768 .. 32767, fits int32
+        d: -65535 .. 65535, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    a_t = torch.clamp(x >> p.a_pre_shift, -32768, 32767)
+    a_y_wide = a_t * p.a_mult
+    a = torch.clamp((a_y_wide >> p.a_post_shift) + (((a_y_wide << 1) >> p.a_post_shift) & 1), wider.min, wider.max)
+    b_t = torch.clamp(y >> p.b_pre_shift, -32768, 32767)
+    b_y_wide = b_t * p.b_mult
+    b = torch.clamp((b_y_wide >> p.b_post_shift) + (((b_y_wide << 1) >> p.b_post_shift) & 1), wider.min, wider.max)
+    return a - b
 
 
 class BiasParams(NamedTuple):

@@ -204,6 +204,76 @@ def relu(x: Tensor) -> Tensor:
     return torch.clamp(x, min=0)
 
 
+def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator.
+
+    Source: numerics 6.5.
+    """
+    g = torch.as_tensor(torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298) if input.bits > 8 else 1.0)
+    return s * g
+
+
+def product_scale(s_x: Tensor, s_y: Tensor, *, n: int, input: QuantDType, other: QuantDType) -> Tensor:
+    """The scale of a sum of n products.
+
+    Source: numerics 6.5.
+    """
+    g = torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298)
+    g_x = torch.as_tensor(g if input.bits > 8 else 1.0)
+    g_y = torch.as_tensor(g if other.bits > 8 else 1.0)
+    return s_x * s_y * (g_x * g_y)
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`, derived once from its scales; broadcastable against its tensors."""
+
+    y_left: Tensor
+    """0 .. 23"""
+    y_right: Tensor
+    """0 .. 23"""
+
+
+def derive_matmul(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> MatmulParams:
+    """Derive the integers of `matmul`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, y_e = frexp(s_in / s_out)
+    y_left = torch.clamp(y_e - 1, 0, 23)
+    y_right = torch.clamp(1 - y_e, 0, 23)
+    return MatmulParams(y_left, y_right)
+
+
+def matmul(acc: Tensor, p: MatmulParams, *, output: QuantDType) -> Tensor:
+    """A sum of products, requantized from the scale of a product.
+
+    Proved ranges:
+        total: -2147483648 .. 2147483647, fits int32
+        y_y_wide: -18014398509481984 .. 18014398501093376, fits int64
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.5.
+    """
+    acc = acc.to(torch.int64)
+    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_y_wide = total << p.y_left
+    y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
+    return y.to(output.storage)
+
+
+def accumulator(acc: Tensor) -> Tensor:
+    """A sum left as it is for a model output.
+
+    Proved ranges:
+        y: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 1.
+    """
+    acc = acc.to(torch.int64)
+    y = ((acc + 2147483648) & 4294967295) - 2147483648
+    return y.to(torch.int32)
+
+
 def quantize_activation(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
     """Integers of a float32 feature map.
 
@@ -360,6 +430,43 @@ def simulate_mean(total: Tensor, *, n: int) -> Tensor:
     return total * w.to(torch.float32) * exp2(e - 7)
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`, derived once from its scales; broadcastable against its tensors."""
+
+    y_left: Tensor
+    """0 .. 23"""
+    y_right: Tensor
+    """0 .. 23"""
+
+
+def derive_total(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> TotalParams:
+    """Derive the integers of `total`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, y_e = frexp(s_in / s_out)
+    y_left = torch.clamp(y_e - 1, 0, 23)
+    y_right = torch.clamp(1 - y_e, 0, 23)
+    return TotalParams(y_left, y_right)
+
+
+def total(acc: Tensor, p: TotalParams, *, output: QuantDType) -> Tensor:
+    """A sum, requantized.
+
+    Proved ranges:
+        wrapped: -2147483648 .. 2147483647, fits int32
+        y_y_wide: -18014398509481984 .. 18014398501093376, fits int64
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    acc = acc.to(torch.int64)
+    wrapped = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_y_wide = wrapped << p.y_left
+    y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
+    return y.to(output.storage)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`, derived once from its scales; broadcastable against its tensors."""
 
@@ -393,6 +500,281 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     y_wide = x << p.left
     y = torch.clamp(y_wide >> p.right, output.min, output.max)
     return y.to(output.storage)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-1 .. 1"""
+    adds: Tensor
+    """0 .. 1"""
+    kept_left: Tensor
+    """0 .. 23"""
+    kept_right: Tensor
+    """0 .. 23"""
+    total_k_x: Tensor
+    """0 .. 16384"""
+    total_k_y: Tensor
+    """0 .. 16384"""
+    total_z_left: Tensor
+    """0 .. 23"""
+    total_z_right: Tensor
+    """0 .. 23"""
+
+
+def derive_add_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """Derive the integers of `add_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(number < 0, -unit, unit)
+    adds = size > 0
+    _, kept_e = frexp(s_x / s_out)
+    kept_left = torch.clamp(kept_e - 1, 0, 23)
+    kept_right = torch.clamp(1 - kept_e, 0, 23)
+    total_inter = torch.maximum(s_x, s_k) / 16384
+    total_k_x = torch.clamp(to_int(round_half_away(s_x / total_inter)), 0, 16384)
+    total_k_y = torch.clamp(to_int(round_half_away(s_k / total_inter)), 0, 16384)
+    _, total_z_e = frexp(total_inter / s_out)
+    total_z_left = torch.clamp(total_z_e - 1, 0, 23)
+    total_z_right = torch.clamp(1 - total_z_e, 0, 23)
+    return AddScalarParams(one, adds, kept_left, kept_right, total_k_x, total_k_y, total_z_left, total_z_right)
+
+
+def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.
+
+    Proved ranges:
+        kept_y_wide: -274877906944 .. 274869518336, fits int64
+        kept: -32768 .. 32767, fits int32
+        total_acc: -536887296 .. 536870912, fits int32
+        total_z_y_wide: -4503737066323968 .. 4503599627370496, fits int64
+        total: -32768 .. 32767, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    kept_y_wide = x << p.kept_left
+    kept = torch.clamp(kept_y_wide >> p.kept_right, output.min, output.max)
+    total_acc = x * p.total_k_x + p.one * p.total_k_y
+    total_z_y_wide = total_acc << p.total_z_left
+    total = torch.clamp(total_z_y_wide >> p.total_z_right, output.min, output.max)
+    z = torch.where(p.adds, total, kept)
+    return z.to(output.storage)
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-1 .. 1"""
+    z_z_k_x: Tensor
+    """0 .. 16384"""
+    z_z_k_y: Tensor
+    """0 .. 16384"""
+    z_z_z_left: Tensor
+    """0 .. 23"""
+    z_z_z_right: Tensor
+    """0 .. 23"""
+
+
+def derive_rsub_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """Derive the integers of `rsub_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(size > 0, torch.where(number < 0, -unit, unit), 0)
+    z_z_inter = torch.maximum(s_k, s_x) / 16384
+    z_z_k_x = torch.clamp(to_int(round_half_away(s_k / z_z_inter)), 0, 16384)
+    z_z_k_y = torch.clamp(to_int(round_half_away(s_x / z_z_inter)), 0, 16384)
+    _, z_z_z_e = frexp(z_z_inter / s_out)
+    z_z_z_left = torch.clamp(z_z_z_e - 1, 0, 23)
+    z_z_z_right = torch.clamp(1 - z_z_z_e, 0, 23)
+    return RsubScalarParams(one, z_z_k_x, z_z_k_y, z_z_z_left, z_z_z_right)
+
+
+def rsub_scalar(x: Tensor, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> Tensor:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar.
+
+    Proved ranges:
+        z_n: -32767 .. 32767, fits int32
+        z_z_acc: -536870912 .. 536870912, fits int32
+        z_z_z_y_wide: -4503599627370496 .. 4503599627370496, fits int64
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.1, 6.4.
+    """
+    x = x.to(torch.int64)
+    z_n = torch.clamp(-x, input.min, input.max)
+    z_z_acc = p.one * p.z_z_k_x + z_n * p.z_z_k_y
+    z_z_z_y_wide = z_z_acc << p.z_z_z_left
+    z = torch.clamp(z_z_z_y_wide >> p.z_z_z_right, output.min, output.max)
+    return z.to(output.storage)
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    sign: Tensor
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: Tensor, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """Derive the integers of `mul_scalar`.
+
+    number: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    sign = torch.where(number > 0, 1, torch.where(number < 0, -1, 0))
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: Tensor, p: MulScalarParams, *, output: QuantDType) -> Tensor:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    z = torch.clamp(x * p.sign, output.min, output.max)
+    return z.to(output.storage)
+
+
+def scaled_scale(s: Tensor, number: Tensor) -> Tensor:
+    """The scale of a feature map times a number.
+
+    Source: numerics 2.3.
+    """
+    return torch.clamp(s * torch.abs(number), min=1.1920928955078125e-07)
+
+
+def negate(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The negative; the lowest integer saturates.
+
+    Proved ranges:
+        y: -32767 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.clamp(-x, input.min, input.max)
+
+
+def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value; that of the lowest integer is the highest.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.abs(torch.clamp(x, min=-input.max))
+
+
+def abs_wrapped(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value in two's complement; the lowest integer stays.
+
+    Proved ranges:
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.where(x < -input.max, x, torch.abs(torch.clamp(x, min=-input.max)))
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1, at scale 1.
+
+    Proved ranges:
+        y: -1 .. 1, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = torch.where(x > 0, 1, torch.where(x < 0, -1, 0))
+    return y.to(torch.int8)
+
+
+def quantize_constant(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march.
+
+    Proved ranges:
+        q: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 2.1.
+    """
+    q = torch.clamp(to_int(torch.floor(x / s + 0.5)), output.min, output.max)
+    return q.to(output.storage)
+
+
+def larger_scale(s_x: Tensor, s_y: Tensor) -> Tensor:
+    """The scale that two feature maps are brought to.
+
+    Source: numerics 6.4.
+    """
+    return torch.maximum(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`, derived once from its scales; broadcastable against its tensors."""
+
+    a_left: Tensor
+    """0 .. 23"""
+    a_right: Tensor
+    """0 .. 23"""
+    b_left: Tensor
+    """0 .. 23"""
+    b_right: Tensor
+    """0 .. 23"""
+
+
+def derive_difference(
+    s_x: Tensor, s_y: Tensor, s: Tensor, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """Derive the integers of `difference`.
+
+    s_x, s_y, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, a_e = frexp(s_x / s)
+    a_left = torch.clamp(a_e - 1, 0, 23)
+    a_right = torch.clamp(1 - a_e, 0, 23)
+    _, b_e = frexp(s_y / s)
+    b_left = torch.clamp(b_e - 1, 0, 23)
+    b_right = torch.clamp(1 - b_e, 0, 23)
+    return DifferenceParams(a_left, a_right, b_left, b_right)
+
+
+def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) -> Tensor:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them.
+
+    Proved ranges:
+        a_y_wide: -274877906944 .. 274869518336, fits int64
+        a: -32768 .. 32767, fits int32
+        b_y_wide: -274877906944 .. 274869518336, fits int64
+        b: -32768 .. 32767, fits int32
+        d: -65535 .. 65535, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    a_y_wide = x << p.a_left
+    a = torch.clamp(a_y_wide >> p.a_right, wider.min, wider.max)
+    b_y_wide = y << p.b_left
+    b = torch.clamp(b_y_wide >> p.b_right, wider.min, wider.max)
+    return a - b
 
 
 class BiasParams(NamedTuple):

@@ -46,6 +46,11 @@ def round_half_away(v: Tensor) -> Tensor:
     return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
 
 
+def real(v: float) -> Tensor:
+    """A host number as float32."""
+    return torch.tensor(v, dtype=torch.float32)
+
+
 class AddParams(NamedTuple):
     """Integers of `add`, derived once from its scales; broadcastable against its tensors."""
 
@@ -243,6 +248,83 @@ def relu(x: Tensor) -> Tensor:
     return torch.clamp(x, min=0)
 
 
+def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator.
+
+    Source: numerics 6.5.
+    """
+    g = torch.as_tensor(torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298) if input.bits > 8 else 1.0)
+    return s * g
+
+
+def product_scale(s_x: Tensor, s_y: Tensor, *, n: int, input: QuantDType, other: QuantDType) -> Tensor:
+    """The scale of a sum of n products.
+
+    Source: numerics 6.5.
+    """
+    g = torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298)
+    g_x = torch.as_tensor(g if input.bits > 8 else 1.0)
+    g_y = torch.as_tensor(g if other.bits > 8 else 1.0)
+    return s_x * s_y * (g_x * g_y)
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 31"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_matmul(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> MatmulParams:
+    """Derive the integers of `matmul`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_r = torch.clamp(s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return MatmulParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def matmul(acc: Tensor, p: MatmulParams, *, output: QuantDType) -> Tensor:
+    """A sum of products, requantized from the scale of a product.
+
+    Proved ranges:
+        total: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.5.
+    """
+    acc = acc.to(torch.int64)
+    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
+def accumulator(acc: Tensor) -> Tensor:
+    """A sum left as it is for a model output.
+
+    Proved ranges:
+        y: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 1.
+    """
+    acc = acc.to(torch.int64)
+    y = ((acc + 2147483648) & 4294967295) - 2147483648
+    return y.to(torch.int32)
+
+
 def quantize_activation(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
     """Integers of a float32 feature map.
 
@@ -405,6 +487,50 @@ def simulate_mean(total: Tensor, *, n: int) -> Tensor:
     return total * (1 / n)
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 31"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_total(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> TotalParams:
+    """Derive the integers of `total`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_r = torch.clamp(s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return TotalParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def total(acc: Tensor, p: TotalParams, *, output: QuantDType) -> Tensor:
+    """A sum, requantized.
+
+    Proved ranges:
+        wrapped: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    acc = acc.to(torch.int64)
+    wrapped = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(wrapped >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`, derived once from its scales; broadcastable against its tensors."""
 
@@ -447,6 +573,365 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     y_wide = t * p.mult
     y = torch.clamp((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
     return y.to(output.storage)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-1 .. 1"""
+    adds: Tensor
+    """0 .. 1"""
+    kept_mult: Tensor
+    """-32768 .. 32767"""
+    kept_pre_shift: Tensor
+    """0 .. 0"""
+    kept_post_shift: Tensor
+    """0 .. 31"""
+    total_swap: Tensor
+    """0 .. 1"""
+    total_w: Tensor
+    """-128 .. 127"""
+    total_mantissa: Tensor
+    """-32768 .. 32767"""
+    total_left: Tensor
+    """0 .. 11"""
+    total_z_mult: Tensor
+    """-32768 .. 32767"""
+    total_z_pre_shift: Tensor
+    """0 .. 31"""
+    total_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_add_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """Derive the integers of `add_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(number < 0, -unit, unit)
+    adds = size > 0
+    kept_r = torch.clamp(s_x / s_out, -32768, 32767)
+    kept_m, kept_e = frexp(kept_r)
+    kept_mult = torch.clamp(to_int(torch.floor(kept_m * 32768 + 0.5)), -32768, 32767)
+    kept_total = 15 - kept_e
+    kept_pre_shift = torch.as_tensor(0)
+    kept_post_shift = torch.clamp(kept_total - kept_pre_shift, 0, 31)
+    total_swap = s_k < s_x
+    total_s_f = torch.where(total_swap, s_k, s_x)
+    total_s_g = torch.where(total_swap, s_x, s_k)
+    total_inter = torch.maximum(total_s_f / 127, total_s_g / 33554432)
+    total_w = torch.clamp(to_int(round_half_away(total_s_f / total_inter)), -128, 127)
+    total_m, total_e = frexp(to_int(round_half_away(total_s_g / total_inter)).to(torch.float32))
+    total_mantissa = torch.clamp(to_int(torch.trunc(exp2(torch.clamp(total_e, max=15)) * total_m)), max=32767)
+    total_left = torch.clamp(total_e - 15, 0, 11)
+    total_z_r = torch.clamp(total_inter / s_out, -32768, 32767)
+    total_z_m, total_z_e = frexp(total_z_r)
+    total_z_mult = torch.clamp(to_int(torch.floor(total_z_m * 32768 + 0.5)), -32768, 32767)
+    total_z_total = 15 - total_z_e
+    total_z_pre_shift = torch.clamp(total_z_total - (29 - output.fraction_bits), 0, 31)
+    total_z_post_shift = torch.clamp(total_z_total - total_z_pre_shift, 0, 31)
+    return AddScalarParams(
+        one,
+        adds,
+        kept_mult,
+        kept_pre_shift,
+        kept_post_shift,
+        total_swap,
+        total_w,
+        total_mantissa,
+        total_left,
+        total_z_mult,
+        total_z_pre_shift,
+        total_z_post_shift,
+    )
+
+
+def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.
+
+    Proved ranges:
+        kept_t: -32768 .. 32767, fits int32
+        kept_y_wide: -1073709056 .. 1073741824, fits int32
+        kept: -32768 .. 32767, fits int32
+        total_f: -32768 .. 32767, fits int32
+        total_g: -32768 .. 32767, fits int32
+        total_acc: -2147483648 .. 2147483647, fits int32
+        total_z_t: -32768 .. 32767, fits int32
+        total_z_y_wide: -1073709056 .. 1073741824, fits int32
+        total: -32768 .. 32767, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    kept_t = torch.clamp(x >> p.kept_pre_shift, -32768, 32767)
+    kept_y_wide = kept_t * p.kept_mult
+    kept = torch.clamp(
+        (kept_y_wide >> p.kept_post_shift) + (((kept_y_wide << 1) >> p.kept_post_shift) & 1), output.min, output.max
+    )
+    total_f = torch.where(p.total_swap, p.one, x)
+    total_g = torch.where(p.total_swap, x, p.one)
+    total_acc = (
+        (total_f * p.total_w + (total_g << p.total_left) * p.total_mantissa + 2147483648) & 4294967295
+    ) - 2147483648
+    total_z_t = torch.clamp(total_acc >> p.total_z_pre_shift, -32768, 32767)
+    total_z_y_wide = total_z_t * p.total_z_mult
+    total = torch.clamp(
+        (total_z_y_wide >> p.total_z_post_shift) + (((total_z_y_wide << 1) >> p.total_z_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    z = torch.where(p.adds, total, kept)
+    return z.to(output.storage)
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-1 .. 1"""
+    z_z_swap: Tensor
+    """0 .. 1"""
+    z_z_w: Tensor
+    """-128 .. 127"""
+    z_z_mantissa: Tensor
+    """-32768 .. 32767"""
+    z_z_left: Tensor
+    """0 .. 11"""
+    z_z_z_mult: Tensor
+    """-32768 .. 32767"""
+    z_z_z_pre_shift: Tensor
+    """0 .. 31"""
+    z_z_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_rsub_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """Derive the integers of `rsub_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(size > 0, torch.where(number < 0, -unit, unit), 0)
+    z_z_swap = s_x < s_k
+    z_z_s_f = torch.where(z_z_swap, s_x, s_k)
+    z_z_s_g = torch.where(z_z_swap, s_k, s_x)
+    z_z_inter = torch.maximum(z_z_s_f / 127, z_z_s_g / 33554432)
+    z_z_w = torch.clamp(to_int(round_half_away(z_z_s_f / z_z_inter)), -128, 127)
+    z_z_m, z_z_e = frexp(to_int(round_half_away(z_z_s_g / z_z_inter)).to(torch.float32))
+    z_z_mantissa = torch.clamp(to_int(torch.trunc(exp2(torch.clamp(z_z_e, max=15)) * z_z_m)), max=32767)
+    z_z_left = torch.clamp(z_z_e - 15, 0, 11)
+    z_z_z_r = torch.clamp(z_z_inter / s_out, -32768, 32767)
+    z_z_z_m, z_z_z_e = frexp(z_z_z_r)
+    z_z_z_mult = torch.clamp(to_int(torch.floor(z_z_z_m * 32768 + 0.5)), -32768, 32767)
+    z_z_z_total = 15 - z_z_z_e
+    z_z_z_pre_shift = torch.clamp(z_z_z_total - (29 - output.fraction_bits), 0, 31)
+    z_z_z_post_shift = torch.clamp(z_z_z_total - z_z_z_pre_shift, 0, 31)
+    return RsubScalarParams(one, z_z_swap, z_z_w, z_z_mantissa, z_z_left, z_z_z_mult, z_z_z_pre_shift, z_z_z_post_shift)
+
+
+def rsub_scalar(x: Tensor, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> Tensor:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar.
+
+    Proved ranges:
+        z_n: -32767 .. 32767, fits int32
+        z_z_f: -32767 .. 32767, fits int32
+        z_z_g: -32767 .. 32767, fits int32
+        z_z_acc: -2147483648 .. 2147483647, fits int32
+        z_z_z_t: -32768 .. 32767, fits int32
+        z_z_z_y_wide: -1073709056 .. 1073741824, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.1, 6.4.
+    """
+    x = x.to(torch.int64)
+    z_n = torch.clamp(-x, input.min, input.max)
+    z_z_f = torch.where(p.z_z_swap, z_n, p.one)
+    z_z_g = torch.where(p.z_z_swap, p.one, z_n)
+    z_z_acc = ((z_z_f * p.z_z_w + (z_z_g << p.z_z_left) * p.z_z_mantissa + 2147483648) & 4294967295) - 2147483648
+    z_z_z_t = torch.clamp(z_z_acc >> p.z_z_z_pre_shift, -32768, 32767)
+    z_z_z_y_wide = z_z_z_t * p.z_z_z_mult
+    z = torch.clamp(
+        (z_z_z_y_wide >> p.z_z_z_post_shift) + (((z_z_z_y_wide << 1) >> p.z_z_z_post_shift) & 1), output.min, output.max
+    )
+    return z.to(output.storage)
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    sign: Tensor
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: Tensor, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """Derive the integers of `mul_scalar`.
+
+    number: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    sign = torch.where(number > 0, 1, torch.where(number < 0, -1, 0))
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: Tensor, p: MulScalarParams, *, output: QuantDType) -> Tensor:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    z = torch.clamp(x * p.sign, output.min, output.max)
+    return z.to(output.storage)
+
+
+def scaled_scale(s: Tensor, number: Tensor) -> Tensor:
+    """The scale of a feature map times a number.
+
+    Source: numerics 2.3.
+    """
+    return torch.clamp(s * torch.abs(number), min=1.1920928955078125e-07)
+
+
+def negate(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The negative; the lowest integer saturates.
+
+    Proved ranges:
+        y: -32767 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.clamp(-x, input.min, input.max)
+
+
+def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value; that of the lowest integer is the highest.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.abs(torch.clamp(x, min=-input.max))
+
+
+def abs_wrapped(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value in two's complement; the lowest integer stays.
+
+    Proved ranges:
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.where(x < -input.max, x, torch.abs(torch.clamp(x, min=-input.max)))
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1, at scale 1.
+
+    Proved ranges:
+        y: -1 .. 1, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = torch.where(x > 0, 1, torch.where(x < 0, -1, 0))
+    return y.to(torch.int8)
+
+
+def quantize_constant(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march.
+
+    Proved ranges:
+        q: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 2.1.
+    """
+    q = torch.clamp(to_int(torch.floor(x / s + 0.5)), output.min, output.max)
+    return q.to(output.storage)
+
+
+def larger_scale(s_x: Tensor, s_y: Tensor) -> Tensor:
+    """The scale that two feature maps are brought to.
+
+    Source: numerics 6.4.
+    """
+    return torch.maximum(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`, derived once from its scales; broadcastable against its tensors."""
+
+    a_mult: Tensor
+    """-32768 .. 32767"""
+    a_pre_shift: Tensor
+    """0 .. 0"""
+    a_post_shift: Tensor
+    """0 .. 31"""
+    b_mult: Tensor
+    """-32768 .. 32767"""
+    b_pre_shift: Tensor
+    """0 .. 0"""
+    b_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_difference(
+    s_x: Tensor, s_y: Tensor, s: Tensor, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """Derive the integers of `difference`.
+
+    s_x, s_y, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    a_r = torch.clamp(s_x / s, -32768, 32767)
+    a_m, a_e = frexp(a_r)
+    a_mult = torch.clamp(to_int(torch.floor(a_m * 32768 + 0.5)), -32768, 32767)
+    a_total = 15 - a_e
+    a_pre_shift = torch.as_tensor(0)
+    a_post_shift = torch.clamp(a_total - a_pre_shift, 0, 31)
+    b_r = torch.clamp(s_y / s, -32768, 32767)
+    b_m, b_e = frexp(b_r)
+    b_mult = torch.clamp(to_int(torch.floor(b_m * 32768 + 0.5)), -32768, 32767)
+    b_total = 15 - b_e
+    b_pre_shift = torch.as_tensor(0)
+    b_post_shift = torch.clamp(b_total - b_pre_shift, 0, 31)
+    return DifferenceParams(a_mult, a_pre_shift, a_post_shift, b_mult, b_pre_shift, b_post_shift)
+
+
+def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) -> Tensor:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them.
+
+    Proved ranges:
+        a_t: -32768 .. 32767, fits int32
+        a_y_wide: -1073709056 .. 1073741824, fits int32
+        a: -32768 .. 32767, fits int32
+        b_t: -32768 .. 32767, fits int32
+        b_y_wide: -1073709056 .. 1073741824, fits int32
+        b: -32768 .. 32767, fits int32
+        d: -65535 .. 65535, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    a_t = torch.clamp(x >> p.a_pre_shift, -32768, 32767)
+    a_y_wide = a_t * p.a_mult
+    a = torch.clamp((a_y_wide >> p.a_post_shift) + (((a_y_wide << 1) >> p.a_post_shift) & 1), wider.min, wider.max)
+    b_t = torch.clamp(y >> p.b_pre_shift, -32768, 32767)
+    b_y_wide = b_t * p.b_mult
+    b = torch.clamp((b_y_wide >> p.b_post_shift) + (((b_y_wide << 1) >> p.b_post_shift) & 1), wider.min, wider.max)
+    return a - b
 
 
 class BiasParams(NamedTuple):

@@ -167,6 +167,49 @@ def relu(x: int) -> int:
     return max(x, 0)
 
 
+def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2)))) if input.bits > 8 else 1.0
+    return f32(s * g)
+
+
+def product_scale(s_x: int, s_y: float, *, n: int, input: QuantDType, other: QuantDType) -> float:
+    """The scale of a sum of n products."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2))))
+    g_x = g if input.bits > 8 else 1.0
+    g_y = g if other.bits > 8 else 1.0
+    return f32(f32(s_x * s_y) * f32(g_x * g_y))
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`."""
+
+    y_left: int
+    """0 .. 23"""
+    y_right: int
+    """0 .. 23"""
+
+
+def derive_matmul(s_in: float, s_out: float, *, output: QuantDType) -> MatmulParams:
+    """A sum of products, requantized from the scale of a product."""
+    _, y_e = math.frexp(div(s_in, s_out))
+    y_left = clip_int(y_e - 1, 0, 23)
+    y_right = clip_int(1 - y_e, 0, 23)
+    return MatmulParams(y_left, y_right)
+
+
+def matmul(acc: int, p: MatmulParams, *, output: QuantDType) -> int:
+    """A sum of products, requantized from the scale of a product."""
+    total = wrap(acc, 32)
+    y_y_wide = total << p.y_left
+    return clip_int(y_y_wide >> p.y_right, output.min, output.max)
+
+
+def accumulator(acc: int) -> int:
+    """A sum left as it is for a model output."""
+    return wrap(acc, 32)
+
+
 def quantize_activation(x: int, s: float, *, output: QuantDType) -> int:
     """Integers of a float32 feature map."""
     q_wide = div(x, s)
@@ -260,6 +303,30 @@ def simulate_mean(total: int, *, n: int) -> float:
     return f32(f32(total * f32(w)) * exp2(e - 7))
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`."""
+
+    y_left: int
+    """0 .. 23"""
+    y_right: int
+    """0 .. 23"""
+
+
+def derive_total(s_in: float, s_out: float, *, output: QuantDType) -> TotalParams:
+    """A sum, requantized."""
+    _, y_e = math.frexp(div(s_in, s_out))
+    y_left = clip_int(y_e - 1, 0, 23)
+    y_right = clip_int(1 - y_e, 0, 23)
+    return TotalParams(y_left, y_right)
+
+
+def total(acc: int, p: TotalParams, *, output: QuantDType) -> int:
+    """A sum, requantized."""
+    wrapped = wrap(acc, 32)
+    y_y_wide = wrapped << p.y_left
+    return clip_int(y_y_wide >> p.y_right, output.min, output.max)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`."""
 
@@ -281,6 +348,186 @@ def requantize(x: int, p: RequantizeParams, *, output: QuantDType) -> int:
     """Scales are powers of two, so their ratio is a shift, to the left or to the right."""
     y_wide = x << p.left
     return clip_int(y_wide >> p.right, output.min, output.max)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`."""
+
+    one: int
+    """-1 .. 1"""
+    adds: int
+    """0 .. 1"""
+    kept_left: int
+    """0 .. 23"""
+    kept_right: int
+    """0 .. 23"""
+    total_k_x: int
+    """0 .. 16384"""
+    total_k_y: int
+    """0 .. 16384"""
+    total_z_left: int
+    """0 .. 23"""
+    total_z_right: int
+    """0 .. 23"""
+
+
+def derive_add_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    size = abs(number)
+    unit = 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = -unit if number < 0 else unit
+    adds = size > 0
+    _, kept_e = math.frexp(div(s_x, s_out))
+    kept_left = clip_int(kept_e - 1, 0, 23)
+    kept_right = clip_int(1 - kept_e, 0, 23)
+    total_inter = div(max(s_x, s_k), 16384)
+    total_k_x = clip_int(to_int(div(s_x, total_inter), half_away), 0, 16384)
+    total_k_y = clip_int(to_int(div(s_k, total_inter), half_away), 0, 16384)
+    _, total_z_e = math.frexp(div(total_inter, s_out))
+    total_z_left = clip_int(total_z_e - 1, 0, 23)
+    total_z_right = clip_int(1 - total_z_e, 0, 23)
+    return AddScalarParams(one, adds, kept_left, kept_right, total_k_x, total_k_y, total_z_left, total_z_right)
+
+
+def add_scalar(x: int, p: AddScalarParams, *, output: QuantDType) -> int:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    kept_y_wide = x << p.kept_left
+    kept = clip_int(kept_y_wide >> p.kept_right, output.min, output.max)
+    total_acc = wrap(x * p.total_k_x + p.one * p.total_k_y, 32)
+    total_z_y_wide = total_acc << p.total_z_left
+    total = clip_int(total_z_y_wide >> p.total_z_right, output.min, output.max)
+    return total if p.adds else kept
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`."""
+
+    one: int
+    """-1 .. 1"""
+    z_z_k_x: int
+    """0 .. 16384"""
+    z_z_k_y: int
+    """0 .. 16384"""
+    z_z_z_left: int
+    """0 .. 23"""
+    z_z_z_right: int
+    """0 .. 23"""
+
+
+def derive_rsub_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    size = abs(number)
+    unit = 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = (-unit if number < 0 else unit) if size > 0 else 0
+    z_z_inter = div(max(s_k, s_x), 16384)
+    z_z_k_x = clip_int(to_int(div(s_k, z_z_inter), half_away), 0, 16384)
+    z_z_k_y = clip_int(to_int(div(s_x, z_z_inter), half_away), 0, 16384)
+    _, z_z_z_e = math.frexp(div(z_z_inter, s_out))
+    z_z_z_left = clip_int(z_z_z_e - 1, 0, 23)
+    z_z_z_right = clip_int(1 - z_z_z_e, 0, 23)
+    return RsubScalarParams(one, z_z_k_x, z_z_k_y, z_z_z_left, z_z_z_right)
+
+
+def rsub_scalar(x: int, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> int:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    z_n = clip_int(-x, input.min, input.max)
+    z_z_acc = wrap(p.one * p.z_z_k_x + z_n * p.z_z_k_y, 32)
+    z_z_z_y_wide = z_z_acc << p.z_z_z_left
+    return clip_int(z_z_z_y_wide >> p.z_z_z_right, output.min, output.max)
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`."""
+
+    sign: int
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: float, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    sign = 1 if number > 0 else (-1 if number < 0 else 0)
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: int, p: MulScalarParams, *, output: QuantDType) -> int:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    return clip_int(x * p.sign, output.min, output.max)
+
+
+def scaled_scale(s: int, number: float) -> float:
+    """The scale of a feature map times a number."""
+    return max(f32(s * abs(number)), 1.1920928955078125e-07)
+
+
+def negate(x: int, *, input: QuantDType) -> int:
+    """The negative; the lowest integer saturates."""
+    return clip_int(-x, input.min, input.max)
+
+
+def abs_saturated(x: int, *, input: QuantDType) -> int:
+    """The absolute value; that of the lowest integer is the highest."""
+    return abs(max(x, -input.max))
+
+
+def abs_wrapped(x: int, *, input: QuantDType) -> int:
+    """The absolute value in two's complement; the lowest integer stays."""
+    return x if x < -input.max else abs(max(x, -input.max))
+
+
+def sign(x: int) -> int:
+    """-1, 0 or 1, at scale 1."""
+    return 1 if x > 0 else (-1 if x < 0 else 0)
+
+
+def quantize_constant(x: int, s: float, *, output: QuantDType) -> int:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march."""
+    return clip_int(to_int(f32(div(x, s) + 0.5), math.floor), output.min, output.max)
+
+
+def larger_scale(s_x: int, s_y: int) -> float:
+    """The scale that two feature maps are brought to."""
+    return max(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`."""
+
+    a_left: int
+    """0 .. 23"""
+    a_right: int
+    """0 .. 23"""
+    b_left: int
+    """0 .. 23"""
+    b_right: int
+    """0 .. 23"""
+
+
+def derive_difference(
+    s_x: float, s_y: float, s: float, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    _, a_e = math.frexp(div(s_x, s))
+    a_left = clip_int(a_e - 1, 0, 23)
+    a_right = clip_int(1 - a_e, 0, 23)
+    _, b_e = math.frexp(div(s_y, s))
+    b_left = clip_int(b_e - 1, 0, 23)
+    b_right = clip_int(1 - b_e, 0, 23)
+    return DifferenceParams(a_left, a_right, b_left, b_right)
+
+
+def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    a_y_wide = x << p.a_left
+    a = clip_int(a_y_wide >> p.a_right, wider.min, wider.max)
+    b_y_wide = y << p.b_left
+    b = clip_int(b_y_wide >> p.b_right, wider.min, wider.max)
+    return a - b
 
 
 class BiasParams(NamedTuple):

@@ -204,6 +204,55 @@ def relu(x: int) -> int:
     return max(x, 0)
 
 
+def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2)))) if input.bits > 8 else 1.0
+    return f32(s * g)
+
+
+def product_scale(s_x: int, s_y: float, *, n: int, input: QuantDType, other: QuantDType) -> float:
+    """The scale of a sum of n products."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2))))
+    g_x = g if input.bits > 8 else 1.0
+    g_y = g if other.bits > 8 else 1.0
+    return f32(f32(s_x * s_y) * f32(g_x * g_y))
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`."""
+
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 31"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_matmul(s_in: float, s_out: float, *, output: QuantDType) -> MatmulParams:
+    """A sum of products, requantized from the scale of a product."""
+    y_r = clip(div(s_in, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return MatmulParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def matmul(acc: int, p: MatmulParams, *, output: QuantDType) -> int:
+    """A sum of products, requantized from the scale of a product."""
+    total = wrap(acc, 32)
+    y_t = clip_int(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
+def accumulator(acc: int) -> int:
+    """A sum left as it is for a model output."""
+    return wrap(acc, 32)
+
+
 def quantize_activation(x: int, s: float, *, output: QuantDType) -> int:
     """Integers of a float32 feature map."""
     q_wide = div(x, s)
@@ -306,6 +355,36 @@ def simulate_mean(total: int, *, n: int) -> float:
     return f32(total * f32(1 / n))
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`."""
+
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 31"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_total(s_in: float, s_out: float, *, output: QuantDType) -> TotalParams:
+    """A sum, requantized."""
+    y_r = clip(div(s_in, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return TotalParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def total(acc: int, p: TotalParams, *, output: QuantDType) -> int:
+    """A sum, requantized."""
+    wrapped = wrap(acc, 32)
+    y_t = clip_int(wrapped >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`."""
 
@@ -333,6 +412,259 @@ def requantize(x: int, p: RequantizeParams, *, output: QuantDType) -> int:
     t = clip_int(x >> p.pre_shift, -32768, 32767)
     y_wide = t * p.mult
     return clip_int((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`."""
+
+    one: int
+    """-1 .. 1"""
+    adds: int
+    """0 .. 1"""
+    kept_mult: int
+    """-32768 .. 32767"""
+    kept_pre_shift: int
+    """0 .. 0"""
+    kept_post_shift: int
+    """0 .. 31"""
+    total_swap: int
+    """0 .. 1"""
+    total_w: int
+    """-128 .. 127"""
+    total_mantissa: int
+    """-32768 .. 32767"""
+    total_left: int
+    """0 .. 11"""
+    total_z_mult: int
+    """-32768 .. 32767"""
+    total_z_pre_shift: int
+    """0 .. 31"""
+    total_z_post_shift: int
+    """0 .. 31"""
+
+
+def derive_add_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    size = abs(number)
+    unit = 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = -unit if number < 0 else unit
+    adds = size > 0
+    kept_r = clip(div(s_x, s_out), -32768, 32767)
+    kept_m, kept_e = math.frexp(kept_r)
+    kept_mult = clip_int(to_int(f32(f32(kept_m * 32768) + 0.5), math.floor), -32768, 32767)
+    kept_total = 15 - kept_e
+    kept_pre_shift = 0
+    kept_post_shift = clip_int(kept_total - kept_pre_shift, 0, 31)
+    total_swap = s_k < s_x
+    total_s_f = s_k if total_swap else s_x
+    total_s_g = s_x if total_swap else s_k
+    total_inter = max(div(total_s_f, 127), div(total_s_g, 33554432))
+    total_w = clip_int(to_int(div(total_s_f, total_inter), half_away), -128, 127)
+    total_m, total_e = math.frexp(f32(to_int(div(total_s_g, total_inter), half_away)))
+    total_mantissa = min(to_int(f32(exp2(min(total_e, 15)) * total_m), math.trunc), 32767)
+    total_left = clip_int(total_e - 15, 0, 11)
+    total_z_r = clip(div(total_inter, s_out), -32768, 32767)
+    total_z_m, total_z_e = math.frexp(total_z_r)
+    total_z_mult = clip_int(to_int(f32(f32(total_z_m * 32768) + 0.5), math.floor), -32768, 32767)
+    total_z_total = 15 - total_z_e
+    total_z_pre_shift = clip_int(total_z_total - (29 - output.fraction_bits), 0, 31)
+    total_z_post_shift = clip_int(total_z_total - total_z_pre_shift, 0, 31)
+    return AddScalarParams(
+        one,
+        adds,
+        kept_mult,
+        kept_pre_shift,
+        kept_post_shift,
+        total_swap,
+        total_w,
+        total_mantissa,
+        total_left,
+        total_z_mult,
+        total_z_pre_shift,
+        total_z_post_shift,
+    )
+
+
+def add_scalar(x: int, p: AddScalarParams, *, output: QuantDType) -> int:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    kept_t = clip_int(x >> p.kept_pre_shift, -32768, 32767)
+    kept_y_wide = kept_t * p.kept_mult
+    kept = clip_int(
+        (kept_y_wide >> p.kept_post_shift) + (((kept_y_wide << 1) >> p.kept_post_shift) & 1), output.min, output.max
+    )
+    total_f = p.one if p.total_swap else x
+    total_g = x if p.total_swap else p.one
+    total_acc = wrap(total_f * p.total_w + (total_g << p.total_left) * p.total_mantissa, 32)
+    total_z_t = clip_int(total_acc >> p.total_z_pre_shift, -32768, 32767)
+    total_z_y_wide = total_z_t * p.total_z_mult
+    total = clip_int(
+        (total_z_y_wide >> p.total_z_post_shift) + (((total_z_y_wide << 1) >> p.total_z_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    return total if p.adds else kept
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`."""
+
+    one: int
+    """-1 .. 1"""
+    z_z_swap: int
+    """0 .. 1"""
+    z_z_w: int
+    """-128 .. 127"""
+    z_z_mantissa: int
+    """-32768 .. 32767"""
+    z_z_left: int
+    """0 .. 11"""
+    z_z_z_mult: int
+    """-32768 .. 32767"""
+    z_z_z_pre_shift: int
+    """0 .. 31"""
+    z_z_z_post_shift: int
+    """0 .. 31"""
+
+
+def derive_rsub_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    size = abs(number)
+    unit = 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = (-unit if number < 0 else unit) if size > 0 else 0
+    z_z_swap = s_x < s_k
+    z_z_s_f = s_x if z_z_swap else s_k
+    z_z_s_g = s_k if z_z_swap else s_x
+    z_z_inter = max(div(z_z_s_f, 127), div(z_z_s_g, 33554432))
+    z_z_w = clip_int(to_int(div(z_z_s_f, z_z_inter), half_away), -128, 127)
+    z_z_m, z_z_e = math.frexp(f32(to_int(div(z_z_s_g, z_z_inter), half_away)))
+    z_z_mantissa = min(to_int(f32(exp2(min(z_z_e, 15)) * z_z_m), math.trunc), 32767)
+    z_z_left = clip_int(z_z_e - 15, 0, 11)
+    z_z_z_r = clip(div(z_z_inter, s_out), -32768, 32767)
+    z_z_z_m, z_z_z_e = math.frexp(z_z_z_r)
+    z_z_z_mult = clip_int(to_int(f32(f32(z_z_z_m * 32768) + 0.5), math.floor), -32768, 32767)
+    z_z_z_total = 15 - z_z_z_e
+    z_z_z_pre_shift = clip_int(z_z_z_total - (29 - output.fraction_bits), 0, 31)
+    z_z_z_post_shift = clip_int(z_z_z_total - z_z_z_pre_shift, 0, 31)
+    return RsubScalarParams(one, z_z_swap, z_z_w, z_z_mantissa, z_z_left, z_z_z_mult, z_z_z_pre_shift, z_z_z_post_shift)
+
+
+def rsub_scalar(x: int, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> int:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    z_n = clip_int(-x, input.min, input.max)
+    z_z_f = z_n if p.z_z_swap else p.one
+    z_z_g = p.one if p.z_z_swap else z_n
+    z_z_acc = wrap(z_z_f * p.z_z_w + (z_z_g << p.z_z_left) * p.z_z_mantissa, 32)
+    z_z_z_t = clip_int(z_z_acc >> p.z_z_z_pre_shift, -32768, 32767)
+    z_z_z_y_wide = z_z_z_t * p.z_z_z_mult
+    return clip_int(
+        (z_z_z_y_wide >> p.z_z_z_post_shift) + (((z_z_z_y_wide << 1) >> p.z_z_z_post_shift) & 1), output.min, output.max
+    )
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`."""
+
+    sign: int
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: float, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    sign = 1 if number > 0 else (-1 if number < 0 else 0)
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: int, p: MulScalarParams, *, output: QuantDType) -> int:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    return clip_int(x * p.sign, output.min, output.max)
+
+
+def scaled_scale(s: int, number: float) -> float:
+    """The scale of a feature map times a number."""
+    return max(f32(s * abs(number)), 1.1920928955078125e-07)
+
+
+def negate(x: int, *, input: QuantDType) -> int:
+    """The negative; the lowest integer saturates."""
+    return clip_int(-x, input.min, input.max)
+
+
+def abs_saturated(x: int, *, input: QuantDType) -> int:
+    """The absolute value; that of the lowest integer is the highest."""
+    return abs(max(x, -input.max))
+
+
+def abs_wrapped(x: int, *, input: QuantDType) -> int:
+    """The absolute value in two's complement; the lowest integer stays."""
+    return x if x < -input.max else abs(max(x, -input.max))
+
+
+def sign(x: int) -> int:
+    """-1, 0 or 1, at scale 1."""
+    return 1 if x > 0 else (-1 if x < 0 else 0)
+
+
+def quantize_constant(x: int, s: float, *, output: QuantDType) -> int:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march."""
+    return clip_int(to_int(f32(div(x, s) + 0.5), math.floor), output.min, output.max)
+
+
+def larger_scale(s_x: int, s_y: int) -> float:
+    """The scale that two feature maps are brought to."""
+    return max(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`."""
+
+    a_mult: int
+    """-32768 .. 32767"""
+    a_pre_shift: int
+    """0 .. 0"""
+    a_post_shift: int
+    """0 .. 31"""
+    b_mult: int
+    """-32768 .. 32767"""
+    b_pre_shift: int
+    """0 .. 0"""
+    b_post_shift: int
+    """0 .. 31"""
+
+
+def derive_difference(
+    s_x: float, s_y: float, s: float, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    a_r = clip(div(s_x, s), -32768, 32767)
+    a_m, a_e = math.frexp(a_r)
+    a_mult = clip_int(to_int(f32(f32(a_m * 32768) + 0.5), math.floor), -32768, 32767)
+    a_total = 15 - a_e
+    a_pre_shift = 0
+    a_post_shift = clip_int(a_total - a_pre_shift, 0, 31)
+    b_r = clip(div(s_y, s), -32768, 32767)
+    b_m, b_e = math.frexp(b_r)
+    b_mult = clip_int(to_int(f32(f32(b_m * 32768) + 0.5), math.floor), -32768, 32767)
+    b_total = 15 - b_e
+    b_pre_shift = 0
+    b_post_shift = clip_int(b_total - b_pre_shift, 0, 31)
+    return DifferenceParams(a_mult, a_pre_shift, a_post_shift, b_mult, b_pre_shift, b_post_shift)
+
+
+def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    a_t = clip_int(x >> p.a_pre_shift, -32768, 32767)
+    a_y_wide = a_t * p.a_mult
+    a = clip_int((a_y_wide >> p.a_post_shift) + (((a_y_wide << 1) >> p.a_post_shift) & 1), wider.min, wider.max)
+    b_t = clip_int(y >> p.b_pre_shift, -32768, 32767)
+    b_y_wide = b_t * p.b_mult
+    b = clip_int((b_y_wide >> p.b_post_shift) + (((b_y_wide << 1) >> p.b_post_shift) & 1), wider.min, wider.max)
+    return a - b
 
 
 class BiasParams(NamedTuple):

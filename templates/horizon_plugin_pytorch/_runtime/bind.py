@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
 from .._tables import TABLES
-from .functional_module import QuantizedFunctional
+from .functional_quantized import QuantizedFunctional
 from .quantized_module import QuantizedModule, Scaled
 
 _Known = Mapping[fx.Node, Scaled | None]
@@ -38,7 +38,7 @@ def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> Scaled | N
     if node.op == "call_method":
         owner = _owner(model, node)
         if owner is not None:
-            return owner.bind_method(str(node.target), *inputs[1:])
+            return owner.bind_method(str(node.target), inputs[1:], node.args[1:])
         return _kept(getattr(Tensor, str(node.target), None), inputs)
     return _kept(node.target, inputs) if node.op == "call_function" else None
 

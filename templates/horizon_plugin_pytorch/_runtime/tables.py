@@ -7,6 +7,7 @@ from the specs. The mechanism reads what an operator or a pattern is from here a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -22,6 +23,7 @@ class Replacement:
         module: the class of the generated sub-module.
         method: its method to call; None: the module itself is called.
         data_args: how many leading arguments must be data; 0: the first argument is a list of data.
+        numbers: which of the data may be python numbers: "none", "one" of several, or the "last", which must be.
         constructor_args: arguments of the call, after the data, that move to the module's constructor.
         drop_kwargs: keyword arguments without effect on the integers.
     """
@@ -32,6 +34,7 @@ class Replacement:
     module: type[nn.Module]
     method: str | None
     data_args: int
+    numbers: Literal["none", "one", "last"]
     constructor_args: tuple[str, ...]
     drop_kwargs: tuple[str, ...]
 
