@@ -12,7 +12,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import c_header, composite, docs, exports, kernels, modules, package, presets, tables, tests
 from generator.views import functional as functional_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -86,6 +86,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
     methods = tuple(f"op/{f.op}" for shape in (*shapes, functional.reduction) for f in shape)
@@ -97,6 +98,18 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _composites(catalog: Catalog) -> Iterator[Job]:
+    """Operators that are graphs of others: a QAT module, and what torch or the quantized form lacks."""
+    ops = tuple(modules.of_family(catalog, "composite"))
+    every = tuple(f"op/{op.id}" for op in ops)
+    yield _job(f"nn/{composite.FILE}.py", composite.float_composites_view(ops), every)
+    for op in ops:
+        folders = ("qat", *(["quantized"] if op.python.quantized else []))
+        for folder in folders:
+            view = composite.composite_view(catalog, op)
+            yield _job(f"nn/{folder}/{op.python.file}.py", view, ("ops",), f"nn/{folder}/[composite].py")
 
 
 def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...], *further: str) -> Iterator[Job]:

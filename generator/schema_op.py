@@ -50,6 +50,9 @@ class PythonNames(Spec):
     child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
+    quantized: PythonName | None = Field(
+        default=None, description="Class in nn.quantized of a composite; none: its QAT class stays, with quantized children."
+    )
     function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from generator.link import Catalog
 
 
+_FLOAT = "float32"  # an optional input comes from outside of the quantized region
+
+
 def check_composites(catalog: Catalog, decisions: Decisions) -> tuple[Diagnostic, ...]:
     """Read every graph; when all are sound, follow dtypes through them."""
     read = {name: read_graph(catalog, name) for name, op in catalog.ops.items() if op.spec.composite is not None}
@@ -54,7 +57,8 @@ class _Checker:
     def _follow(self, name: str, march: str, dtype: str, output: str) -> Iterator[tuple[str, str]]:
         """(child, what it cannot do) for one cell."""
         graph = self._graphs[name]
-        known = {key: {dtype} for key in (*graph.composite.inputs, *graph.composite.optional)}
+        known = {key: {dtype} for key in graph.composite.inputs}
+        known |= {key: {_FLOAT} for key in graph.composite.optional}
         for statement in graph.statements:
             for use in uses_in(statement.value):
                 yield from self._unsupported(graph, use, march, known, output)

@@ -25,22 +25,21 @@ class Function:
         operands: the kind of each operand.
         result: "data", a "list" of data, or a "setting".
         code: the call as Python, with `{0}`, `{1}`, ... for the operands.
-        needs: the helper of the runtime that the code calls; "" when it calls none.
     """
 
     operands: tuple[Kind, ...]
     result: Kind
     code: str
-    needs: str = ""
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        "max": Function(("data", "setting"), "data", "largest({0}, {1})", "largest"),
+        "max": Function(("data", "setting"), "data", "largest({0}, {1})"),
         "chunk": Function(("data", "setting", "setting"), "list", "{0}.chunk({1}, {2})"),
         "transposed": Function(("data",), "data", "{0}.transpose(-2, -1)"),
-        "split_heads": Function(("data", "setting"), "data", "split_heads({0}, {1})", "split_heads"),
-        "merge_heads": Function(("data", "setting"), "data", "merge_heads({0}, {1})", "merge_heads"),
+        "split_heads": Function(("data", "setting"), "data", "split_heads({0}, {1})"),
+        "merge_heads": Function(("data", "setting"), "data", "merge_heads({0}, {1})"),
+        "group_heads": Function(("data", "setting"), "data", "group_heads({0}, {1})"),
         "trailing": Function(("setting",), "setting", "tuple(range(-len({0}), 0))"),
         "inverse_root": Function(("setting",), "setting", "{0} ** -0.5"),
     }
@@ -50,6 +49,8 @@ OPERANDS: Final[Mapping[str, tuple[Kind, ...]]] = MappingProxyType(
     {
         "weighted": ("data",),
         "clamp": ("data",),
+        "unary": ("data",),
+        "quantize_stub": ("data",),
         "binary": ("data", "data"),
         "pairwise": ("data", "data"),
         "product": ("data", "data"),

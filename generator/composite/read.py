@@ -91,8 +91,8 @@ class _Reader:
             if child.when is not None and child.when not in absent:
                 message = f"{child.when!r} is neither a constant nor an optional input"
                 self._report("G002", message, self._span(*at, "when"), did_you_mean(child.when, absent))
-            for setting in child.given.values():
-                self._read.add(setting)
+            self._read.update(child.given.values())
+            self._read.update({child.when} & {*self._composite.optional})
         for name, dtype in self._composite.constants.items():
             if dtype not in dtypes:
                 self._report(
@@ -155,6 +155,10 @@ class _Reader:
             self._report("G005", f"the child {call.function!r} is used twice", self._at(call.place), hint)
             return None
         self._read.add(call.function)
+        if child.when is not None and args and not isinstance(args[0], Variable):
+            hint = "give it a statement of its own"
+            self._report("G004", "the first operand of an optional child is a name", self._at(args[0].place), hint)
+            return None
         op = self._catalog.ops.get(child.op)
         kinds = None if op is None else operands_of(op.spec)
         if op is None or kinds is None:

@@ -38,8 +38,9 @@ class CompositeView:
     doc: str
     class_name: str
     base: str
-    float_class: str
+    base_class: str
     float_classes: str
+    quantized: str
     requires: str
     needs: tuple[str, ...]
     settings: tuple[str, ...]
@@ -50,19 +51,70 @@ class CompositeView:
     plain: bool
     inputs: tuple[str, ...]
     arguments: str
+    graph_arguments: str
     call: str
     refused: tuple[str, ...]
     bind_arguments: str
+    results: tuple[str, ...]
     statements: tuple[str, ...]
     bindings: tuple[str, ...]
     result: str
+
+
+@dataclass(frozen=True, slots=True)
+class FloatCompositeView:
+    """A float module that torch does not have, or not with everything that can be set."""
+
+    class_name: str
+    doc: str
+    base: str
+    formula: str
+    arguments: str
+    refused: tuple[str, ...]
+    tunable: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FloatCompositesView:
+    """Every such module."""
+
+    modules: tuple[FloatCompositeView, ...]
+
+
+FILE = "composites"
+"""The module of nn that holds the float modules of composites."""
+
+
+def float_classes(op: Op, prefix: str = "nn.") -> tuple[str, ...]:
+    """The classes that an operator takes the place of: torch's, then those of nn, which stand behind `prefix`."""
+    own = (f"{prefix}{op.python.module}",) if op.python.module else ()
+    return (*op.float.modules, *own)
+
+
+def float_composites_view(ops: Iterable[Op]) -> FloatCompositesView:
+    """Every float module that composites have beside torch's."""
+    return FloatCompositesView(tuple(_float_composite(op) for op in ops if op.python.module))
+
+
+def _float_composite(op: Op) -> FloatCompositeView:
+    assert op.composite is not None
+    tensors = [f"{name}: Tensor" for name in op.composite.inputs]
+    return FloatCompositeView(
+        class_name=op.python.module or "",
+        doc=sentence(op.doc),
+        base=op.float.modules[0] if op.float.modules else "torch.nn.Module",
+        formula=op.formula or "",
+        arguments=", ".join([*tensors, *(f"{name}: Any = {value!r}" for name, value in op.composite.refuses.items())]),
+        refused=tuple(op.composite.refuses),
+        tunable=op.composite.tunable,
+    )
 
 
 def composite_view(catalog: Catalog, op: Op) -> CompositeView:
     """The QAT class of a composite."""
     graph = read_graph(catalog, op.id)
     assert isinstance(graph, Graph), "checked before"
-    spec = graph.composite
+    spec, lowering = graph.composite, _Lowering(graph)
     tensors = [f"{name}: Tensor" for name in spec.inputs] + [f"{name}: Tensor | None = None" for name in spec.optional]
     refused = [f"{name}: Any = {value!r}" for name, value in spec.refuses.items()]
     return CompositeView(
@@ -70,8 +122,9 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         doc=sentence(op.doc),
         class_name=op.python.class_ or "",
         base=_BASES[spec.form],
-        float_class=op.float.modules[0],
-        float_classes="".join(f"{name}, " for name in op.float.modules),
+        base_class=float_classes(op)[0].replace("nn.", f"{FILE}.", 1) if not op.float.modules else op.float.modules[0],
+        float_classes="".join(f"{name}, " for name in float_classes(op, f"{FILE}.")),
+        quantized=op.python.quantized or "",
         requires=repr(op.requires),
         needs=spec.needs,
         settings=spec.settings,
@@ -81,18 +134,22 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         children=tuple(CompositeChildView(name, _made(graph, use)) for name, use in graph.uses().items()),
         plain=spec.form == "plain",
         inputs=spec.inputs,
-        arguments=", ".join([*tensors, *refused] if spec.form == "plain" else tensors),
+        arguments=", ".join([*tensors, *refused]),
+        graph_arguments=", ".join(f"{name}: Any" for name in (*spec.inputs, *spec.optional)),
         call=", ".join((*spec.inputs, *spec.optional)),
         refused=tuple(spec.refuses),
         bind_arguments=", ".join(f"{name}: Known = None" for name in (*spec.inputs, *spec.optional)),
-        statements=tuple(f"{_targets(s.targets)} = {_on_data(s.value)}" for s in graph.statements),
-        bindings=tuple(_binding(s.targets, s.value) for s in graph.statements),
+        results=tuple(_last_child(graph, name) for name in spec.returns),
+        statements=tuple(f"{', '.join(s.targets)} = {lowering.on_data(s.value)}" for s in graph.statements),
+        bindings=tuple(f"{' = '.join(s.targets)} = {lowering.on_scales(s.value)}" for s in graph.statements),
         result=", ".join(spec.returns),
     )
 
 
-def _targets(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _last_child(graph: Graph, name: str) -> str:
+    """The child whose output a result is; "" when it is none."""
+    value = graph.value_of(name)
+    return value.name if isinstance(value, Use) else ""
 
 
 def _parameters(children: dict[str, Child]) -> dict[str, tuple[str, int, int]]:
@@ -114,11 +171,13 @@ def _made(graph: Graph, use: Use) -> str:
 def _float_module(use: Use) -> str:
     if use.op.python.method:
         return _FUNCTIONAL
-    module = use.op.float.modules[0]
-    if use.child.parameters:
-        return f'self._weighted({module}, "{use.name}")'
     given = [f"{name}=self.{setting}" for name, setting in use.child.given.items()]
-    return f"{module}({', '.join([*(f'{k}={v!r}' for k, v in use.child.make.items()), *given])})"
+    options = "".join(f", {text}" for text in (*(f"{k}={v!r}" for k, v in use.child.make.items()), *given))
+    if use.child.parameters:
+        return f'self._weighted({use.op.float.modules[0]}, "{use.name}")'
+    if use.op.family == "unary" and use.op.python.module:
+        return f'self._table(unary.{use.op.python.module}, "{use.name}"{options})'
+    return f"{float_classes(use.op, f'{FILE}.')[0]}({options.removeprefix(', ')})"
 
 
 def _dtype(graph: Graph, use: Use) -> str:
@@ -143,49 +202,49 @@ def _absent_behind(graph: Graph, use: Use) -> tuple[str, ...]:
     return ()
 
 
-def _on_data(value: Value) -> str:
-    match value:
-        case Variable(name=name):
-            return name
-        case Constant(name=name):
-            return f"self.{name}_quant(self.{name})"
-        case Setting(code=code):
-            return code
-        case Layout():
-            return value.function.code.format(*map(_on_data, value.args))
-        case Use():
-            return _used(value)
+@dataclass(frozen=True, slots=True)
+class _Lowering:
+    """A graph as Python, on data or on scales."""
 
+    graph: Graph
 
-def _used(use: Use) -> str:
-    args = [_on_data(arg) for arg in use.args]
-    keep = ["True"] if use.op.family == _REDUCTION else []  # dimensions stay, so that results broadcast
-    method = f".{use.op.python.method}" if use.op.python.method else ""
-    call = f"self.{use.name}{method}({', '.join([*args, *keep])})"
-    return call if use.child.when is None else f"{call} if {_there(use)} else {args[0]}"
+    def on_data(self, value: Value) -> str:
+        """The value as an expression over QTensors."""
+        match value:
+            case Variable(name=name):
+                return name
+            case Constant(name=name):
+                return f"self.{name}_quant(self.{name})"
+            case Setting(code=code):
+                return code
+            case Layout():
+                return value.function.code.format(*map(self.on_data, value.args))
+            case Use():
+                args = [self.on_data(arg) for arg in value.args]
+                keep = ["True"] if value.op.family == _REDUCTION else []  # dimensions stay, so that results broadcast
+                method = f".{value.op.python.method}" if value.op.python.method else ""
+                return self._optional(value, f"self.{value.name}{method}({', '.join([*args, *keep])})", args[0])
 
+    def on_scales(self, value: Value) -> str:
+        """The same over what is known of scales."""
+        match value:
+            case Variable(name=name):
+                return name
+            case Constant(name=name):
+                return f"scale_of(self.{name}_quant, None)"
+            case Setting(code=code):
+                return code
+            case Layout():
+                return self.on_scales(value.args[0])
+            case Use():
+                number = value.op.family != _REDUCTION  # else the setting is a dimension
+                known = [self.on_scales(arg) for arg in value.args if number or not isinstance(arg, Setting)]
+                bound = f"scale_of(self.{value.name}, {value.op.python.method!r}, {', '.join(known)})"
+                return self._optional(value, bound, known[0])
 
-def _there(use: Use) -> str:
-    """Whether an optional child is at work: its constant is there, or its optional input is given."""
-    args = [arg for arg in use.args if isinstance(arg, Variable) and arg.name == use.child.when]
-    return f"{args[0].name} is not None" if args else f"self.{use.name} is not None"
-
-
-def _binding(targets: tuple[str, ...], value: Value) -> str:
-    return f"{' = '.join(targets)} = {_on_scales(value)}"
-
-
-def _on_scales(value: Value) -> str:
-    match value:
-        case Variable(name=name):
-            return name
-        case Constant(name=name):
-            return f"scale_of(self.{name}_quant, None)"
-        case Layout():
-            return _on_scales(value.args[0])
-        case Use():
-            known = [_on_scales(arg) for arg in value.args if not isinstance(arg, Setting)]
-            bound = f"scale_of(self.{value.name}, {value.op.python.method!r}, {', '.join(known)})"
-            return bound if value.child.when is None else f"{bound} if {_there(value)} else {known[0]}"
-        case Setting():
-            return "None"
+    def _optional(self, use: Use, call: str, passed: str) -> str:
+        """The call, or the first operand where the constant or the optional input that it hangs on is missing."""
+        if use.child.when is None:
+            return call
+        there = use.child.when if use.child.when in self.graph.composite.optional else f"self.{use.name}"
+        return f"({call} if {there} is not None else {passed})"

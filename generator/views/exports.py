@@ -57,6 +57,10 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         fused = view.quantized_fused if folder == "quantized" else view.fused
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
+    for op in of_family(catalog, "composite"):
+        names = {"qat": op.python.class_, "quantized": op.python.quantized}
+        if name := names.get(folder):
+            modules.setdefault(op.python.file or "", []).append(name)
     if folder != "intrinsic":
         for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm"):
             if op.python.file:

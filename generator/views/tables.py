@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_op import Op
+from generator.views.composite import float_classes
 from generator.views.modules import class_name, fused_name, of_family
 
 _FUNCTIONAL = "quantized.FloatFunctional"
@@ -123,6 +124,7 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         yield ReplacementView(
             op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, "none", form.constructor, ()
         )
+    yield from _composites(catalog)
 
 
 def tensor_overloads(op: Op) -> dict[str, str]:
@@ -135,6 +137,24 @@ def _numbers(op: Op) -> str:
     if op.family == "scalar":
         return "last"
     return "one" if op.numbers is not None and op.numbers.own_scale else "none"
+
+
+def _composites(catalog: Catalog) -> Iterable[ReplacementView]:
+    for op in of_family(catalog, "composite"):
+        form, composite = op.float, op.composite
+        assert composite is not None
+        if form.functions or form.methods:
+            yield ReplacementView(
+                op=op.id,
+                functions=_tuple(form.functions),
+                methods=form.methods,
+                module=float_classes(op)[0],
+                method=None,
+                data_args=len(composite.inputs),
+                numbers="none",
+                constructor_args=form.constructor,
+                drop_kwargs=(),
+            )
 
 
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
@@ -169,7 +189,7 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
         if op.spec.python.class_:
-            for module in op.spec.float.modules:
+            for module in float_classes(op.spec):
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
@@ -198,8 +218,10 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub"):
+        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", "composite"):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
+        elif op.spec.python.quantized:
+            yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{op.spec.python.quantized}")
     yield PairView("qat.QuantStub", "quantized.Quantize")
     yield PairView("qat.DeQuantStub", "quantized.DeQuantize")
     yield PairView("qat.FloatFunctional", "quantized.QFunctional")

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from .composite import Known, QATComposite
-from .qat_module import like, raw
 
 _BATCHED = 3
 
@@ -22,13 +21,6 @@ class QATAttention(QATComposite):
     _MASKED: float  # what an additive mask adds where torch's mask hides: far below every score, yet finite
     batch_first: bool
     num_heads: int
-    dropout: float
-    _qkv_same_embed_dim: bool
-
-    def _set_up(self) -> None:
-        if not self._qkv_same_embed_dim:
-            raise ValueError(f"{type(self).__name__}: kdim and vdim must be embed_dim")
-        super()._set_up()
 
     def forward(
         self,
@@ -52,8 +44,11 @@ class QATAttention(QATComposite):
         batched = query.dim() == _BATCHED
         q, k, v = (self._batch_first(x) for x in (query, key, value))
         mask = self._mask(q, key_padding_mask, attn_mask)
-        out, weights = self._graph(q, k, v, mask)
-        shown = self._shown(weights, average_attn_weights) if need_weights else None
+        averaged = True if need_weights and average_attn_weights else None
+        out, weights = self._graph(q, k, v, mask, averaged)
+        shown = None
+        if need_weights:
+            shown = weights.squeeze(1) if averaged else weights
         if not batched:
             return out.squeeze(0), None if shown is None else shown.squeeze(0)
         return (out if self.batch_first else out.transpose(0, 1)), shown
@@ -62,16 +57,6 @@ class QATAttention(QATComposite):
         if x.dim() != _BATCHED:
             return x.unsqueeze(0)
         return x if self.batch_first else x.transpose(0, 1)
-
-    def _shown(self, weights: Tensor, average: bool) -> Tensor:
-        data = raw(weights)
-        by_head = like(weights, data.reshape(-1, self.num_heads, *data.shape[-2:]))
-        shown: Tensor = self._average(by_head) if average else by_head
-        return shown
-
-    def _average(self, weights: Tensor) -> Tensor:
-        """The mean over the heads, dimension 1; a generated class says which child computes it."""
-        raise NotImplementedError
 
     def _mask(self, query: Tensor, padding: Tensor | None, attention: Tensor | None) -> Tensor | None:
         """One additive float mask for what is given, quantized."""
@@ -92,4 +77,4 @@ class QATAttention(QATComposite):
 
     def bind(self, query: Known = None, key: Known = None, value: Known = None, *masks: Known) -> Known:  # noqa: ARG002
         """Derive the integers of the children; those behind a mask are derived when the first mask comes."""
-        return self._bind_graph(query, key, value, None)
+        return self._bind_graph(query, key, value, None, True)

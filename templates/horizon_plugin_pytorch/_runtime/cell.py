@@ -12,7 +12,6 @@ from .qtensor import QTensor
 class QATCell(QATComposite):
     """A composite over (x, h, c) whose graph returns (h, c), each the output of a child."""
 
-    _STATE_CHILDREN: tuple[str, str]
     hidden_size: int
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
@@ -35,7 +34,7 @@ class QATCell(QATComposite):
         shape = (*x.shape[:-1], self.hidden_size)
         if not isinstance(x, QTensor):
             return x.new_zeros(shape), x.new_zeros(shape)
-        h, c = (zeros_like_output(getattr(self, name), shape, x) for name in self._STATE_CHILDREN)
+        h, c = (zeros_like_output(getattr(self, name), shape, x) for name in self._RESULTS)
         return h, c
 
     def bind(self, x: Known = None, h: Known = None, c: Known = None) -> Known:

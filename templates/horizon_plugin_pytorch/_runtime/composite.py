@@ -7,8 +7,9 @@ what it is and then passes integers along. A composite has no arithmetic of its 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,13 @@ from .constant import Constant, QATConstant
 from .fake_quantize import FakeQuantize
 from .observers import ClipObserver, FixedScaleObserver, MinMaxObserver
 from .partial_class import PartialClass
-from .qat_module import QATModule
+from .module_tree import swappable
+from .qat_module import QATModule, adopt
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .quantized_module import Scaled
 from .support import require_cell
+from .table_options import shifted
 
 Known = Any  # Scaled, None for what is not known, or a tuple of these
 
@@ -39,6 +42,14 @@ class QATComposite(QATModule):
     _NEEDS: ClassVar[tuple[str, ...]] = ()
     _CONSTANTS: ClassVar[Mapping[str, str]] = {}
     _PARAMETERS: ClassVar[Mapping[str, tuple[str, int, int]]] = {}
+    bind: Callable[..., Known]
+    """Derive the integers of the children for inputs of known scales; gives what is known of the output."""
+    _graph: Callable[..., Any]
+    """The graph on QTensors; a generated class says which."""
+    _bind_graph: Callable[..., Known]
+    """The same graph on scales."""
+    _RESULTS: ClassVar[tuple[str, ...]] = ()
+    """The children that the results come from."""
     _inner = False  # a child of another composite answers to the support of that one
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -65,14 +76,6 @@ class QATComposite(QATModule):
         """Set the attributes that hold the children; a generated class says which."""
         raise NotImplementedError
 
-    def _graph(self, *inputs: Any) -> Any:
-        """The graph on QTensors; a generated class says which."""
-        raise NotImplementedError
-
-    def _bind_graph(self, *inputs: Known) -> Known:
-        """The graph on scales: derive the integers of the children that conversion has made."""
-        raise NotImplementedError
-
     def _child(self, module: nn.Module, dtype: str | None) -> nn.Module:
         """The QAT form of a child: with this module's qconfig, or with another output dtype."""
         from .._tables import TABLES
@@ -92,6 +95,23 @@ class QATComposite(QATModule):
         module.register_parameter("bias", bias)
         return module
 
+    def _table(self, function_class: Callable[[], Any], child: str, offset: float = 0.0, **options: Any) -> nn.Module:
+        """The float table of a function, with other settings than its own and with those that the user gave.
+
+        Args:
+            function_class: the function in module form.
+            child: its name here.
+            offset: what is added to x before.
+            options: fields of TableOptions.
+        """
+        table: Any = function_class().table
+        given = self.__dict__.pop(f"{child}_kwargs", None) or {}
+        table.options = replace(table.options, **options)
+        if offset:
+            table.simulated_func, table.options = shifted(table.simulated_func, table.options, offset)
+        table.options = replace(table.options, **given)
+        return table  # type: ignore[no-any-return]
+
     def _taken(self, key: str) -> nn.Parameter | None:
         name, part, count = self._PARAMETERS[key]
         parameter: nn.Parameter | None = reduce(getattr, name.split("."), self)  # type: ignore[assignment,arg-type]
@@ -105,12 +125,6 @@ class QATComposite(QATModule):
             require_cell(self._OP, self.march, str(x.dtype), self._output_dtype, type(self).__name__)
             self._admitted.add(x.dtype)
         return x
-
-    def _refuse(self, argument: str, value: object) -> None:
-        if value is not None:
-            raise ValueError(
-                f"{type(self).__name__}: {argument}={value!r} has no integer form; only {argument}=None has"
-            )
 
     def finish_conversion(self) -> None:
         """Called once the children are quantized: the operands that are parameters become integers."""
@@ -131,6 +145,42 @@ class QATComposite(QATModule):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
+class QuantizedComposite(QATComposite):
+    """A composite whose children are integers, as a class of its own."""
+
+    _QAT_MODULES: ClassVar[tuple[type[QATComposite], ...]]
+
+    @classmethod
+    def from_float(cls, mod: nn.Module) -> Self:
+        """Take over a QAT composite; its children are converted one by one."""
+        from .._tables import TABLES
+
+        if type(mod) not in cls._QAT_MODULES:
+            expected = ", ".join(t.__name__ for t in cls._QAT_MODULES)
+            raise TypeError(f"quantized.{cls.__name__}.from_float takes qat.{expected}, not {type(mod).__name__}")
+        module = cls.__new__(cls)
+        adopt(module, mod)
+        for name, child in swappable(module, TABLES.quantized_modules):
+            quantized_class: Any = TABLES.quantized_modules[type(child)]
+            module._modules[name] = quantized_class.from_float(child)
+        module.finish_conversion()
+        return module.eval()
+
+
+def tunable(child: str) -> Any:
+    """A property: the settings of a child's table, which may be changed until conversion."""
+
+    def get(self: QATComposite) -> dict[str, Any]:
+        options = getattr(self, child).options
+        return {field.name: getattr(options, field.name) for field in fields(options)}
+
+    def change(self: QATComposite, settings: Mapping[str, Any] | None) -> None:
+        table = getattr(self, child)
+        table.options = replace(table.options, **(settings or {}))
+
+    return property(get, change, doc=f"The settings of the table {child!r}; assign a dict to change some.")
+
+
 def inner_qconfig(qconfig: QConfig, dtype: str) -> QConfig:
     """The qconfig of a child whose output is not the composite's: observed as the output is, but with a dtype of its own.
 
@@ -148,11 +198,17 @@ def inner_qconfig(qconfig: QConfig, dtype: str) -> QConfig:
     return QConfig(FakeQuantize.with_args(**{**kept, "dtype": dtype}), qconfig.weight, getattr(qconfig, "stage", None))
 
 
-def scale_of(child: Any, method: str | None, *known: Known) -> Known:
-    """What is known of a child's output; the child, if it is quantized, derives its integers on the way."""
-    inputs: list[Scaled | None] = [x if isinstance(x, Scaled) else None for x in known]
-    if method is not None and hasattr(child, "bind_method"):
-        return child.bind_method(method, *inputs)
+def scale_of(child: Any, method: str | None, *args: Known | float) -> Known:
+    """What is known of a child's output; the child, if it is quantized, derives its integers on the way.
+
+    Args:
+        child: QAT, when conversion left it so, or quantized.
+        method: its method that is called; None: it is called itself.
+        args: what is known of its operands; numbers are themselves.
+    """
+    inputs: list[Scaled | None] = [x for x in args if x is None or isinstance(x, Scaled)]
+    if method is not None:
+        return child.bind_method(method, inputs, args) if hasattr(child, "bind_method") else None
     return child.bind(*inputs) if hasattr(child, "bind") else None
 
 
