@@ -31,6 +31,8 @@ _NEEDS = {
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
     "composite": ("composite", "python.file", "python.class_"),
+    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""
 
@@ -107,7 +109,7 @@ def _op_fields(catalog: Catalog) -> Iterator[Diagnostic]:
         for needed in _NEEDS[op.spec.family]:
             value: object = op.spec
             for step in needed.split("."):
-                value = getattr(value, step)
+                value = getattr(value, step, None)
             if value is None:
                 written = needed.replace("class_", "class")
                 yield Diagnostic(

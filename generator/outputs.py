@@ -14,6 +14,7 @@ from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import c_header, composite, docs, exports, kernels, modules, package, presets, tables, tests
 from generator.views import functional as functional_views
+from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
 
 PACKAGE = "horizon_plugin_pytorch"
 
@@ -96,6 +97,8 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
+    yield from _runtime_modules(catalog)
+    yield _job("nn/__init__.py", exports.nn_view(catalog), ("ops",))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
 
@@ -110,6 +113,17 @@ def _composites(catalog: Catalog) -> Iterator[Job]:
         for folder in folders:
             view = composite.composite_view(catalog, op)
             yield _job(f"nn/{folder}/{op.python.file}.py", view, ("ops",), f"nn/{folder}/[composite].py")
+
+
+def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
+    """Classes and functions that give a mechanism its operator."""
+    for op in modules.of_family(catalog, "runtime_module"):
+        view = runtime_module_view(op)
+        bases = {"": view.float_base, "qat/": view.qat_base, "quantized/": view.quantized_base}
+        for folder in (folder for folder, base in bases.items() if base):
+            yield _job(f"nn/{folder}{view.file}.py", view, (f"op/{op.id}",), f"nn/{folder}[runtime_module].py")
+    for file, functions in runtime_functions_views(catalog).items():
+        yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 
 
 def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...], *further: str) -> Iterator[Job]:

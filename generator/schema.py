@@ -77,6 +77,12 @@ class ScalarOperand(Spec):
     )
 
 
+class Detection(Spec):
+    """How detection units behave."""
+
+    stable_sort: bool = Field(description="Whether equal scores keep their order when boxes are sorted.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -98,6 +104,7 @@ class March(Spec):
     scalar: ScalarOperand
     requantize: Requantize
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    detection: Detection
     limits: tuple[Limit, ...] = Field(
         default=(),
         description="What every operator keeps to; one that says its own of the same quantity keeps to that.",

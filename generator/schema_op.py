@@ -51,7 +51,8 @@ class PythonNames(Spec):
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
     quantized: PythonName | None = Field(
-        default=None, description="Class in nn.quantized of a composite; none: its QAT class stays, with quantized children."
+        default=None,
+        description="Class in nn.quantized of a composite; none: its QAT class stays, with quantized children.",
     )
     function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
 
@@ -89,6 +90,19 @@ class ColorUse(Spec):
     channels: Literal["rgb", "bgr"]
 
 
+class RuntimeNames(Spec):
+    """The mechanism of an operator that loops, sorts or gathers: what generated code derives from or calls."""
+
+    file: PythonName = Field(description="Module below _runtime.")
+    function: PythonName | None = Field(default=None, description="Takes the operator's id first.")
+    float: PythonName | None = Field(default=None, description="Base of the float class.")
+    qat: PythonName | None = Field(default=None, description="Base of the QAT class.")
+    quantized: PythonName | None = Field(default=None, description="Base of the quantized class.")
+    uses: dict[PythonName, PythonName] = Field(
+        default={}, description="Class attribute -> the function of horizon_plugin_pytorch.functional that it holds."
+    )
+
+
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
@@ -107,6 +121,7 @@ class Op(Spec):
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
         "composite",
+        "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence
     doc: Sentence
@@ -116,6 +131,11 @@ class Op(Spec):
     window: Window | None = None
     color: ColorUse | None = None
     composite: Composite | None = None
+    runtime: RuntimeNames | None = None
+    host: Literal["before_quant", "after_dequant"] | None = Field(
+        default=None,
+        description="A float operator of the host CPU: it takes float32 and no integers; where it stands in a model.",
+    )
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )

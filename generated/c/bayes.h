@@ -145,6 +145,42 @@ static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 #endif /* BPU_HELPERS_H */
 
 /*
+ * 1 where an integer reaches the smallest one that stands for the threshold or more.
+ * Source: numerics 6.7, specs: kernels, threshold/at_least.
+ * Proved ranges:
+ *     keep: 0 .. 1, fits int32
+ */
+typedef struct {
+    int64_t bound; /* -32768 .. 32767 */
+} bayes_threshold_params;
+
+static inline bayes_threshold_params bayes_derive_threshold(float limit, float s, bpu_dtype input)
+{
+    const int64_t bound = bpu_clip(bpu_to_int(ceilf(limit / s)), input.min, input.max);
+    bayes_threshold_params p;
+    p.bound = bound;
+    return p;
+}
+
+static inline int32_t bayes_threshold(int64_t x, const bayes_threshold_params *p)
+{
+    const int64_t keep = (x >= p->bound) ? 1 : 0;
+    return (int32_t)keep;
+}
+
+/*
+ * 1 where a float32 value reaches the threshold.
+ * Source: numerics 6.7, specs: kernels, threshold_real/at_least.
+ * Proved ranges:
+ *     keep: 0 .. 1, fits int32
+ */
+static inline int32_t bayes_threshold_real(float x, float limit)
+{
+    const int64_t keep = (x >= limit) ? 1 : 0;
+    return (int32_t)keep;
+}
+
+/*
  * The operand of the larger scale is shifted left, the other multiplied by a 16-bit factor.
  * Source: numerics 6.1, specs: kernels, add/shift_and_scale.
  * Proved ranges:

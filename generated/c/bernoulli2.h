@@ -145,6 +145,43 @@ static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 #endif /* BPU_HELPERS_H */
 
 /*
+ * 1 where an integer is above the largest one that stands for the threshold or less.
+ * Source: numerics 6.7, specs: kernels, threshold/above.
+ * Proved ranges:
+ *     keep: 0 .. 1, fits int32
+ */
+typedef struct {
+    int64_t bound; /* -32768 .. 32767 */
+} bernoulli2_threshold_params;
+
+static inline bernoulli2_threshold_params bernoulli2_derive_threshold(float limit, float s,
+    bpu_dtype input)
+{
+    const int64_t bound = bpu_clip(bpu_to_int(floorf(limit / s)), input.min, input.max);
+    bernoulli2_threshold_params p;
+    p.bound = bound;
+    return p;
+}
+
+static inline int32_t bernoulli2_threshold(int64_t x, const bernoulli2_threshold_params *p)
+{
+    const int64_t keep = (x > p->bound) ? 1 : 0;
+    return (int32_t)keep;
+}
+
+/*
+ * 1 where a float32 value is above the threshold.
+ * Source: numerics 6.7, specs: kernels, threshold_real/above.
+ * Proved ranges:
+ *     keep: 0 .. 1, fits int32
+ */
+static inline int32_t bernoulli2_threshold_real(float x, float limit)
+{
+    const int64_t keep = (x > limit) ? 1 : 0;
+    return (int32_t)keep;
+}
+
+/*
  * The operand of the smaller scale gets an 8-bit weight, the other a 15-bit mantissa and a shift.
  * Source: numerics 6.2, specs: kernels, add/weighted_mantissa.
  * Proved ranges:

@@ -144,6 +144,142 @@ static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 #endif /* BPU_HELPERS_H */
 
 /*
+ * A corner of an anchor in quarter pixels, to the nearest, ties away from zero.
+ * Source: numerics 9, specs: kernels, box_anchor.
+ * Proved ranges:
+ *     q: 0 .. 65535, fits int32
+ */
+static inline int32_t common_box_anchor(float corner)
+{
+    const int64_t q = bpu_clip(bpu_to_int(roundf(bpu_float(corner * 4.0f))), 0, 65535);
+    return (int32_t)q;
+}
+
+/*
+ * The factor by which a side grows, with 16 fraction bits.
+ * Source: numerics 9, fixed point (ours), specs: kernels, box_growth.
+ * Proved ranges:
+ *     q: 0 .. 268435456, fits int32
+ */
+static inline int32_t common_box_growth(float factor)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(bpu_float(factor * 65536.0f) + 0.5f)), 0,
+        268435456);
+    return (int32_t)q;
+}
+
+/*
+ * The area of a box; none where ends of a side are swapped.
+ * Source: numerics 8, illegal boxes, specs: kernels, box_area.
+ * Proved ranges:
+ *     area: 0 .. 4294836225, fits int64
+ */
+static inline int64_t common_box_area(int64_t x1, int64_t y1, int64_t x2, int64_t y2)
+{
+    const int64_t area = bpu_max(x2 - x1, 0) * bpu_max(y2 - y1, 0);
+    return (int64_t)area;
+}
+
+/*
+ * The lower (side -1) or upper (side 1) edge of a decoded box along one axis, from the ends of its
+ * anchor.
+ * Source: numerics 9, fixed point (ours), specs: kernels, box_edge.
+ * Proved ranges:
+ *     size: 0 .. 65535, fits int32
+ *     center: -1099494850560 .. 1099494850560, fits int64
+ *     edge: -142604160 .. 142604160, fits int32
+ *     q: -32768 .. 32767, fits int32
+ */
+static inline int32_t common_box_edge(int64_t low, int64_t high, int64_t offset, int64_t growth,
+    int64_t side, int64_t fraction)
+{
+    const int64_t size = bpu_max(high - low, 0);
+    const int64_t center = bpu_shift_left(low + high, 16) + bpu_shift_left(offset * size, 17 -
+        fraction);
+    const int64_t edge = bpu_shift_right(center + side * (size * growth) + 65536, 17);
+    const int64_t q = bpu_clip(edge, -32768, 32767);
+    return (int32_t)q;
+}
+
+/*
+ * An edge inside of the image; the image's size is in pixels.
+ * Source: numerics 9, fixed point (ours), specs: kernels, box_clip.
+ * Proved ranges:
+ *     q: -32768 .. 32767, fits int32
+ */
+static inline int32_t common_box_clip(int64_t edge, int64_t image)
+{
+    const int64_t q = bpu_min(bpu_max(edge, 0), bpu_clip(image * 4, -32768, 32767));
+    return (int32_t)q;
+}
+
+/*
+ * 1 where a box has at least the given height and width in pixels.
+ * Source: numerics 9, fixed point (ours), specs: kernels, box_large_enough.
+ * Proved ranges:
+ *     tall: 0 .. 1, fits int32
+ *     keep: 0 .. 1, fits int32
+ */
+static inline int32_t common_box_large_enough(int64_t x1, int64_t y1, int64_t x2, int64_t y2,
+    float height, float width)
+{
+    const int64_t tall = (y2 - y1 >= bpu_to_int(ceilf(bpu_float(height * 4.0f)))) ? 1 : 0;
+    const int64_t keep = (x2 - x1 >= bpu_to_int(ceilf(bpu_float(width * 4.0f)))) ? tall : 0;
+    return (int32_t)keep;
+}
+
+/*
+ * 1 where box 1 suppresses box 2: it scores higher by more than the margin, and they overlap by
+ * more than the threshold.
+ * The intersection over the union is compared as a product, so nothing is divided.
+ * Source: numerics 9, fixed point (ours), specs: kernels, box_suppresses.
+ * Proved ranges:
+ *     both_wide: -32768 .. 32767, fits int32
+ *     both_wide1: -32768 .. 32767, fits int32
+ *     both_wide2: -32768 .. 32767, fits int32
+ *     both_wide3: -32768 .. 32767, fits int32
+ *     both: 0 .. 4294836225, fits int64
+ *     area1: 0 .. 4294836225, fits int64
+ *     area2: 0 .. 4294836225, fits int64
+ *     either: -4294836225 .. 8589672450, fits int64
+ *     overlap: 0 .. 1, fits int32
+ *     y: 0 .. 1, fits int32
+ */
+typedef struct {
+    int64_t least_iou; /* 0 .. 65536 */
+    int64_t gap; /* -256 .. 255 */
+} common_box_suppresses_params;
+
+static inline common_box_suppresses_params common_derive_box_suppresses(float iou, float margin,
+    float s)
+{
+    const int64_t least_iou = bpu_clip(bpu_to_int(floorf(bpu_float(iou * 65536.0f) + 0.5f)), 0,
+        65536);
+    const int64_t gap = bpu_clip(bpu_to_int(floorf(margin / s)), -256, 255);
+    common_box_suppresses_params p;
+    p.least_iou = least_iou;
+    p.gap = gap;
+    return p;
+}
+
+static inline int32_t common_box_suppresses(int64_t x1, int64_t y1, int64_t x2, int64_t y2,
+    int64_t score1, int64_t u1, int64_t v1, int64_t u2, int64_t v2, int64_t score2,
+    const common_box_suppresses_params *p)
+{
+    const int64_t both_wide = bpu_max(x1, u1);
+    const int64_t both_wide1 = bpu_max(y1, v1);
+    const int64_t both_wide2 = bpu_min(x2, u2);
+    const int64_t both_wide3 = bpu_min(y2, v2);
+    const int64_t both = bpu_max(both_wide2 - both_wide, 0) * bpu_max(both_wide3 - both_wide1, 0);
+    const int64_t area1 = bpu_max(x2 - x1, 0) * bpu_max(y2 - y1, 0);
+    const int64_t area2 = bpu_max(u2 - u1, 0) * bpu_max(v2 - v1, 0);
+    const int64_t either = area1 + area2 - both;
+    const int64_t overlap = (bpu_shift_left(both, 16) > p->least_iou * either) ? 1 : 0;
+    const int64_t y = (score1 - score2 > p->gap) ? overlap : 0;
+    return (int32_t)y;
+}
+
+/*
  * One integer row of a colour matrix, divided by 256 after a half is added; truncated toward zero
  * after the offset.
  * Source: numerics 5.1, specs: kernels, color_forward.

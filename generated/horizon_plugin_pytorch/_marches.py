@@ -12,3 +12,11 @@ MODULES: dict[str, str] = {
     "bernoulli2": "bernoulli2",
 }
 """March -> its module in `kernels`."""
+
+STABLE_SORT: dict[str, bool] = {
+    "bayes-e": True,
+    "bayes": True,
+    "bernoulli": False,
+    "bernoulli2": False,
+}
+"""March -> whether equal scores keep their order when boxes are sorted."""

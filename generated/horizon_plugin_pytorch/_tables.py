@@ -7,6 +7,8 @@ import operator
 
 import torch
 
+from . import nn
+from ._runtime.host import HostModule
 from ._runtime.tables import FusionPattern, Replacement, Step, Tables
 from .nn import intrinsic, qat, quantized
 from .nn.identity import Identity
@@ -685,6 +687,7 @@ TABLES = Tables(
     patterns=PATTERNS,
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
+        nn.PointPillarsScatter: qat.PointPillarsScatter,
         torch.nn.BatchNorm2d: qat.BatchNorm2d,
         torch.nn.SyncBatchNorm: qat.BatchNorm2d,
         torch.nn.BatchNorm3d: qat.BatchNorm3d,
@@ -722,6 +725,7 @@ TABLES = Tables(
     },
     quantized_modules={
         qat.ReLU: quantized.ReLU,
+        qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.BatchNorm2d: quantized.BatchNorm2d,
         qat.BatchNorm3d: quantized.BatchNorm3d,
         qat.AvgPool2d: quantized.AvgPool2d,
@@ -759,7 +763,7 @@ TABLES = Tables(
         torch.nn.Dropout3d: Identity,
         torch.nn.Identity: Identity,
     },
-    leaf_modules=(QuantStub, Identity),
+    leaf_modules=(QuantStub, Identity, HostModule),
     leaf_method_modules=(
         quantized.FloatFunctional,
         quantized.QFunctional,

@@ -99,7 +99,8 @@ def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
     reasons: dict[str, list[str]] = {}
     for march in catalog.marches:
         row = [decisions[op, march, dtype] for dtype in dtypes]
-        cells.append("<br>".join(_cell(d) for d in row if d.status == "supported") or "-")
+        where = " (host CPU)" if catalog.ops[op].spec.host else ""
+        cells.append("<br>".join(f"{_cell(d)}{where}" for d in row if d.status == "supported") or "-")
         for d in row:
             if d.status != "supported" and not d.chain[-1].text.startswith("features."):
                 reasons.setdefault(f"{d.dtype}: {d.reason}", []).append(march)
@@ -142,6 +143,7 @@ def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches
         source = entries[role, kernel.label.partition("/")[2] or None]
         formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
     facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))
+    facts += _facts(spec.detection, "detection")
     facts += tuple(FactView(f"rounding of {site}", mode) for site, mode in spec.rounding.items())
     facts += tuple(FactView(f"algorithm of {role}", variant) for role, variant in spec.algorithm.items())
     supported = sum(d.status == "supported" for d in decisions.values() if d.march == march)

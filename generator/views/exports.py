@@ -50,6 +50,14 @@ def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, Pack
     return {folder: _folder(catalog, patterns, folder) for folder in _DOCS}
 
 
+def nn_view(catalog: Catalog) -> PackageExportsView:
+    """horizon_plugin_pytorch.nn: float modules of our own."""
+    views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
+    views.append(ModuleExportView("identity", "Identity"))
+    doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
+    return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
+
+
 def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> PackageExportsView:
     modules: dict[str, list[str]] = {name: list(names) for name, names in _FIXED[folder].items()}
     for op in of_family(catalog, "weighted"):
@@ -65,5 +73,8 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm"):
             if op.python.file:
                 modules.setdefault(op.python.file, []).append(class_name(op))
+        for op in of_family(catalog, "runtime_module"):
+            if getattr(op.runtime, folder):
+                modules.setdefault(op.python.file or "", []).append(class_name(op))
     views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
     return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

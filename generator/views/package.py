@@ -24,6 +24,7 @@ class MarchView:
     constant: str
     aliases: tuple[str, ...]
     title: str
+    stable_sort: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,12 @@ def marches_view(catalog: Catalog) -> MarchesView:
     """Every march in the order of its file."""
     marches = tuple(
         MarchView(
-            name, module_name(name), m.spec.constant or constant_name(name), m.spec.aliases, sentence(m.spec.title)
+            name,
+            module_name(name),
+            m.spec.constant or constant_name(name),
+            m.spec.aliases,
+            sentence(m.spec.title),
+            m.spec.detection.stable_sort,
         )
         for name, m in catalog.marches.items()
     )

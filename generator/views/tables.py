@@ -188,7 +188,9 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_:
+        if op.spec.runtime is not None and op.spec.runtime.qat:
+            yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
+        elif op.spec.python.class_:
             for module in float_classes(op.spec):
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
@@ -196,6 +198,11 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
     yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
     for name in _fused_names(catalog, patterns):
         yield PairView(f"intrinsic.{name}", f"qat.{name}")
+
+
+def _without_qat(op: Op) -> tuple[str, ...]:
+    """The family of an operator that has no QAT class."""
+    return (op.family,) if op.runtime is not None and not op.runtime.qat else ()
 
 
 def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, str]:
@@ -218,7 +225,7 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", "composite"):
+        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", "composite", *_without_qat(op.spec)):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
         elif op.spec.python.quantized:
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{op.spec.python.quantized}")

@@ -32,7 +32,6 @@ LATER = (
     "E19c resize align_corners 3x3->5x5 bayes",
     "E19d nearest idx 5->8 bayes",
     "E20 warp",
-    "E23 filter threshold s=0.05",
     "E25 prelu",
     "E26 softmax_bernoulli2",
     "E27 floor/ceil i16 s=0.3",

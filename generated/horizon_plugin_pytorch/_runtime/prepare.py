@@ -14,9 +14,11 @@ from torch.ao.quantization import FakeQuantizeBase
 from .._tables import TABLES
 from .fuse import fuse_fx
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
+from .host import HostModule
 from .march import require_march
 from .module_tree import swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
+from .support import require_operator
 from .user_input import check_config_dict
 
 
@@ -50,7 +52,7 @@ def prepare_qat_fx(
         TypeError: an argument of the wrong type.
         NotImplementedError: `hybrid`, or an operator that the march does not support.
     """
-    require_march("prepare_qat_fx")
+    march = require_march("prepare_qat_fx")
     if hybrid or hybrid_dict:
         raise NotImplementedError(
             "prepare_qat_fx does not implement hybrid mode: leave hybrid=False and hybrid_dict=None."
@@ -68,6 +70,7 @@ def prepare_qat_fx(
         raise ValueError(
             'no module of the model has a qconfig: pass prepare_qat_fx(model, {"": qconfig}) or set model.qconfig'
         )
+    _check_host_modules(fused, march)
     _warn(fused, report)
     return _prepared(fused, quantized, report)
 
@@ -85,6 +88,13 @@ def _prepared(fused: GraphModuleWithAttr, quantized: dict[str, Choice], report: 
     observed = become(fused, ObservedGraphModule, fused.graph)
     observed.qconfig_report = report
     return observed
+
+
+def _check_host_modules(fused: GraphModuleWithAttr, march: str) -> None:
+    """Raise NotImplementedError when the model holds a host operator that the march's tools do not have."""
+    for name, module in fused.named_modules():
+        if isinstance(module, HostModule):
+            require_operator(module._OP, march, f"{name}: {type(module).__name__}")
 
 
 def _qat_module(name: str, module: nn.Module) -> nn.Module:

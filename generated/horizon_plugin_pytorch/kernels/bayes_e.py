@@ -50,6 +50,47 @@ def real(v: float) -> Tensor:
     return torch.tensor(v, dtype=torch.float32)
 
 
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`, derived once from its scales; broadcastable against its tensors."""
+
+    bound: Tensor
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: Tensor, s: Tensor, *, input: QuantDType) -> ThresholdParams:
+    """Derive the integers of `threshold`.
+
+    limit, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    bound = torch.clamp(to_int(torch.ceil(limit / s)), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: Tensor, p: ThresholdParams) -> Tensor:
+    """1 where an integer reaches the smallest one that stands for the threshold or more.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    x = x.to(torch.int64)
+    keep = torch.where(x >= p.bound, 1, 0)
+    return keep.to(torch.bool)
+
+
+def threshold_real(x: Tensor, limit: Tensor) -> Tensor:
+    """1 where a float32 value reaches the threshold.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    keep = torch.where(x >= limit, 1, 0)
+    return keep.to(torch.bool)
+
+
 class AddParams(NamedTuple):
     """Integers of `add`, derived once from its scales; broadcastable against its tensors."""
 

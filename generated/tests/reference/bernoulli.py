@@ -68,6 +68,29 @@ def clip_int(v: int, lo: int, hi: int) -> int:
     return min(max(v, lo), hi)
 
 
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`."""
+
+    bound: int
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: float, s: float, *, input: QuantDType) -> ThresholdParams:
+    """1 where an integer is above the largest one that stands for the threshold or less."""
+    bound = clip_int(to_int(div(limit, s), math.floor), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: int, p: ThresholdParams) -> int:
+    """1 where an integer is above the largest one that stands for the threshold or less."""
+    return 1 if x > p.bound else 0
+
+
+def threshold_real(x: int, limit: int) -> int:
+    """1 where a float32 value is above the threshold."""
+    return 1 if x > limit else 0
+
+
 class AddParams(NamedTuple):
     """Integers of `add`."""
 

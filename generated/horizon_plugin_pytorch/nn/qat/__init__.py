@@ -18,6 +18,7 @@ from .conv_transpose2d import (
 from .functional_modules import FloatFunctional
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .relu import ReLU
 from .stubs import DeQuantStub, QuantStub
 
@@ -52,6 +53,7 @@ __all__ = (
     "LinearReLU",
     "LinearReLU6",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QuantStub",
     "ReLU",
 )

@@ -11,6 +11,7 @@ from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTranspose
 from .functional_modules import FloatFunctional, QFunctional
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
 
@@ -37,6 +38,7 @@ __all__ = (
     "LinearAddReLU",
     "LinearReLU",
     "MaxPool2d",
+    "PointPillarsScatter",
     "QFunctional",
     "Quantize",
     "ReLU",
