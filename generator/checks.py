@@ -31,6 +31,8 @@ _NEEDS = {
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
     "composite": ("composite", "python.file", "python.class_"),
+    "table": ("python.file", "python.class_"),
+    "unary": (),
     "runtime_module": ("runtime.float", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }

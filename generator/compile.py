@@ -17,6 +17,8 @@ from generator.schema_base import Spec
 
 Kernels = Mapping[str, Compiled]
 COMMON = "common"
+ABSENT = "none"
+"""What a march chooses for a role of which it has no kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
         scales=kernel.scales,
         integers=kernel.integers,
         tensors=kernel.tensors,
+        tables=kernel.tables,
         sites=kernel.sites,
         derive=_formulas(kernel.derive, f"{number}:derive"),
         compute=_formulas(kernel.compute, f"{number}:compute"),
@@ -172,7 +175,7 @@ def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:
                     span,
                     hint=did_you_mean(role, variants),
                 )
-            elif variant not in variants[role]:
+            elif variant not in (*variants[role], ABSENT):
                 yield Diagnostic(
                     "C002", f"{role} has no variant {variant!r}", span, hint=did_you_mean(variant, variants[role])
                 )

@@ -12,7 +12,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, composite, docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import c_header, composite, docs, exports, kernels, modules, package, presets, tables, tests, unary
 from generator.views import functional as functional_views
 from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
 
@@ -84,6 +84,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
         yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
+    yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
@@ -113,6 +114,18 @@ def _composites(catalog: Catalog) -> Iterator[Job]:
         for folder in folders:
             view = composite.composite_view(catalog, op)
             yield _job(f"nn/{folder}/{op.python.file}.py", view, ("ops",), f"nn/{folder}/[composite].py")
+
+
+def _tables(catalog: Catalog) -> Iterator[Job]:
+    """Functions of one variable."""
+    every = tuple(f"op/{op.id}" for op in modules.of_family(catalog, "table", "unary"))
+    yield _job(f"nn/{unary.FILE}.py", unary.table_modules_view(catalog), every)
+    yield _job("nn/unary.py", unary.function_modules_view(catalog), every)
+    for op in modules.of_family(catalog, "table"):
+        yield from _classes("table", op.python.file, unary.table_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "unary"):
+        if op.python.class_:
+            yield from _classes("unary", op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
 
 
 def _runtime_modules(catalog: Catalog) -> Iterator[Job]:

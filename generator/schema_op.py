@@ -48,6 +48,7 @@ class PythonNames(Spec):
         description="Class name of a fused form; {tail} is what the fused operators say.",
     )
     child: PythonName | None = Field(default=None, description="Attribute of the layer inside a fused container.")
+    module: PythonName | None = Field(default=None, description="Class in horizon_plugin_pytorch.nn of a function.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
     quantized: PythonName | None = Field(
@@ -90,6 +91,30 @@ class ColorUse(Spec):
     channels: Literal["rgb", "bgr"]
 
 
+class Table(Spec):
+    """How a function of one variable is tabulated in segments."""
+
+    divide: Literal["evenly", "curvature"] = Field(
+        default="evenly", description="Segments of one length, or shorter ones where the function bends."
+    )
+    odd: bool = Field(default=False, description="f(-x) = -f(x): tabulated for x >= 0 only.")
+    points: tuple[float, ...] | None = Field(
+        default=None, description="The ends of the segments, instead of a strategy."
+    )
+    range: tuple[float | None, float | None] | None = Field(default=None, description="Tabulated from, to.")
+    gradients: tuple[float | None, float | None] | None = Field(
+        default=None, description="Slopes of the left and the right line, where they are not the function's."
+    )
+    inverse: DottedName | None = Field(default=None, description="The inverse function, which bounds the range below.")
+    inverse_formula: str | None = Field(default=None, description="The same over x, where torch has no such function.")
+    upper_inverse: DottedName | None = Field(
+        default=None, description="The inverse of a rising function, which bounds the range above."
+    )
+    least_steps: dict[Identifier, int] = Field(
+        default={}, description="Input dtype -> the smallest |x| in steps of the input; QAT keeps away from 0 likewise."
+    )
+
+
 class RuntimeNames(Spec):
     """The mechanism of an operator that loops, sorts or gathers: what generated code derives from or calls."""
 
@@ -108,6 +133,9 @@ class Case(Spec):
 
     make: dict[str, object] = Field(default={})
     inputs: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None = Field(
+        default=None, description="Ends of the inputs; normal values by default."
+    )
     arguments: tuple[object, ...] = ()
     call: dict[str, object] = Field(default={})
 
@@ -119,7 +147,7 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
         "composite",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
@@ -131,6 +159,7 @@ class Op(Spec):
     window: Window | None = None
     color: ColorUse | None = None
     composite: Composite | None = None
+    table: Table | None = None
     runtime: RuntimeNames | None = None
     host: Literal["before_quant", "after_dequant"] | None = Field(
         default=None,
@@ -139,7 +168,9 @@ class Op(Spec):
     requires: dict[PythonName, bool | int | str | None] = Field(
         default={}, description="Module attribute -> the only value with an integer form."
     )
-    formula: str | None = Field(default=None, description="The float value, over x and y.")
+    formula: str | None = Field(
+        default=None, description="The float value, over x (and y), where it is no function of torch."
+    )
     numbers: Numbers | None = None
     masks: bool = Field(default=False, description="Whether an operand may be bool: scale and dtype are the other's.")
     keepdim_before: int | None = Field(

@@ -69,19 +69,25 @@ def _wrapper(module: str, role: str, kernel: Compiled) -> str:
     for name in spec.tensors:
         kind = "float" if name in reals else "int64_t"
         lines.append(f"    {kind} *{c_name(name)} = column(rows_, sizeof({kind}));")
+    lines.extend(
+        f"    int64_t *{c_name(name)} = column({size}, sizeof(int64_t));" for name, (_, size) in spec.tables.items()
+    )
     if kernel.params:
         derive = ", ".join(f"*{c_name(a.name)}" for a in kernel.derive_args if a.name in body.derive_reads)
         lines.append(f"    const {module}_{role}_params p_ = {module}_derive_{role}({derive});")
     values = [a.name for a in kernel.compute_args if a.kind != "dtype"]
     dtypes = [a.name for a in kernel.compute_args if a.kind == "dtype" and a.name in body.compute_reads]
-    call = [f"{c_name(v)}[{'index_' if v in spec.tensors else '0'}]" for v in values]
+    call = [c_name(v) if v in spec.tables else f"{c_name(v)}[{'index_' if v in spec.tensors else '0'}]" for v in values]
     call += [*(["&p_"] if kernel.params else []), *(f"*{c_name(d)}" for d in dtypes)]
     lines += [
         "    for (int64_t index_ = 0; index_ < rows_; index_++) {",
         f"        const int64_t result_ = {module}_{role}({', '.join(call)});",
         "        fwrite(&result_, sizeof result_, 1, stdout);\n    }",
     ]
-    lines += [f"    free({c_name(name)});" for name in (*spec.scales, *spec.integers, *spec.types, *spec.tensors)]
+    lines += [
+        f"    free({c_name(name)});"
+        for name in (*spec.scales, *spec.integers, *spec.types, *spec.tensors, *spec.tables)
+    ]
     return "\n".join([*lines, "}\n"])
 
 
@@ -98,6 +104,7 @@ def outputs(program: Path, kernels: dict[str, Compiled], runs: Iterable[tuple[st
             dtype = torch_kernel.dtypes[run.dtypes[name]]
             data.append(struct.pack("<4q", dtype.bits, dtype.fraction_bits, dtype.min, dtype.max))
         data += [column.numpy().tobytes() for column in run.vectors.operands]
+        data += [run.tables[name].numpy().tobytes() for name in kernel.tables]
     done = subprocess.run([program], input=b"".join(data), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[:4000]
     return list(torch.frombuffer(bytearray(done.stdout), dtype=torch.int64).split(counts))

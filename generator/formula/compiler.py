@@ -83,7 +83,8 @@ def _unused(kernel: Kernel, flat: Flat) -> Iterator[Problem]:
 def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> Prover:
     values: dict[str, Value] = dict.fromkeys(kernel.scales, REAL)
     values |= {name: Value(Kind.INT, lo, hi) for name, (lo, hi) in kernel.integers.items()}
-    prover = Prover(dtypes, types, values)
+    tables = {name: (_operand(kind, types, dtypes), size) for name, (kind, size) in kernel.tables.items()}
+    prover = Prover(dtypes, types, values, tables)
     for line in flat.derive:
         prover.line(line)
     prover.phase = "compute"
@@ -193,6 +194,7 @@ class _Assembly:
         result = {kernel.result} if isinstance(kernel.result, str) and not self._keeps_storage() else set()
         return (
             *(Arg(name, "tensor") for name in kernel.tensors),
+            *(Arg(name, "table") for name in kernel.tables),
             *(Arg(name, "scale") for name in kernel.scales if name in read),
             *(Arg(name, "int") for name in kernel.integers if name in read),
             *(Arg(name, "dtype") for name in kernel.types if name in read | result),
@@ -211,7 +213,16 @@ class _Assembly:
     def _keeps_storage(self) -> bool:
         """Whether the one formula works on the operand's own storage: nothing can leave it, nothing is derived."""
         kernel = self.kernel
-        return len(self.flat.compute) == 1 and not self.params and kernel.result in kernel.tensors.values()
+        same = kernel.result != REAL_TENSOR and kernel.result in kernel.tensors.values()
+        if len(self.flat.compute) != 1 or self.params or kernel.tables or not same:
+            return False
+        return all(self._stays_in_storage(prover) for prover in self.provers)
+
+    def _stays_in_storage(self, prover: Prover) -> bool:
+        """Whether every intermediate value is one that the result could have."""
+        result = _operand(self.kernel.result, prover.types, prover.dtypes)
+        numbers = (prover.value(part) for part in _walk(self.flat.compute[0].expr) if not _is_dtype(part, prover))
+        return all(value.within(result.lo, result.hi) for value in numbers if value.kind is Kind.INTEGER)
 
     def _computes(self, name: str) -> bool:
         """Whether an operand takes part in integer arithmetic, not only in a cast to float32."""
@@ -250,6 +261,11 @@ class _Assembly:
                     bits = "int32" if lo >= -(2**31) and hi < 2**31 else "int64"
                     lines.append(f"{name}: {int(lo)} .. {int(hi)}, fits {bits}")
         return tuple(lines)
+
+
+def _is_dtype(expr: Expr, prover: Prover) -> bool:
+    """Whether an expression is the dtype that a value is saturated to."""
+    return isinstance(expr, Name) and not expr.tail and expr.text in (*prover.types, *prover.dtypes)
 
 
 def _is_name(expr: Expr, name: str) -> bool:

@@ -21,6 +21,7 @@ from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 if TYPE_CHECKING:
     from generator.formula.lines import Line
     from generator.formula.model import Proved
+    from generator.formula.prove import Prover
 
 TERNARY = 30
 _INT = 2**31 - 1
@@ -94,8 +95,8 @@ def lower_c(proved: Proved) -> CBody:
         derive=tuple(derive.statement(line, read) for line in proved.derive),
         compute=tuple(compute.statement(line, read) for line in proved.compute),
         result=c_name(proved.compute[-1].targets[-1]),
-        derive_reads=frozenset(used_names(list(proved.derive))),
-        compute_reads=frozenset(used_names(list(proved.compute))),
+        derive_reads=frozenset(derive.reads),
+        compute_reads=frozenset(compute.reads),
     )
 
 
@@ -110,7 +111,11 @@ def c_type(kind: Kind) -> str:
 
 
 class CLowering(Lowering):
-    """Writes expressions as C."""
+    """Writes expressions as C; `reads` are the names that were written, for a branch that is never taken reads nothing."""
+
+    def __init__(self, provers: tuple[Prover, ...], params: frozenset[str]) -> None:
+        super().__init__(provers, params)
+        self.reads: set[str] = set()
 
     def statement(self, line: Line, read: frozenset[str]) -> str:
         """One or two definitions; a name that nothing reads is not defined."""
@@ -134,6 +139,7 @@ class CLowering(Lowering):
 
     def name(self, name: Name) -> Code:
         """A variable, a parameter, or a field of a dtype."""
+        self.reads.add(name.root)
         if name.tail:
             root = name.root in self.prover.dtypes
             text = str(int(self.prover.value(name).lo)) if root else f"{c_name(name.root)}.{name.tail}"
@@ -289,6 +295,23 @@ class CLowering(Lowering):
     def call_real(self, call: Call) -> Code:
         """Integers as float."""
         return self._as_real(call.args[0])
+
+    def call_lookup(self, call: Call) -> Code:
+        """An entry of a table."""
+        table, index = call.args
+        assert isinstance(table, Name)
+        return Code(f"{c_name(table.text)}[{self.lower(index).text}]", ATOM, Kind.INTEGER)
+
+    def call_search(self, call: Call) -> Code:
+        """The place of a value in a rising table."""
+        table, value = call.args
+        assert isinstance(table, Name)
+        _, size = self.prover.tables[table.text]
+        return self.call("bpu_search", Kind.INTEGER, c_name(table.text), str(size), self.lower(value).text)
+
+    def call_fma(self, call: Call) -> Code:
+        """A product plus a number, rounded to float at the end only."""
+        return self.call("bpu_fma", Kind.REAL, *(self._as_real(arg).text for arg in call.args))
 
     def lower(self, expr: Expr) -> Code:
         """The code of an expression; `- -x` would read as a decrement."""

@@ -100,6 +100,7 @@ class Kernel:
         scales: Name of a float32 operand -> what it is.
         integers: Name of a host integer -> its inclusive range.
         tensors: Name of a tensor operand -> its type.
+        tables: Name of a one-dimensional table of integers -> (type of its entries, their number).
         sites: Local name -> rounding site of the march.
         derive: Formulas over scales and integers, in order.
         compute: Formulas over tensors and derived names, in order; the last one defines the result.
@@ -114,6 +115,7 @@ class Kernel:
     scales: Mapping[str, str] = field(default_factory=dict)
     integers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     tensors: Mapping[str, TensorType] = field(default_factory=dict)
+    tables: Mapping[str, tuple[TensorType, int]] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
     derive: tuple[Formula, ...] = ()
     compute: tuple[Formula, ...] = ()
@@ -138,7 +140,7 @@ class MarchFacts:
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """An argument of a generated function; `kind` is "tensor", "scale", "int" or "dtype"."""
+    """An argument of a generated function; `kind` is "tensor", "table", "scale", "int" or "dtype"."""
 
     name: str
     kind: str
@@ -181,7 +183,7 @@ class Compiled:
         label: `role` or `role/variant`.
         params: Fields of the parameter tuple, in the order of the derive formulas.
         derive_args: Arguments of the derive function (scales, ints, dtypes); `torch_derive` assigns every param's name.
-        compute_args: Arguments of the compute function (tensors, scales, ints, dtypes), beside `p` when there are params.
+        compute_args: Arguments of the compute function (tensors, tables, scales, ints, dtypes), beside `p` when there are params.
         result: The kernel's result type.
         torch_derive: Statements; the caller writes the `return` with `params`.
         torch_compute: Statements; the last one is a `return`.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from generator.formula import TORCH_HELPERS, Arg, Compiled, Dtype
-from generator.review.vectors import REAL, Vectors, host_integers, operands, scale_settings
+from generator.review.vectors import REAL, Vectors, host_integers, operands, scale_settings, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Run:
     dtypes: Mapping[str, str]
     scales: Mapping[str, float]
     integers: Mapping[str, int]
+    tables: Mapping[str, Tensor]
     vectors: Vectors
 
     def row(self, names: tuple[str, ...], index: int) -> dict[str, float]:
@@ -60,7 +61,7 @@ class Executable:
     def outputs(self, run: Run) -> Tensor:
         """The result of every row of a run."""
         named: dict[str, Any] = {name: torch.tensor(value) for name, value in run.scales.items()}
-        named |= run.integers
+        named |= {**run.integers, **run.tables}
         named |= {name: self.dtypes[dtype] for name, dtype in run.dtypes.items()}
         derived = (
             self.functions["derive"](**_wanted(self.compiled.derive_args, named)) if self.compiled.params else None
@@ -87,11 +88,12 @@ def runs(compiled: Compiled, dtypes: Mapping[str, Dtype]) -> Iterator[Run]:
     kernel = compiled.proved.kernel
     for choice in product(*kernel.types.values()):
         types = dict(zip(kernel.types, choice, strict=True))
+        tables = {name: table(*_range(entry, types, dtypes), size) for name, (entry, size) in kernel.tables.items()}
         vectors = operands(tuple(_range(kind, types, dtypes) for kind in kernel.tensors.values()))
         for number, scales in enumerate(scale_settings(len(kernel.scales))):
             integers = host_integers(tuple(kernel.integers.values()), number)
             named = dict(zip(kernel.integers, integers, strict=True))
-            yield Run(types, dict(zip(kernel.scales, scales, strict=True)), named, vectors)
+            yield Run(types, dict(zip(kernel.scales, scales, strict=True)), named, tables, vectors)
 
 
 def _range(kind: str | tuple[int, int], types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> tuple[float, float]:

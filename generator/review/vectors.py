@@ -87,3 +87,10 @@ def _reals(source: torch.Generator) -> Tensor:
     fixed = torch.tensor([0.0, -0.0, 1e-30, 1e10, -1e10, 127.49, -128.51, 32767.5])
     spread = torch.randn(SAMPLES - len(ties) - len(bytes_) - len(fixed), generator=source) * 100
     return torch.cat((ties, bytes_, fixed, spread))
+
+
+def table(lo: float, hi: float, size: int) -> Tensor:
+    """Entries in rising order, as the language's search needs them, from one end of their range to the other."""
+    source = torch.Generator().manual_seed(size)
+    inner = torch.randint(int(lo), int(hi) + 1, (size - 2,), generator=source).sort().values
+    return torch.cat((torch.tensor([int(lo)]), inner, torch.tensor([int(hi)])))

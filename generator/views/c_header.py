@@ -22,7 +22,7 @@ from generator.views.names import sentence
 WIDTH = 100
 _INT32 = 2**31
 _JOINED = "\0"  # stands for a blank where no line is broken
-_TYPES = {"tensor": "int64_t", "scale": "float", "int": "int64_t", "dtype": "bpu_dtype"}
+_TYPES = {"tensor": "int64_t", "table": "const int64_t *", "scale": "float", "int": "int64_t", "dtype": "bpu_dtype"}
 _PARAM_TYPES = {"real": "float", "mask": "int", "integer": "int64_t"}
 
 
@@ -113,7 +113,8 @@ def _field(kernel: Compiled, index: int) -> str:
 
 
 def _argument(arg: Arg, reals: set[str]) -> str:
-    return f"{'float' if arg.name in reals else _TYPES[arg.kind]} {c_name(arg.name)}"
+    declared = "float" if arg.name in reals else _TYPES[arg.kind]
+    return f"{declared}{'' if declared.endswith('*') else ' '}{c_name(arg.name)}"
 
 
 def _result(kernel: Compiled) -> str:

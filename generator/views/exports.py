@@ -53,6 +53,9 @@ def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, Pack
 def nn_view(catalog: Catalog) -> PackageExportsView:
     """horizon_plugin_pytorch.nn: float modules of our own."""
     views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
+    views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
+    views += [ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary") if op.python.module]
+    views += [ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module]
     views.append(ModuleExportView("identity", "Identity"))
     doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
     return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
@@ -70,9 +73,9 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         if name := names.get(folder):
             modules.setdefault(op.python.file or "", []).append(name)
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm"):
-            if op.python.file:
-                modules.setdefault(op.python.file, []).append(class_name(op))
+        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary"):
+            if op.python.class_ and (op.python.file or op.family == "unary"):
+                modules.setdefault(op.python.file or op.id, []).append(class_name(op))
         for op in of_family(catalog, "runtime_module"):
             if getattr(op.runtime, folder):
                 modules.setdefault(op.python.file or "", []).append(class_name(op))

@@ -72,6 +72,7 @@ class TablesView:
     patterns: tuple[PatternView, ...]
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
+    leaf_modules: str
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
@@ -88,6 +89,7 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
+        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
         passthrough_modules=_listed(
@@ -119,6 +121,11 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
+    for op in of_family(catalog, "unary"):
+        form = op.float
+        if form.functions or form.methods:
+            module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
+            yield ReplacementView(op.id, _tuple(form.functions), form.methods, module, None, 1, form.constructor, ())
     for op in of_family(catalog, "window_max", "window_mean", "clamp"):
         form = op.float
         yield ReplacementView(
@@ -191,7 +198,8 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
         if op.spec.runtime is not None and op.spec.runtime.qat:
             yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
         elif op.spec.python.class_:
-            for module in float_classes(op.spec):
+            given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
+            for module in float_classes(op.spec) if op.spec.family == "composite" else given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
@@ -225,7 +233,12 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", "composite", *_without_qat(op.spec)):
+        if op.spec.python.class_ and op.spec.family not in (
+            "quantize_stub",
+            "dequantize_stub",
+            "composite",
+            *_without_qat(op.spec),
+        ):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
         elif op.spec.python.quantized:
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{op.spec.python.quantized}")

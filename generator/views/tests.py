@@ -17,7 +17,9 @@ from generator.views.kernels import module_path
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
-_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "composite"})
+_MODULE_FAMILIES = frozenset(
+    {"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary", "composite"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class KernelCaseView:
     kernel: str
     tensors: tuple[tuple[str, int, int], ...]
     reals: tuple[str, ...]
+    tables: tuple[tuple[str, int, int, int], ...]
     scales: tuple[str, ...]
     integers: tuple[tuple[str, int, int], ...]
     derive_dtypes: tuple[tuple[str, str], ...]
@@ -54,6 +57,7 @@ class OpCaseView:
     target: str
     make: str
     shapes: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None
     arguments: tuple[object, ...]
     keywords: tuple[tuple[str, object], ...]
     as_list: bool
@@ -106,12 +110,22 @@ def _kernel_case(
         kernel=role,
         tensors=tuple(tensors),
         reals=tuple(reals),
+        tables=tuple(_table(catalog, name, kind, size, types) for name, (kind, size) in spec.tables.items()),
         scales=tuple(spec.scales),
         integers=tuple((name, lo, hi) for name, (lo, hi) in spec.integers.items()),
         derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in derive_args),
         compute_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in compute),
         derived=bool(kernel.params),
     )
+
+
+def _table(
+    catalog: Catalog, name: str, kind: str | tuple[int, int], size: int, types: dict[str, str]
+) -> tuple[str, int, int, int]:
+    if isinstance(kind, tuple):
+        return name, *kind, size
+    dtype = catalog.dtypes.spec.dtypes[types.get(kind, kind)]
+    return name, dtype.min, dtype.max, size
 
 
 def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
@@ -158,6 +172,7 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
         if kind == "module"
         else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
         shapes=case.inputs,
+        values=case.values,
         arguments=case.arguments,
         keywords=tuple(case.call.items()),
         as_list=op.family in _LIST_FAMILIES,
@@ -169,7 +184,7 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
 
 def _kind(op: Op) -> str:
     """How a test writes the operator: as a module, a function, a method of a tensor or of a FloatFunctional."""
-    if op.family in _MODULE_FAMILIES:
+    if op.family in _MODULE_FAMILIES and op.float.modules:
         return "module"
     if op.float.functions:
         return "function"

@@ -5,7 +5,6 @@ In: query, key and value in the layouts that torch accepts, and torch's masks. O
 sees [N, length, embed_dim] and one additive mask [N * heads or 1, target, source].
 """
 
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,7 +30,7 @@ class QATAttention(QATComposite):
         need_weights: bool = True,
         attn_mask: Tensor | None = None,
         average_attn_weights: bool = True,
-        is_causal: bool = False,  # noqa: ARG002 - a hint in torch: the mask itself is given too
+        is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend; shapes and masks as torch has them.
 
@@ -75,6 +74,6 @@ class QATAttention(QATComposite):
             return torch.zeros(mask.shape, device=mask.device).masked_fill(mask, self._MASKED)
         return mask.clamp(min=self._MASKED)
 
-    def bind(self, query: Known = None, key: Known = None, value: Known = None, *masks: Known) -> Known:  # noqa: ARG002
+    def bind(self, query: Known = None, key: Known = None, value: Known = None, *masks: Known) -> Known:
         """Derive the integers of the children; those behind a mask are derived when the first mask comes."""
         return self._bind_graph(query, key, value, None, True)

@@ -15,6 +15,7 @@ from torch.fx.node import map_arg
 from .._tables import TABLES
 from .composite import QATComposite
 from .functional_quantized import QuantizedFunctional
+from .lut_float import UnaryFunction
 from .quantized_module import QuantizedModule, Scaled
 
 _Found = Scaled | tuple[Any, ...] | None  # of a tensor, or of each tensor of a tuple; None: not known
@@ -35,7 +36,9 @@ def bind_scales(model: fx.GraphModule) -> None:
 def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> _Found:
     """What is known of a node's value; lists of tensors with one scale count as one."""
     inputs: list[Scaled | None] = []
-    map_arg((node.args, node.kwargs), lambda n: inputs.extend(_flat(known[n])))  # a node that is passed twice counts twice
+    map_arg(
+        (node.args, node.kwargs), lambda n: inputs.extend(_flat(known[n]))
+    )  # a node that is passed twice counts twice
     if node.op == "call_module":
         return _of_module(str(node.target), model.get_submodule(str(node.target)), inputs)
     if node.op == "call_method":
@@ -57,12 +60,12 @@ def _part(parts: tuple[Any, ...], index: object) -> _Found:
 
 
 def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> _Found:
+    module = module.table if isinstance(module, UnaryFunction) else module
     if isinstance(module, QuantizedModule | QATComposite):
         try:
-            found: _Found = module.bind(*inputs)
-            return found
-        except NotImplementedError as error:
-            raise NotImplementedError(f"{name}: {error}") from error
+            return module.bind(*inputs)  # type: ignore[no-any-return]
+        except (NotImplementedError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
     return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None
 
 

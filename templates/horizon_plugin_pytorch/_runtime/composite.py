@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from .constant import Constant, QATConstant
 from .fake_quantize import FakeQuantize
+from .module_tree import swappable
 from .observers import ClipObserver, FixedScaleObserver, MinMaxObserver
 from .partial_class import PartialClass
-from .module_tree import swappable
 from .qat_module import QATModule, adopt
 from .qconfig import QConfig
 from .qtensor import QTensor

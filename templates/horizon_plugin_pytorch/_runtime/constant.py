@@ -56,10 +56,10 @@ class Constant(nn.Module):
         made.register_buffer("data", value.int_repr().clone())
         return made.eval()
 
-    def forward(self, parameter: Any) -> QTensor:  # noqa: ARG002 - the QAT form takes it
+    def forward(self, parameter: Any) -> QTensor:
         """The integers as a QTensor."""
         return QTensor(self.data, self.scale, self.dtype)
 
-    def bind(self, *inputs: Scaled | None) -> Scaled:  # noqa: ARG002 - as every quantized module has it
+    def bind(self, *inputs: Scaled | None) -> Scaled:
         """What is known of the constant: all."""
         return Scaled(self.scale, self.dtype)
