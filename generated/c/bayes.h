@@ -130,6 +130,22 @@ static inline float bpu_exp2(int64_t n)
     return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
 }
 
+/* a * b + c in double, where the product is exact, rounded to float at the end. */
+static inline float bpu_fma(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* The index of the first entry of a rising table that is not less than v; the last index where all are less. */
+static inline int64_t bpu_search(const int64_t *table, int64_t size, int64_t v)
+{
+    int64_t i = 0;
+    while (i < size - 1 && table[i] < v) {
+        ++i;
+    }
+    return i;
+}
+
 static inline float bpu_log2(float v)
 {
     return (float)log2((double)v);
@@ -366,6 +382,423 @@ static inline int32_t bayes_relu(int64_t x)
 }
 
 /*
+ * One entry of a 256-entry table.
+ * Source: numerics 7, specs: kernels, lut.
+ * Proved ranges:
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bayes_lut(int64_t x, const int64_t *table)
+{
+    const int64_t y = table[x + 128];
+    return (int32_t)y;
+}
+
+/*
+ * An integer without its sign, for a function that is tabulated for x >= 0 only.
+ * Source: numerics 7, specs: kernels, lut_fold.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bayes_lut_fold(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(bpu_abs(x), input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The value at -x of an odd function, from that at x.
+ * Source: numerics 7, specs: kernels, lut_unfold.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_lut_unfold(int64_t x, int64_t y, bpu_dtype output)
+{
+    const int64_t z = bpu_clip((x < 0) ? -y : y, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * How many tables lie between the two lines.
+ * Source: numerics 7, specs: kernels, segment_tables/lines_and_tables.
+ */
+static inline int32_t bayes_segment_tables(void)
+{
+    const int64_t n = 6;
+    return (int32_t)n;
+}
+
+/*
+ * How many entries a table has.
+ * Source: numerics 7, specs: kernels, segment_entries/lines_and_tables.
+ */
+static inline int32_t bayes_segment_entries(void)
+{
+    const int64_t n = 64;
+    return (int32_t)n;
+}
+
+/*
+ * The position of a table's last entry, with its fraction bits.
+ * Source: numerics 7, specs: kernels, segment_last_position/lines_and_tables.
+ */
+static inline int32_t bayes_segment_last_position(void)
+{
+    const int64_t n = 16128;
+    return (int32_t)n;
+}
+
+/*
+ * How many steps the curvature is sampled at.
+ * Source: numerics 7, specs: kernels, segment_samples/lines_and_tables.
+ */
+static inline int32_t bayes_segment_samples(void)
+{
+    const int64_t n = 256;
+    return (int32_t)n;
+}
+
+/*
+ * The segment, from 1, that a sample belongs to when all have the same area under |curvature|.
+ * Source: numerics 7, specs: kernels, segment_part/lines_and_tables.
+ * Proved ranges:
+ *     part: -2147483648 .. 2147483647, fits int32
+ */
+static inline int32_t bayes_segment_part(float area, float total)
+{
+    const int64_t part = bpu_clip(bpu_to_int(floorf(area / (total / 6.0f))) + 1, -2147483648,
+        2147483647);
+    return (int32_t)part;
+}
+
+/*
+ * The largest input of a segment, from its dividing point.
+ * Source: numerics 7, specs: kernels, segment_limit/lines_and_tables.
+ * Proved ranges:
+ *     x: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_segment_limit(float d, float s)
+{
+    const float x_wide = d / s;
+    const int64_t x = bpu_clip(bpu_to_int(rintf(x_wide)), -32768, 32767);
+    return (int32_t)x;
+}
+
+/*
+ * A line on integers, rounded once.
+ * Source: numerics 7, specs: kernels, line_value/lines_and_tables.
+ * Proved ranges:
+ *     y_wide: -3221192704 .. 3221159936, fits int64
+ *     y: -3221192704 .. 3221159937, fits int64
+ */
+static inline int64_t bayes_line_value(int64_t x, int64_t k, int64_t b, int64_t left, int64_t right)
+{
+    const int64_t y_wide = x * k + bpu_shift_left(b, left);
+    const int64_t y = bpu_shift_right(y_wide, right) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
+        right) & 1);
+    return (int64_t)y;
+}
+
+/*
+ * A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift.
+ * The right shift leaves room for the offset in 30 bits.
+ * Source: numerics 7, specs: kernels, segment_line/lines_and_tables.
+ * Proved ranges:
+ *     y_y_wide: -3221192704 .. 3221159936, fits int64
+ *     y: -3221192704 .. 3221159937, fits int64
+ */
+typedef struct {
+    int64_t right; /* 0 .. 30 */
+    int64_t k_q; /* -32768 .. 32767 */
+    int64_t left; /* 0 .. 16 */
+    int64_t b_q; /* -32768 .. 32767 */
+} bayes_segment_line_params;
+
+static inline bayes_segment_line_params bayes_derive_segment_line(float k, float b, float s_in,
+    float s_out)
+{
+    const float slope = bpu_clipf(bpu_float(k / s_out * s_in), -32768.0f, 32767.0f);
+    const int64_t e = bpu_exponent(slope);
+    const int64_t fine = (slope == 0.0f) ? 0 : bpu_max(15 - e, 0);
+    const float offset = b / s_out;
+    const int64_t room = bpu_max(30 - bpu_to_int(ceilf(bpu_log2(fabsf(offset) + 1.0f))), 0);
+    const int64_t right = bpu_min(fine, room);
+    const int64_t k_q = bpu_shift_right(bpu_clip(bpu_to_int(floorf(bpu_float(slope * bpu_exp2(fine))
+        + 0.5f)), -32768, 32767), bpu_min(bpu_max(fine - room, 0), 62));
+    const float lifted = bpu_clipf(bpu_float(offset * bpu_exp2(right)), -1073741824.0f,
+        1073741824.0f);
+    const int64_t e_b = bpu_exponent(lifted);
+    const int64_t left = bpu_max(e_b - 15, 0);
+    const int64_t b_q = bpu_clip(bpu_to_int(floorf(bpu_float(lifted * bpu_exp2(-left)) + 0.5f)),
+        -32768, 32767);
+    bayes_segment_line_params p;
+    p.right = right;
+    p.k_q = k_q;
+    p.left = left;
+    p.b_q = b_q;
+    return p;
+}
+
+static inline int64_t bayes_segment_line(int64_t x, const bayes_segment_line_params *p)
+{
+    const int64_t y_y_wide = x * p->k_q + bpu_shift_left(p->b_q, p->left);
+    const int64_t y = bpu_shift_right(y_y_wide, p->right) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->right) & 1);
+    return (int64_t)y;
+}
+
+/*
+ * A line, or a table with linear interpolation, whichever the segment of x says.
+ * The segment is the first whose limit is not below x. Its line gives the value, or the position in
+ * its table.
+ * Source: numerics 7, specs: kernels, segment_lookup/lines_and_tables.
+ * Proved ranges:
+ *     i: 0 .. 7, fits int32
+ *     line_wide: -32768 .. 32767, fits int32
+ *     line_wide1: -32768 .. 32767, fits int32
+ *     line_wide2: 0 .. 16, fits int32
+ *     line_wide3: 0 .. 30, fits int32
+ *     line_y_wide: -3221192704 .. 3221159936, fits int64
+ *     line: -3221192704 .. 3221159937, fits int64
+ *     u: 0 .. 16128, fits int32
+ *     f: 0 .. 255, fits int32
+ *     n: 0 .. 63, fits int32
+ *     above: 1 .. 63, fits int32
+ *     row: 0 .. 320, fits int32
+ *     mixed: -16744448 .. 16743937, fits int32
+ *     table: -65408 .. 65407, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+static inline int32_t bayes_segment_lookup(int64_t x, const int64_t *limits, const int64_t *k,
+    const int64_t *b, const int64_t *left, const int64_t *right, const int64_t *values,
+    bpu_dtype output)
+{
+    const int64_t i = bpu_search(limits, 8, x);
+    const int64_t line_wide = k[i];
+    const int64_t line_wide1 = b[i];
+    const int64_t line_wide2 = left[i];
+    const int64_t line_wide3 = right[i];
+    const int64_t line_y_wide = x * line_wide + bpu_shift_left(line_wide1, line_wide2);
+    const int64_t line = bpu_shift_right(line_y_wide, line_wide3) +
+        (bpu_shift_right(bpu_shift_left(line_y_wide, 1), line_wide3) & 1);
+    const int64_t u = bpu_clip(line, 0, 16128);
+    const int64_t f = u & 255;
+    const int64_t n = bpu_shift_right(u, 8);
+    const int64_t above = bpu_min(n + 1, 63);
+    const int64_t row = (bpu_clip(i, 1, 6) - 1) * 64;
+    const int64_t mixed = values[row + n] * (256 - f) + values[row + above] * f;
+    const int64_t table = bpu_shift_right(mixed, 8) + (bpu_shift_right(bpu_shift_left(mixed, 1), 8)
+        & 1);
+    const int64_t y = bpu_clip((bpu_clip(i, 1, 6) == i) ? table : line, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * Positive integers and slope times negative integers, each requantized to the output's scale.
+ * Source: numerics 6.4, specs: kernels, prelu.
+ * Proved ranges:
+ *     positive_wide: 0 .. 32767, fits int32
+ *     positive_t: 0 .. 32767, fits int32
+ *     positive_y_wide: -1073709056 .. 1073676289, fits int32
+ *     positive: -32768 .. 32767, fits int32
+ *     negative_wide: -1073709056 .. 1073741824, fits int32
+ *     negative_t: -32768 .. 32767, fits int32
+ *     negative_y_wide: -1073709056 .. 1073741824, fits int32
+ *     negative: -32768 .. 32767, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t q; /* -32768 .. 32767 */
+    int64_t positive_mult; /* -32768 .. 32767 */
+    int64_t positive_pre_shift; /* 0 .. 0 */
+    int64_t positive_post_shift; /* 0 .. 31 */
+    int64_t negative_mult; /* -32768 .. 32767 */
+    int64_t negative_pre_shift; /* 0 .. 17 */
+    int64_t negative_post_shift; /* 0 .. 31 */
+} bayes_prelu_params;
+
+static inline bayes_prelu_params bayes_derive_prelu(float s_in, float s_w, float s_out, float w,
+    bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
+    const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float positive_m = bpu_mantissa(positive_r);
+    const int64_t positive_e = bpu_exponent(positive_r);
+    const int64_t positive_mult = bpu_clip(bpu_to_int(floorf(bpu_float(positive_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t positive_total = 15 - positive_e;
+    const int64_t positive_pre_shift = 0;
+    const int64_t positive_post_shift = bpu_clip(positive_total - positive_pre_shift, 0, 31);
+    const float negative_s_in = bpu_float(s_in * s_w);
+    const float negative_r = bpu_clipf(negative_s_in / s_out, -32768.0f, 32767.0f);
+    const float negative_m = bpu_mantissa(negative_r);
+    const int64_t negative_e = bpu_exponent(negative_r);
+    const int64_t negative_mult = bpu_clip(bpu_to_int(floorf(bpu_float(negative_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t negative_total = 15 - negative_e;
+    const int64_t negative_pre_shift = bpu_clip(negative_total - (29 - output.fraction_bits), 0,
+        17);
+    const int64_t negative_post_shift = bpu_clip(negative_total - negative_pre_shift, 0, 31);
+    bayes_prelu_params p;
+    p.q = q;
+    p.positive_mult = positive_mult;
+    p.positive_pre_shift = positive_pre_shift;
+    p.positive_post_shift = positive_post_shift;
+    p.negative_mult = negative_mult;
+    p.negative_pre_shift = negative_pre_shift;
+    p.negative_post_shift = negative_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_prelu(int64_t x, const bayes_prelu_params *p, bpu_dtype output)
+{
+    const int64_t positive_wide = bpu_max(x, 0);
+    const int64_t positive_t = bpu_clip(bpu_shift_right(positive_wide, p->positive_pre_shift),
+        -32768, 32767);
+    const int64_t positive_y_wide = positive_t * p->positive_mult;
+    const int64_t positive = bpu_clip(bpu_shift_right(positive_y_wide, p->positive_post_shift) +
+        (bpu_shift_right(bpu_shift_left(positive_y_wide, 1), p->positive_post_shift) & 1),
+        output.min, output.max);
+    const int64_t negative_wide = p->q * bpu_min(x, 0);
+    const int64_t negative_t = bpu_clip(bpu_shift_right(negative_wide, p->negative_pre_shift),
+        -32768, 32767);
+    const int64_t negative_y_wide = negative_t * p->negative_mult;
+    const int64_t negative = bpu_clip(bpu_shift_right(negative_y_wide, p->negative_post_shift) +
+        (bpu_shift_right(bpu_shift_left(negative_y_wide, 1), p->negative_post_shift) & 1),
+        output.min, output.max);
+    const int64_t y = bpu_clip(positive + negative, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
+ * The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's
+ * scale.
+ * Source: numerics 6.4, specs: kernels, floor_int16/requantize.
+ * Proved ranges:
+ *     n_t: -32768 .. 32767, fits int32
+ *     n_y_wide: -1073709056 .. 1073741824, fits int32
+ *     n: -1073709056 .. 1073741824, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n_mult; /* -32768 .. 32767 */
+    int64_t n_pre_shift; /* 0 .. 0 */
+    int64_t n_post_shift; /* 0 .. 31 */
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_floor_int16_params;
+
+static inline bayes_floor_int16_params bayes_derive_floor_int16(float s_in, float s_out,
+    bpu_dtype output)
+{
+    const float n_r = bpu_clipf(s_in / 1.0f, -32768.0f, 32767.0f);
+    const float n_m = bpu_mantissa(n_r);
+    const int64_t n_e = bpu_exponent(n_r);
+    const int64_t n_mult = bpu_clip(bpu_to_int(floorf(bpu_float(n_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t n_total = 15 - n_e;
+    const int64_t n_pre_shift = 0;
+    const int64_t n_post_shift = bpu_clip(n_total - n_pre_shift, 0, 31);
+    const float y_r = bpu_clipf(1.0f / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_floor_int16_params p;
+    p.n_mult = n_mult;
+    p.n_pre_shift = n_pre_shift;
+    p.n_post_shift = n_post_shift;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_floor_int16(int64_t x, const bayes_floor_int16_params *p,
+    bpu_dtype output)
+{
+    const int64_t n_t = bpu_clip(bpu_shift_right(x, p->n_pre_shift), -32768, 32767);
+    const int64_t n_y_wide = n_t * p->n_mult;
+    const int64_t n = bpu_clip(bpu_shift_right(n_y_wide, p->n_post_shift), -2147483648, 2147483647);
+    const int64_t y_t = bpu_clip(bpu_shift_right(n, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
+ * The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the
+ * output's scale.
+ * Source: numerics 6.4, specs: kernels, ceil_int16/requantize.
+ * Proved ranges:
+ *     n_t: -32768 .. 32767, fits int32
+ *     n_y_wide: -1073709056 .. 1073741824, fits int32
+ *     n: -1073709056 .. 1073741824, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n_mult; /* -32768 .. 32767 */
+    int64_t n_pre_shift; /* 0 .. 0 */
+    int64_t n_post_shift; /* 0 .. 31 */
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_ceil_int16_params;
+
+static inline bayes_ceil_int16_params bayes_derive_ceil_int16(float s_in, float s_out,
+    bpu_dtype output)
+{
+    const float n_r = bpu_clipf(s_in / 1.0f, -32768.0f, 32767.0f);
+    const float n_m = bpu_mantissa(n_r);
+    const int64_t n_e = bpu_exponent(n_r);
+    const int64_t n_mult = bpu_clip(bpu_to_int(floorf(bpu_float(n_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t n_total = 15 - n_e;
+    const int64_t n_pre_shift = 0;
+    const int64_t n_post_shift = bpu_clip(n_total - n_pre_shift, 0, 31);
+    const float y_r = bpu_clipf(1.0f / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_ceil_int16_params p;
+    p.n_mult = n_mult;
+    p.n_pre_shift = n_pre_shift;
+    p.n_post_shift = n_post_shift;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_ceil_int16(int64_t x, const bayes_ceil_int16_params *p,
+    bpu_dtype output)
+{
+    const int64_t n_t = bpu_clip(bpu_shift_right(x, p->n_pre_shift), -32768, 32767);
+    const int64_t n_y_wide = n_t * p->n_mult;
+    const int64_t n = bpu_clip(-bpu_shift_right(-n_y_wide, p->n_post_shift), -2147483648,
+        2147483647);
+    const int64_t y_t = bpu_clip(bpu_shift_right(n, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
  * A sum of products, requantized from the scale of a product.
  * Source: numerics 6.5, specs: kernels, matmul.
  * Proved ranges:
@@ -585,7 +1018,7 @@ static inline int32_t bayes_total(int64_t acc, const bayes_total_params *p, bpu_
  * Proved ranges:
  *     t: -32768 .. 32767, fits int32
  *     y_wide: -1073709056 .. 1073741824, fits int32
- *     y: -32768 .. 32767, fits int32
+ *     y: -1073709056 .. 1073741825, fits int32
  */
 typedef struct {
     int64_t mult; /* -32768 .. 32767 */
@@ -900,8 +1333,7 @@ typedef struct {
     int64_t b_post_shift; /* 0 .. 31 */
 } bayes_difference_params;
 
-static inline bayes_difference_params bayes_derive_difference(float s_x, float s_y, float s,
-    bpu_dtype input, bpu_dtype other, bpu_dtype wider)
+static inline bayes_difference_params bayes_derive_difference(float s_x, float s_y, float s)
 {
     const float a_r = bpu_clipf(s_x / s, -32768.0f, 32767.0f);
     const float a_m = bpu_mantissa(a_r);

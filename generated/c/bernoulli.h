@@ -130,6 +130,22 @@ static inline float bpu_exp2(int64_t n)
     return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
 }
 
+/* a * b + c in double, where the product is exact, rounded to float at the end. */
+static inline float bpu_fma(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* The index of the first entry of a rising table that is not less than v; the last index where all are less. */
+static inline int64_t bpu_search(const int64_t *table, int64_t size, int64_t v)
+{
+    int64_t i = 0;
+    while (i < size - 1 && table[i] < v) {
+        ++i;
+    }
+    return i;
+}
+
 static inline float bpu_log2(float v)
 {
     return (float)log2((double)v);
@@ -306,6 +322,96 @@ static inline int32_t bernoulli_mul(int64_t x, int64_t y, const bernoulli_mul_pa
 static inline int32_t bernoulli_relu(int64_t x)
 {
     const int64_t y = bpu_max(x, 0);
+    return (int32_t)y;
+}
+
+/*
+ * One entry of a 256-entry table.
+ * Source: numerics 7, specs: kernels, lut.
+ * Proved ranges:
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bernoulli_lut(int64_t x, const int64_t *table)
+{
+    const int64_t y = table[x + 128];
+    return (int32_t)y;
+}
+
+/*
+ * An integer without its sign, for a function that is tabulated for x >= 0 only.
+ * Source: numerics 7, specs: kernels, lut_fold.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bernoulli_lut_fold(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(bpu_abs(x), input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The value at -x of an odd function, from that at x.
+ * Source: numerics 7, specs: kernels, lut_unfold.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+static inline int32_t bernoulli_lut_unfold(int64_t x, int64_t y, bpu_dtype output)
+{
+    const int64_t z = bpu_clip((x < 0) ? -y : y, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * Positive integers and slope times negative integers, each requantized to the output's scale.
+ * Source: numerics 6.4, specs: kernels, prelu.
+ * Proved ranges:
+ *     positive_wide: 0 .. 32767, fits int32
+ *     positive_y_wide: 0 .. 274869518336, fits int64
+ *     positive: 0 .. 32767, fits int32
+ *     negative_wide: -1073709056 .. 1073741824, fits int32
+ *     negative_y_wide: -9006924376834048 .. 9007199254740992, fits int64
+ *     negative: -32768 .. 32767, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t q; /* -32768 .. 32767 */
+    int64_t positive_left; /* 0 .. 23 */
+    int64_t positive_right; /* 0 .. 23 */
+    int64_t negative_left; /* 0 .. 23 */
+    int64_t negative_right; /* 0 .. 23 */
+} bernoulli_prelu_params;
+
+static inline bernoulli_prelu_params bernoulli_derive_prelu(float s_in, float s_w, float s_out,
+    float w)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
+    const int64_t positive_e = bpu_exponent(s_in / s_out);
+    const int64_t positive_left = bpu_clip(positive_e - 1, 0, 23);
+    const int64_t positive_right = bpu_clip(1 - positive_e, 0, 23);
+    const float negative_s_in = bpu_float(s_in * s_w);
+    const int64_t negative_e = bpu_exponent(negative_s_in / s_out);
+    const int64_t negative_left = bpu_clip(negative_e - 1, 0, 23);
+    const int64_t negative_right = bpu_clip(1 - negative_e, 0, 23);
+    bernoulli_prelu_params p;
+    p.q = q;
+    p.positive_left = positive_left;
+    p.positive_right = positive_right;
+    p.negative_left = negative_left;
+    p.negative_right = negative_right;
+    return p;
+}
+
+static inline int32_t bernoulli_prelu(int64_t x, const bernoulli_prelu_params *p, bpu_dtype output)
+{
+    const int64_t positive_wide = bpu_max(x, 0);
+    const int64_t positive_y_wide = bpu_shift_left(positive_wide, p->positive_left);
+    const int64_t positive = bpu_clip(bpu_shift_right(positive_y_wide, p->positive_right),
+        output.min, output.max);
+    const int64_t negative_wide = p->q * bpu_min(x, 0);
+    const int64_t negative_y_wide = bpu_shift_left(negative_wide, p->negative_left);
+    const int64_t negative = bpu_clip(bpu_shift_right(negative_y_wide, p->negative_right),
+        output.min, output.max);
+    const int64_t y = bpu_clip(positive + negative, output.min, output.max);
     return (int32_t)y;
 }
 

@@ -130,6 +130,22 @@ static inline float bpu_exp2(int64_t n)
     return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
 }
 
+/* a * b + c in double, where the product is exact, rounded to float at the end. */
+static inline float bpu_fma(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* The index of the first entry of a rising table that is not less than v; the last index where all are less. */
+static inline int64_t bpu_search(const int64_t *table, int64_t size, int64_t v)
+{
+    int64_t i = 0;
+    while (i < size - 1 && table[i] < v) {
+        ++i;
+    }
+    return i;
+}
+
 static inline float bpu_log2(float v)
 {
     return (float)log2((double)v);
@@ -378,6 +394,120 @@ static inline int32_t bernoulli2_relu(int64_t x)
 }
 
 /*
+ * One entry of a 256-entry table.
+ * Source: numerics 7, specs: kernels, lut.
+ * Proved ranges:
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bernoulli2_lut(int64_t x, const int64_t *table)
+{
+    const int64_t y = table[x + 128];
+    return (int32_t)y;
+}
+
+/*
+ * An integer without its sign, for a function that is tabulated for x >= 0 only.
+ * Source: numerics 7, specs: kernels, lut_fold.
+ * Proved ranges:
+ *     y: 0 .. 32767, fits int32
+ */
+static inline int32_t bernoulli2_lut_fold(int64_t x, bpu_dtype input)
+{
+    const int64_t y = bpu_clip(bpu_abs(x), input.min, input.max);
+    return (int32_t)y;
+}
+
+/*
+ * The value at -x of an odd function, from that at x.
+ * Source: numerics 7, specs: kernels, lut_unfold.
+ * Proved ranges:
+ *     z: -32768 .. 32767, fits int32
+ */
+static inline int32_t bernoulli2_lut_unfold(int64_t x, int64_t y, bpu_dtype output)
+{
+    const int64_t z = bpu_clip((x < 0) ? -y : y, output.min, output.max);
+    return (int32_t)z;
+}
+
+/*
+ * Positive integers and slope times negative integers, each requantized to the output's scale.
+ * Source: numerics 6.4, specs: kernels, prelu.
+ * Proved ranges:
+ *     positive_wide: 0 .. 32767, fits int32
+ *     positive_t: 0 .. 32767, fits int32
+ *     positive_y_wide: -1073709056 .. 1073676289, fits int32
+ *     positive: -32768 .. 32767, fits int32
+ *     negative_wide: -1073709056 .. 1073741824, fits int32
+ *     negative_t: -32768 .. 32767, fits int32
+ *     negative_y_wide: -1073709056 .. 1073741824, fits int32
+ *     negative: -32768 .. 32767, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t q; /* -32768 .. 32767 */
+    int64_t positive_mult; /* -32768 .. 32767 */
+    int64_t positive_pre_shift; /* 0 .. 0 */
+    int64_t positive_post_shift; /* 0 .. 31 */
+    int64_t negative_mult; /* -32768 .. 32767 */
+    int64_t negative_pre_shift; /* 0 .. 31 */
+    int64_t negative_post_shift; /* 0 .. 31 */
+} bernoulli2_prelu_params;
+
+static inline bernoulli2_prelu_params bernoulli2_derive_prelu(float s_in, float s_w, float s_out,
+    float w, bpu_dtype output)
+{
+    const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
+    const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
+    const float positive_m = bpu_mantissa(positive_r);
+    const int64_t positive_e = bpu_exponent(positive_r);
+    const int64_t positive_mult = bpu_clip(bpu_to_int(floorf(bpu_float(positive_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t positive_total = 15 - positive_e;
+    const int64_t positive_pre_shift = 0;
+    const int64_t positive_post_shift = bpu_clip(positive_total - positive_pre_shift, 0, 31);
+    const float negative_s_in = bpu_float(s_in * s_w);
+    const float negative_r = bpu_clipf(negative_s_in / s_out, -32768.0f, 32767.0f);
+    const float negative_m = bpu_mantissa(negative_r);
+    const int64_t negative_e = bpu_exponent(negative_r);
+    const int64_t negative_mult = bpu_clip(bpu_to_int(floorf(bpu_float(negative_m * 32768.0f) +
+        0.5f)), -32768, 32767);
+    const int64_t negative_total = 15 - negative_e;
+    const int64_t negative_pre_shift = bpu_clip(negative_total - (29 - output.fraction_bits), 0,
+        31);
+    const int64_t negative_post_shift = bpu_clip(negative_total - negative_pre_shift, 0, 31);
+    bernoulli2_prelu_params p;
+    p.q = q;
+    p.positive_mult = positive_mult;
+    p.positive_pre_shift = positive_pre_shift;
+    p.positive_post_shift = positive_post_shift;
+    p.negative_mult = negative_mult;
+    p.negative_pre_shift = negative_pre_shift;
+    p.negative_post_shift = negative_post_shift;
+    return p;
+}
+
+static inline int32_t bernoulli2_prelu(int64_t x, const bernoulli2_prelu_params *p,
+    bpu_dtype output)
+{
+    const int64_t positive_wide = bpu_max(x, 0);
+    const int64_t positive_t = bpu_clip(bpu_shift_right(positive_wide, p->positive_pre_shift),
+        -32768, 32767);
+    const int64_t positive_y_wide = positive_t * p->positive_mult;
+    const int64_t positive = bpu_clip(bpu_shift_right(positive_y_wide, p->positive_post_shift) +
+        (bpu_shift_right(bpu_shift_left(positive_y_wide, 1), p->positive_post_shift) & 1),
+        output.min, output.max);
+    const int64_t negative_wide = p->q * bpu_min(x, 0);
+    const int64_t negative_t = bpu_clip(bpu_shift_right(negative_wide, p->negative_pre_shift),
+        -32768, 32767);
+    const int64_t negative_y_wide = negative_t * p->negative_mult;
+    const int64_t negative = bpu_clip(bpu_shift_right(negative_y_wide, p->negative_post_shift) +
+        (bpu_shift_right(bpu_shift_left(negative_y_wide, 1), p->negative_post_shift) & 1),
+        output.min, output.max);
+    const int64_t y = bpu_clip(positive + negative, output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
  * A sum of products, requantized from the scale of a product.
  * Source: numerics 6.5, specs: kernels, matmul.
  * Proved ranges:
@@ -602,7 +732,7 @@ static inline int32_t bernoulli2_total(int64_t acc, const bernoulli2_total_param
  * Proved ranges:
  *     t: -32768 .. 32767, fits int32
  *     y_wide: -1073709056 .. 1073741824, fits int32
- *     y: -32768 .. 32767, fits int32
+ *     y: -1073709056 .. 1073741825, fits int32
  */
 typedef struct {
     int64_t mult; /* -32768 .. 32767 */
@@ -926,7 +1056,7 @@ typedef struct {
 } bernoulli2_difference_params;
 
 static inline bernoulli2_difference_params bernoulli2_derive_difference(float s_x, float s_y,
-    float s, bpu_dtype input, bpu_dtype other, bpu_dtype wider)
+    float s)
 {
     const float a_r = bpu_clipf(s_x / s, -32768.0f, 32767.0f);
     const float a_m = bpu_mantissa(a_r);

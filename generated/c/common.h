@@ -129,6 +129,22 @@ static inline float bpu_exp2(int64_t n)
     return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
 }
 
+/* a * b + c in double, where the product is exact, rounded to float at the end. */
+static inline float bpu_fma(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* The index of the first entry of a rising table that is not less than v; the last index where all are less. */
+static inline int64_t bpu_search(const int64_t *table, int64_t size, int64_t v)
+{
+    int64_t i = 0;
+    while (i < size - 1 && table[i] < v) {
+        ++i;
+    }
+    return i;
+}
+
 static inline float bpu_log2(float v)
 {
     return (float)log2((double)v);

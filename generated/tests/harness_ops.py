@@ -37,6 +37,7 @@ class OpCase:
     kind: str
     make: Callable[[], Any]
     shapes: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None
     arguments: tuple[object, ...]
     keywords: tuple[tuple[str, object], ...]
     as_list: bool
@@ -112,7 +113,7 @@ def check_unsupported(march: str, case: OpCase) -> None:
 def _run(march: str, case: OpCase) -> tuple[Any, Any]:
     torch.manual_seed(sum(map(ord, case.id)))
     set_march(march)
-    inputs = [torch.randn(shape) * (1 + index) for index, shape in enumerate(case.shapes)]
+    inputs = [_values(shape, case.values) * (1 + index) for index, shape in enumerate(case.shapes)]
     model = _MODELS[len(inputs)](case).eval()
     qconfig = {"": _qconfig(case.output), "module_name": {"quants": _qconfig(case.source)}}
     prepared = prepare_qat_fx(model, qconfig).eval()
@@ -124,6 +125,11 @@ def _run(march: str, case: OpCase) -> tuple[Any, Any]:
         set_fake_quantize(prepared, FakeQuantState.VALIDATION)
         qat = prepared(*inputs)
         return qat, convert_fx(prepared)(*inputs)
+
+
+def _values(shape: tuple[int, ...], ends: tuple[float, float] | None) -> Tensor:
+    """Normal values, or uniform ones between two ends."""
+    return torch.randn(shape) if ends is None else torch.empty(shape).uniform_(*ends)
 
 
 def _qconfig(dtype: str) -> QConfig:

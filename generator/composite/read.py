@@ -92,7 +92,7 @@ class _Reader:
                 message = f"{child.when!r} is neither a constant nor an optional input"
                 self._report("G002", message, self._span(*at, "when"), did_you_mean(child.when, absent))
             self._read.update(child.given.values())
-            self._read.update({child.when} & {*self._composite.optional})
+            self._read.update(name for name in self._composite.optional if name == child.when)
         for name, dtype in self._composite.constants.items():
             if dtype not in dtypes:
                 self._report(

@@ -45,6 +45,7 @@ class CompositeView:
     needs: tuple[str, ...]
     settings: tuple[str, ...]
     constants: str
+    constant_children: tuple[str, ...]
     parameters: str
     tunable: tuple[str, ...]
     children: tuple[CompositeChildView, ...]
@@ -55,6 +56,7 @@ class CompositeView:
     call: str
     refused: tuple[str, ...]
     bind_arguments: str
+    repeats: bool
     results: tuple[str, ...]
     statements: tuple[str, ...]
     bindings: tuple[str, ...]
@@ -129,6 +131,7 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         needs=spec.needs,
         settings=spec.settings,
         constants=repr(spec.constants),
+        constant_children=tuple(f"{name}_quant" for name in spec.constants),
         parameters=repr(_parameters(spec.children)),
         tunable=spec.tunable,
         children=tuple(CompositeChildView(name, _made(graph, use)) for name, use in graph.uses().items()),
@@ -139,6 +142,7 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         call=", ".join((*spec.inputs, *spec.optional)),
         refused=tuple(spec.refuses),
         bind_arguments=", ".join(f"{name}: Known = None" for name in (*spec.inputs, *spec.optional)),
+        repeats=spec.repeats,
         results=tuple(_last_child(graph, name) for name in spec.returns),
         statements=tuple(f"{', '.join(s.targets)} = {lowering.on_data(s.value)}" for s in graph.statements),
         bindings=tuple(f"{' = '.join(s.targets)} = {lowering.on_scales(s.value)}" for s in graph.statements),

@@ -8,7 +8,7 @@ In: the catalog. Out: views; the settings of a table are the final text of a cal
 from dataclasses import dataclass
 
 from generator.link import Catalog
-from generator.schema_op import Op, Table
+from generator.schema_op import Op
 from generator.views.modules import class_name, of_family
 from generator.views.names import sentence
 

@@ -14,6 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .bind import bind_scales
+from .composite import QATComposite
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
 from .module_tree import swap, swappable
@@ -60,6 +61,9 @@ def convert_fx(
             made[module] = _quantized_module(name, module)
         new[name] = made[module]
     swap(model, new)
+    for module in model.modules():
+        if isinstance(module, QATComposite):
+            module.finish_conversion()
     if _remove_qconfig:
         for module in model.modules():
             module.__dict__.pop("qconfig", None)

@@ -77,7 +77,7 @@ class QATTable(_WithoutStoredTables, QATModule):
         steps = self.options.least(x.dtype) if isinstance(x, QTensor) else None
         if steps is None:
             return values
-        scale: Tensor = x.as_subclass(QTensor).scale
+        scale: Tensor = x.q_scale()  # type: ignore[assignment]
         least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), scale.detach())
         return torch.where(values < 0, torch.minimum(values, -least), torch.maximum(values, least))
 

@@ -54,7 +54,7 @@ class QuantizedModule(nn.Module):
         scale: float32 output scale; absent when the output is an int32 accumulator.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
     _QAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
     march: str
     scale: Tensor | None

@@ -45,6 +45,16 @@ def log2(v: Tensor) -> Tensor:
     return torch.log2(v.to(torch.float64)).to(torch.float32)
 
 
+def fma(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """a * b + c in float64, rounded to float32 at the end."""
+    return (a.to(torch.float64) * b.to(torch.float64) + c.to(torch.float64)).to(torch.float32)
+
+
+def search(table: Tensor, v: Tensor) -> Tensor:
+    """The index of the first entry of a rising table that is not less than v; the last index where all are less."""
+    return torch.searchsorted(table, v.contiguous()).clamp(max=table.numel() - 1)
+
+
 def real(v: float) -> Tensor:
     """A host number as float32."""
     return torch.tensor(v, dtype=torch.float32)
@@ -280,6 +290,509 @@ def relu(x: Tensor) -> Tensor:
     Source: numerics 6.4.
     """
     return torch.clamp(x, min=0)
+
+
+def lut_point(i: Tensor, s: Tensor) -> Tensor:
+    """Where the function is sampled for an int8 input, the value that the integer stands for.
+
+    Source: numerics 7.
+    """
+    return i.to(torch.float32) * s
+
+
+def lut(x: Tensor, table: Tensor) -> Tensor:
+    """One entry of a 256-entry table.
+
+    Proved ranges:
+        y: -128 .. 127, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = table[x + 128]
+    return y.to(torch.int8)
+
+
+def lut_fold(x: Tensor, *, input: QuantDType) -> Tensor:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = torch.clamp(torch.abs(x), input.min, input.max)
+    return y.to(input.storage)
+
+
+def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
+    """The value at -x of an odd function, from that at x.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    z = torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    return z.to(output.storage)
+
+
+def segment_tables() -> Tensor:
+    """How many tables lie between the two lines.
+
+    Source: numerics 7.
+    """
+    return torch.as_tensor(6)
+
+
+def segment_entries() -> Tensor:
+    """How many entries a table has.
+
+    Source: numerics 7.
+    """
+    return torch.as_tensor(64)
+
+
+def segment_last_position() -> Tensor:
+    """The position of a table's last entry, with its fraction bits.
+
+    Source: numerics 7.
+    """
+    return torch.as_tensor(16128)
+
+
+def segment_samples() -> Tensor:
+    """How many steps the curvature is sampled at.
+
+    Source: numerics 7.
+    """
+    return torch.as_tensor(256)
+
+
+def segment_even_point(i: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The dividing point i of segments of one length.
+
+    Source: numerics 7.
+    """
+    step = (high - low) / 6
+    return fma(i.to(torch.float32), step, low)
+
+
+def segment_probe(i: Tensor, high: Tensor) -> Tensor:
+    """Two points, a quarter (i = 0) and a half (i = 1) of the way to the upper end; the function falls if it falls between them.
+
+    Source: numerics 7.
+    """
+    i = i.to(torch.int64)
+    return high / (4 - 2 * i).to(torch.float32)
+
+
+def segment_sample_step(low: Tensor, high: Tensor) -> Tensor:
+    """The distance between the points at which the curvature is sampled.
+
+    Source: numerics 7.
+    """
+    return (high - low) / 256
+
+
+def segment_sample_point(j: Tensor, low: Tensor, h: Tensor) -> Tensor:
+    """The point j at which the curvature is sampled.
+
+    Source: numerics 7.
+    """
+    return low + j.to(torch.float32) * h
+
+
+def segment_difference(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
+    """The slope between two neighbouring samples.
+
+    Source: numerics 7.
+    """
+    return (b - a) / h
+
+
+def segment_part(area: Tensor, total: Tensor) -> Tensor:
+    """The segment, from 1, that a sample belongs to when all have the same area under |curvature|.
+
+    Proved ranges:
+        part: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 7.
+    """
+    part = torch.clamp(to_int(torch.floor(area / (total / 6))) + 1, -2147483648, 2147483647)
+    return part.to(torch.int32)
+
+
+def segment_limit(d: Tensor, s: Tensor) -> Tensor:
+    """The largest input of a segment, from its dividing point.
+
+    Proved ranges:
+        x: -32768 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x_wide = d / s
+    x = torch.clamp(to_int(torch.round(x_wide)), -32768, 32767)
+    return x.to(torch.int16)
+
+
+def segment_table_point(j: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Where the function is sampled for entry j of the table between two dividing points.
+
+    Source: numerics 7.
+    """
+    return a + j.to(torch.float32) * (b - a) / 63
+
+
+def line_slope(x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor) -> Tensor:
+    """The slope of the line through two points; through one point it is level.
+
+    Source: numerics 7.
+    """
+    return torch.where(x1 == x0, 0, (y1 - y0) / (x1 - x0))
+
+
+def line_offset(k: Tensor, x0: Tensor, y0: Tensor) -> Tensor:
+    """The value at 0 of the line of slope k through a point.
+
+    Source: numerics 7.
+    """
+    return y0 - k * x0
+
+
+def line_value(x: Tensor, k: Tensor, b: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """A line on integers, rounded once.
+
+    Proved ranges:
+        y_wide: -3221192704 .. 3221159936, fits int64
+        y: -3221192704 .. 3221159937, fits int64
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    k = k.to(torch.int64)
+    b = b.to(torch.int64)
+    left = left.to(torch.int64)
+    right = right.to(torch.int64)
+    y_wide = x * k + (b << left)
+    return (y_wide >> right) + (((y_wide << 1) >> right) & 1)
+
+
+class SegmentLineParams(NamedTuple):
+    """Integers of `segment_line`, derived once from its scales; broadcastable against its tensors."""
+
+    right: Tensor
+    """0 .. 30"""
+    k_q: Tensor
+    """-32768 .. 32767"""
+    left: Tensor
+    """0 .. 16"""
+    b_q: Tensor
+    """-32768 .. 32767"""
+
+
+def derive_segment_line(k: Tensor, b: Tensor, s_in: Tensor, s_out: Tensor) -> SegmentLineParams:
+    """Derive the integers of `segment_line`.
+
+    k, b, s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    slope = torch.clamp(k / s_out * s_in, -32768, 32767)
+    _, e = frexp(slope)
+    fine = torch.where(slope == 0, 0, torch.clamp(15 - e, min=0))
+    offset = b / s_out
+    room = torch.clamp(30 - to_int(torch.ceil(log2(torch.abs(offset) + 1))), min=0)
+    right = torch.minimum(fine, room)
+    k_q = torch.clamp(to_int(torch.floor(slope * exp2(fine) + 0.5)), -32768, 32767) >> torch.clamp(
+        torch.clamp(fine - room, min=0), max=62
+    )
+    lifted = torch.clamp(offset * exp2(right), -1073741824, 1073741823)
+    _, e_b = frexp(lifted)
+    left = torch.clamp(e_b - 15, min=0)
+    b_q = torch.clamp(to_int(torch.floor(lifted * exp2(-left) + 0.5)), -32768, 32767)
+    return SegmentLineParams(right, k_q, left, b_q)
+
+
+def segment_line(x: Tensor, p: SegmentLineParams) -> Tensor:
+    """A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift.
+
+    The right shift leaves room for the offset in 30 bits.
+
+    Proved ranges:
+        y_y_wide: -3221192704 .. 3221159936, fits int64
+        y: -3221192704 .. 3221159937, fits int64
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y_y_wide = x * p.k_q + (p.b_q << p.left)
+    return (y_y_wide >> p.right) + (((y_y_wide << 1) >> p.right) & 1)
+
+
+def segment_lookup(
+    x: Tensor, limits: Tensor, k: Tensor, b: Tensor, left: Tensor, right: Tensor, values: Tensor, *, output: QuantDType
+) -> Tensor:
+    """A line, or a table with linear interpolation, whichever the segment of x says.
+
+    The segment is the first whose limit is not below x. Its line gives the value, or the position in its table.
+
+    Proved ranges:
+        i: 0 .. 7, fits int32
+        line_wide: -32768 .. 32767, fits int32
+        line_wide1: -32768 .. 32767, fits int32
+        line_wide2: 0 .. 16, fits int32
+        line_wide3: 0 .. 30, fits int32
+        line_y_wide: -3221192704 .. 3221159936, fits int64
+        line: -3221192704 .. 3221159937, fits int64
+        u: 0 .. 16128, fits int32
+        f: 0 .. 255, fits int32
+        n: 0 .. 63, fits int32
+        above: 1 .. 63, fits int32
+        row: 0 .. 320, fits int32
+        mixed: -16744448 .. 16743937, fits int32
+        table: -65408 .. 65407, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    i = search(limits, x)
+    line_wide = k[i]
+    line_wide1 = b[i]
+    line_wide2 = left[i]
+    line_wide3 = right[i]
+    line_y_wide = x * line_wide + (line_wide1 << line_wide2)
+    line = (line_y_wide >> line_wide3) + (((line_y_wide << 1) >> line_wide3) & 1)
+    u = torch.clamp(line, 0, 16128)
+    f = u & 255
+    n = u >> 8
+    above = torch.clamp(n + 1, max=63)
+    row = (torch.clamp(i, 1, 6) - 1) * 64
+    mixed = values[row + n] * (256 - f) + values[row + above] * f
+    table = (mixed >> 8) + (((mixed << 1) >> 8) & 1)
+    y = torch.clamp(torch.where(torch.clamp(i, 1, 6) == i, table, line), output.min, output.max)
+    return y.to(output.storage)
+
+
+def prelu_scale(w: Tensor) -> Tensor:
+    """The scale of int16 slopes, one for all channels.
+
+    Source: numerics 6.4.
+    """
+    s_wide = -w
+    return torch.clamp(
+        torch.clamp(torch.maximum(-s_wide, w), min=0) / ((32767 - -32768) / 2), min=1.1920928955078125e-07
+    )
+
+
+class PreluParams(NamedTuple):
+    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+
+    q: Tensor
+    """-32768 .. 32767"""
+    positive_mult: Tensor
+    """-32768 .. 32767"""
+    positive_pre_shift: Tensor
+    """0 .. 0"""
+    positive_post_shift: Tensor
+    """0 .. 31"""
+    negative_mult: Tensor
+    """-32768 .. 32767"""
+    negative_pre_shift: Tensor
+    """0 .. 17"""
+    negative_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_prelu(
+    s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
+) -> PreluParams:
+    """Derive the integers of `prelu`.
+
+    s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    q = torch.clamp(to_int(torch.floor(w / s_w + 0.5)), -32768, 32767)
+    positive_r = torch.clamp(s_in / s_out, -32768, 32767)
+    positive_m, positive_e = frexp(positive_r)
+    positive_mult = torch.clamp(to_int(torch.floor(positive_m * 32768 + 0.5)), -32768, 32767)
+    positive_total = 15 - positive_e
+    positive_pre_shift = torch.as_tensor(0)
+    positive_post_shift = torch.clamp(positive_total - positive_pre_shift, 0, 31)
+    negative_s_in = s_in * s_w
+    negative_r = torch.clamp(negative_s_in / s_out, -32768, 32767)
+    negative_m, negative_e = frexp(negative_r)
+    negative_mult = torch.clamp(to_int(torch.floor(negative_m * 32768 + 0.5)), -32768, 32767)
+    negative_total = 15 - negative_e
+    negative_pre_shift = torch.clamp(negative_total - (29 - output.fraction_bits), 0, 17)
+    negative_post_shift = torch.clamp(negative_total - negative_pre_shift, 0, 31)
+    return PreluParams(
+        q,
+        positive_mult,
+        positive_pre_shift,
+        positive_post_shift,
+        negative_mult,
+        negative_pre_shift,
+        negative_post_shift,
+    )
+
+
+def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+    """Positive integers and slope times negative integers, each requantized to the output's scale.
+
+    Proved ranges:
+        positive_wide: 0 .. 32767, fits int32
+        positive_t: 0 .. 32767, fits int32
+        positive_y_wide: -1073709056 .. 1073676289, fits int32
+        positive: -32768 .. 32767, fits int32
+        negative_wide: -1073709056 .. 1073741824, fits int32
+        negative_t: -32768 .. 32767, fits int32
+        negative_y_wide: -1073709056 .. 1073741824, fits int32
+        negative: -32768 .. 32767, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    positive_wide = torch.clamp(x, min=0)
+    positive_t = torch.clamp(positive_wide >> p.positive_pre_shift, -32768, 32767)
+    positive_y_wide = positive_t * p.positive_mult
+    positive = torch.clamp(
+        (positive_y_wide >> p.positive_post_shift) + (((positive_y_wide << 1) >> p.positive_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    negative_wide = p.q * torch.clamp(x, max=0)
+    negative_t = torch.clamp(negative_wide >> p.negative_pre_shift, -32768, 32767)
+    negative_y_wide = negative_t * p.negative_mult
+    negative = torch.clamp(
+        (negative_y_wide >> p.negative_post_shift) + (((negative_y_wide << 1) >> p.negative_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    y = torch.clamp(positive + negative, output.min, output.max)
+    return y.to(output.storage)
+
+
+class FloorInt16Params(NamedTuple):
+    """Integers of `floor_int16`, derived once from its scales; broadcastable against its tensors."""
+
+    n_mult: Tensor
+    """-32768 .. 32767"""
+    n_pre_shift: Tensor
+    """0 .. 0"""
+    n_post_shift: Tensor
+    """0 .. 31"""
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 17"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_floor_int16(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> FloorInt16Params:
+    """Derive the integers of `floor_int16`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    n_r = torch.clamp(s_in / 1, -32768, 32767)
+    n_m, n_e = frexp(n_r)
+    n_mult = torch.clamp(to_int(torch.floor(n_m * 32768 + 0.5)), -32768, 32767)
+    n_total = 15 - n_e
+    n_pre_shift = torch.as_tensor(0)
+    n_post_shift = torch.clamp(n_total - n_pre_shift, 0, 31)
+    y_r = torch.clamp(1 / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return FloorInt16Params(n_mult, n_pre_shift, n_post_shift, y_mult, y_pre_shift, y_post_shift)
+
+
+def floor_int16(x: Tensor, p: FloorInt16Params, *, output: QuantDType) -> Tensor:
+    """The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's scale.
+
+    Proved ranges:
+        n_t: -32768 .. 32767, fits int32
+        n_y_wide: -1073709056 .. 1073741824, fits int32
+        n: -1073709056 .. 1073741824, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    n_t = torch.clamp(x >> p.n_pre_shift, -32768, 32767)
+    n_y_wide = n_t * p.n_mult
+    n = torch.clamp(n_y_wide >> p.n_post_shift, -2147483648, 2147483647)
+    y_t = torch.clamp(n >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
+class CeilInt16Params(NamedTuple):
+    """Integers of `ceil_int16`, derived once from its scales; broadcastable against its tensors."""
+
+    n_mult: Tensor
+    """-32768 .. 32767"""
+    n_pre_shift: Tensor
+    """0 .. 0"""
+    n_post_shift: Tensor
+    """0 .. 31"""
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 17"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_ceil_int16(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> CeilInt16Params:
+    """Derive the integers of `ceil_int16`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    n_r = torch.clamp(s_in / 1, -32768, 32767)
+    n_m, n_e = frexp(n_r)
+    n_mult = torch.clamp(to_int(torch.floor(n_m * 32768 + 0.5)), -32768, 32767)
+    n_total = 15 - n_e
+    n_pre_shift = torch.as_tensor(0)
+    n_post_shift = torch.clamp(n_total - n_pre_shift, 0, 31)
+    y_r = torch.clamp(1 / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return CeilInt16Params(n_mult, n_pre_shift, n_post_shift, y_mult, y_pre_shift, y_post_shift)
+
+
+def ceil_int16(x: Tensor, p: CeilInt16Params, *, output: QuantDType) -> Tensor:
+    """The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the output's scale.
+
+    Proved ranges:
+        n_t: -32768 .. 32767, fits int32
+        n_y_wide: -1073709056 .. 1073741824, fits int32
+        n: -1073709056 .. 1073741824, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    n_t = torch.clamp(x >> p.n_pre_shift, -32768, 32767)
+    n_y_wide = n_t * p.n_mult
+    n = torch.clamp(-((-n_y_wide) >> p.n_post_shift), -2147483648, 2147483647)
+    y_t = torch.clamp(n >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
 
 
 def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
@@ -598,7 +1111,7 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     Proved ranges:
         t: -32768 .. 32767, fits int32
         y_wide: -1073709056 .. 1073741824, fits int32
-        y: -32768 .. 32767, fits int32
+        y: -1073709056 .. 1073741825, fits int32
 
     Source: numerics 3.1, 3.2.
     """
@@ -840,7 +1353,9 @@ def negate(x: Tensor, *, input: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    return torch.clamp(-x, input.min, input.max)
+    x = x.to(torch.int64)
+    y = torch.clamp(-x, input.min, input.max)
+    return y.to(input.storage)
 
 
 def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:

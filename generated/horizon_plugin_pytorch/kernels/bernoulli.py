@@ -245,6 +245,132 @@ def relu(x: Tensor) -> Tensor:
     return torch.clamp(x, min=0)
 
 
+def lut_point(i: Tensor, s: Tensor) -> Tensor:
+    """Where the function is sampled for an int8 input, one of 256 points evenly between both ends, each counted from the nearer end.
+
+    Proved ranges:
+        j: 0 .. 255, fits int32
+
+    Source: numerics 7.
+    """
+    i = i.to(torch.int64)
+    low = -128 * s
+    high = 127 * s
+    step = (high - low) / 255
+    j = i + 128
+    return torch.where(j < 128, low + step * j.to(torch.float32), high - step * (255 - j).to(torch.float32))
+
+
+def lut(x: Tensor, table: Tensor) -> Tensor:
+    """One entry of a 256-entry table.
+
+    Proved ranges:
+        y: -128 .. 127, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = table[x + 128]
+    return y.to(torch.int8)
+
+
+def lut_fold(x: Tensor, *, input: QuantDType) -> Tensor:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = torch.clamp(torch.abs(x), input.min, input.max)
+    return y.to(input.storage)
+
+
+def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
+    """The value at -x of an odd function, from that at x.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    z = torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    return z.to(output.storage)
+
+
+def prelu_scale(w: Tensor) -> Tensor:
+    """The scale of int16 slopes, one for all channels.
+
+    Source: numerics 6.4.
+    """
+    s_wide = -w
+    s_covering = torch.clamp(
+        torch.clamp(torch.maximum(-s_wide, w), min=0) / ((32767 - -32768) / 2), min=1.1920928955078125e-07
+    )
+    return 1 / exp2(torch.clamp(to_int(torch.floor(-log2(s_covering))), 1, 14))
+
+
+class PreluParams(NamedTuple):
+    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+
+    q: Tensor
+    """-32768 .. 32767"""
+    positive_left: Tensor
+    """0 .. 23"""
+    positive_right: Tensor
+    """0 .. 23"""
+    negative_left: Tensor
+    """0 .. 23"""
+    negative_right: Tensor
+    """0 .. 23"""
+
+
+def derive_prelu(
+    s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
+) -> PreluParams:
+    """Derive the integers of `prelu`.
+
+    s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    q = torch.clamp(to_int(torch.floor(w / s_w + 0.5)), -32768, 32767)
+    _, positive_e = frexp(s_in / s_out)
+    positive_left = torch.clamp(positive_e - 1, 0, 23)
+    positive_right = torch.clamp(1 - positive_e, 0, 23)
+    negative_s_in = s_in * s_w
+    _, negative_e = frexp(negative_s_in / s_out)
+    negative_left = torch.clamp(negative_e - 1, 0, 23)
+    negative_right = torch.clamp(1 - negative_e, 0, 23)
+    return PreluParams(q, positive_left, positive_right, negative_left, negative_right)
+
+
+def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+    """Positive integers and slope times negative integers, each requantized to the output's scale.
+
+    Proved ranges:
+        positive_wide: 0 .. 32767, fits int32
+        positive_y_wide: 0 .. 274869518336, fits int64
+        positive: 0 .. 32767, fits int32
+        negative_wide: -1073709056 .. 1073741824, fits int32
+        negative_y_wide: -9006924376834048 .. 9007199254740992, fits int64
+        negative: -32768 .. 32767, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    positive_wide = torch.clamp(x, min=0)
+    positive_y_wide = positive_wide << p.positive_left
+    positive = torch.clamp(positive_y_wide >> p.positive_right, output.min, output.max)
+    negative_wide = p.q * torch.clamp(x, max=0)
+    negative_y_wide = negative_wide << p.negative_left
+    negative = torch.clamp(negative_y_wide >> p.negative_right, output.min, output.max)
+    y = torch.clamp(positive + negative, output.min, output.max)
+    return y.to(output.storage)
+
+
 def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
     """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator.
 
@@ -461,7 +587,7 @@ def simulate_mean(total: Tensor, *, n: int) -> Tensor:
     """The mean that a QAT model computes with, by the same 8-bit weight.
 
     Proved ranges:
-        e: -148 .. 128, fits int32
+        e: -148 .. 1, fits int32
         w: -128 .. 127, fits int32
 
     Source: numerics 4.5.
@@ -710,7 +836,9 @@ def negate(x: Tensor, *, input: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    return torch.clamp(-x, input.min, input.max)
+    x = x.to(torch.int64)
+    y = torch.clamp(-x, input.min, input.max)
+    return y.to(input.storage)
 
 
 def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:
@@ -860,7 +988,7 @@ def simulate_bias(b: Tensor) -> Tensor:
     """The bias that a QAT model computes with, on its 8-bit grid.
 
     Proved ranges:
-        e: -148 .. 128, fits int32
+        e: -148 .. 8, fits int32
         q: -128 .. 127, fits int32
 
     Source: numerics 4.4.

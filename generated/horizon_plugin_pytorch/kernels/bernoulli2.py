@@ -289,6 +289,161 @@ def relu(x: Tensor) -> Tensor:
     return torch.clamp(x, min=0)
 
 
+def lut_point(i: Tensor, s: Tensor) -> Tensor:
+    """Where the function is sampled for an int8 input, one of 256 points evenly between both ends, each counted from the nearer end.
+
+    Proved ranges:
+        j: 0 .. 255, fits int32
+
+    Source: numerics 7.
+    """
+    i = i.to(torch.int64)
+    low = -128 * s
+    high = 127 * s
+    step = (high - low) / 255
+    j = i + 128
+    return torch.where(j < 128, low + step * j.to(torch.float32), high - step * (255 - j).to(torch.float32))
+
+
+def lut(x: Tensor, table: Tensor) -> Tensor:
+    """One entry of a 256-entry table.
+
+    Proved ranges:
+        y: -128 .. 127, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = table[x + 128]
+    return y.to(torch.int8)
+
+
+def lut_fold(x: Tensor, *, input: QuantDType) -> Tensor:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = torch.clamp(torch.abs(x), input.min, input.max)
+    return y.to(input.storage)
+
+
+def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
+    """The value at -x of an odd function, from that at x.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    z = torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    return z.to(output.storage)
+
+
+def prelu_scale(w: Tensor) -> Tensor:
+    """The scale of int16 slopes, one for all channels.
+
+    Source: numerics 6.4.
+    """
+    s_wide = -w
+    return torch.clamp(
+        torch.clamp(torch.maximum(-s_wide, w), min=0) / ((32767 - -32768) / 2), min=1.1920928955078125e-07
+    )
+
+
+class PreluParams(NamedTuple):
+    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+
+    q: Tensor
+    """-32768 .. 32767"""
+    positive_mult: Tensor
+    """-32768 .. 32767"""
+    positive_pre_shift: Tensor
+    """0 .. 0"""
+    positive_post_shift: Tensor
+    """0 .. 31"""
+    negative_mult: Tensor
+    """-32768 .. 32767"""
+    negative_pre_shift: Tensor
+    """0 .. 31"""
+    negative_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_prelu(
+    s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
+) -> PreluParams:
+    """Derive the integers of `prelu`.
+
+    s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    q = torch.clamp(to_int(torch.floor(w / s_w + 0.5)), -32768, 32767)
+    positive_r = torch.clamp(s_in / s_out, -32768, 32767)
+    positive_m, positive_e = frexp(positive_r)
+    positive_mult = torch.clamp(to_int(torch.floor(positive_m * 32768 + 0.5)), -32768, 32767)
+    positive_total = 15 - positive_e
+    positive_pre_shift = torch.as_tensor(0)
+    positive_post_shift = torch.clamp(positive_total - positive_pre_shift, 0, 31)
+    negative_s_in = s_in * s_w
+    negative_r = torch.clamp(negative_s_in / s_out, -32768, 32767)
+    negative_m, negative_e = frexp(negative_r)
+    negative_mult = torch.clamp(to_int(torch.floor(negative_m * 32768 + 0.5)), -32768, 32767)
+    negative_total = 15 - negative_e
+    negative_pre_shift = torch.clamp(negative_total - (29 - output.fraction_bits), 0, 31)
+    negative_post_shift = torch.clamp(negative_total - negative_pre_shift, 0, 31)
+    return PreluParams(
+        q,
+        positive_mult,
+        positive_pre_shift,
+        positive_post_shift,
+        negative_mult,
+        negative_pre_shift,
+        negative_post_shift,
+    )
+
+
+def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+    """Positive integers and slope times negative integers, each requantized to the output's scale.
+
+    Proved ranges:
+        positive_wide: 0 .. 32767, fits int32
+        positive_t: 0 .. 32767, fits int32
+        positive_y_wide: -1073709056 .. 1073676289, fits int32
+        positive: -32768 .. 32767, fits int32
+        negative_wide: -1073709056 .. 1073741824, fits int32
+        negative_t: -32768 .. 32767, fits int32
+        negative_y_wide: -1073709056 .. 1073741824, fits int32
+        negative: -32768 .. 32767, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    positive_wide = torch.clamp(x, min=0)
+    positive_t = torch.clamp(positive_wide >> p.positive_pre_shift, -32768, 32767)
+    positive_y_wide = positive_t * p.positive_mult
+    positive = torch.clamp(
+        (positive_y_wide >> p.positive_post_shift) + (((positive_y_wide << 1) >> p.positive_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    negative_wide = p.q * torch.clamp(x, max=0)
+    negative_t = torch.clamp(negative_wide >> p.negative_pre_shift, -32768, 32767)
+    negative_y_wide = negative_t * p.negative_mult
+    negative = torch.clamp(
+        (negative_y_wide >> p.negative_post_shift) + (((negative_y_wide << 1) >> p.negative_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    y = torch.clamp(positive + negative, output.min, output.max)
+    return y.to(output.storage)
+
+
 def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
     """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator.
 
@@ -605,7 +760,7 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     Proved ranges:
         t: -32768 .. 32767, fits int32
         y_wide: -1073709056 .. 1073741824, fits int32
-        y: -32768 .. 32767, fits int32
+        y: -1073709056 .. 1073741825, fits int32
 
     Source: numerics 3.1, 3.2.
     """
@@ -853,7 +1008,9 @@ def negate(x: Tensor, *, input: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    return torch.clamp(-x, input.min, input.max)
+    x = x.to(torch.int64)
+    y = torch.clamp(-x, input.min, input.max)
+    return y.to(input.storage)
 
 
 def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:

@@ -93,7 +93,10 @@ def box_clip(edge: Tensor, image: Tensor) -> Tensor:
 
     Source: numerics 9, fixed point (ours).
     """
-    return torch.minimum(torch.clamp(edge, min=0), torch.clamp(image * 4, -32768, 32767))
+    edge = edge.to(torch.int64)
+    image = image.to(torch.int64)
+    q = torch.minimum(torch.clamp(edge, min=0), torch.clamp(image * 4, -32768, 32767))
+    return q.to(torch.int16)
 
 
 def box_large_enough(x1: Tensor, y1: Tensor, x2: Tensor, y2: Tensor, height: Tensor, width: Tensor) -> Tensor:

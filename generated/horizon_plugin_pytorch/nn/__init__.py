@@ -4,12 +4,56 @@
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
 from . import functional, intrinsic, qat, quantized
+from .composites import Div, LayerNorm
 from .identity import Identity
 from .point_pillars_scatter import PointPillarsScatter
+from .tables import LookUpTable, SegmentLUT
+from .unary import (
+    Acos,
+    Acosh,
+    Asin,
+    Asinh,
+    Atan,
+    Atanh,
+    Cos,
+    Cosh,
+    Erf,
+    Exp,
+    HardLog,
+    Reciprocal,
+    Rsqrt,
+    Selu,
+    Sin,
+    Sinh,
+    Sqrt,
+    Tan,
+)
 
 __all__ = [
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "Cos",
+    "Cosh",
+    "Div",
+    "Erf",
+    "Exp",
+    "HardLog",
     "Identity",
+    "LayerNorm",
+    "LookUpTable",
     "PointPillarsScatter",
+    "Reciprocal",
+    "Rsqrt",
+    "SegmentLUT",
+    "Selu",
+    "Sin",
+    "Sinh",
+    "Sqrt",
+    "Tan",
     "functional",
     "intrinsic",
     "qat",

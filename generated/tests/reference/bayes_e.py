@@ -6,9 +6,10 @@
 Floats are rounded to float32 after every operation; integers are Python's and never overflow.
 """
 
+import bisect
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from horizon_plugin_pytorch.dtype import QuantDType
@@ -50,6 +51,16 @@ def wrap(v: int, bits: int) -> int:
     """The low bits of v, sign-extended."""
     half = 1 << (bits - 1)
     return (v + half) % (2 * half) - half
+
+
+def fma(a: float, b: float, c: float) -> float:
+    """a * b + c in float64, rounded to float32 at the end."""
+    return f32(a * b + c)
+
+
+def search(table: Sequence[int], v: int) -> int:
+    """The index of the first entry of a rising table that is not less than v; the last index where all are less."""
+    return min(bisect.bisect_left(table, v), len(table) - 1)
 
 
 def clip(v: float, lo: float, hi: float) -> float:
@@ -215,6 +226,333 @@ def mul(x: int, y: int, p: MulParams, *, output: QuantDType) -> int:
 def relu(x: int) -> int:
     """Negative integers become 0."""
     return max(x, 0)
+
+
+def lut_point(i: int, s: float) -> float:
+    """Where the function is sampled for an int8 input, the value that the integer stands for."""
+    return f32(f32(i) * s)
+
+
+def lut(x: int, table: Sequence[int]) -> int:
+    """One entry of a 256-entry table."""
+    return table[x + 128]
+
+
+def lut_fold(x: int, *, input: QuantDType) -> int:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only."""
+    return clip_int(abs(x), input.min, input.max)
+
+
+def lut_unfold(x: int, y: int, *, output: QuantDType) -> int:
+    """The value at -x of an odd function, from that at x."""
+    return clip_int((-y if x < 0 else y), output.min, output.max)
+
+
+def segment_tables() -> int:
+    """How many tables lie between the two lines."""
+    return 6
+
+
+def segment_entries() -> int:
+    """How many entries a table has."""
+    return 64
+
+
+def segment_last_position() -> int:
+    """The position of a table's last entry, with its fraction bits."""
+    return 16128
+
+
+def segment_samples() -> int:
+    """How many steps the curvature is sampled at."""
+    return 256
+
+
+def segment_even_point(i: int, low: int, high: int) -> float:
+    """The dividing point i of segments of one length."""
+    step = div(f32(high - low), 6)
+    return fma(f32(i), step, low)
+
+
+def segment_probe(i: int, high: int) -> float:
+    """Two points, a quarter (i = 0) and a half (i = 1) of the way to the upper end; the function falls if it falls between them."""
+    return div(high, f32(4 - 2 * i))
+
+
+def segment_sample_step(low: int, high: int) -> float:
+    """The distance between the points at which the curvature is sampled."""
+    return div(f32(high - low), 256)
+
+
+def segment_sample_point(j: int, low: int, h: int) -> float:
+    """The point j at which the curvature is sampled."""
+    return f32(low + f32(f32(j) * h))
+
+
+def segment_difference(a: int, b: int, h: int) -> float:
+    """The slope between two neighbouring samples."""
+    return div(f32(b - a), h)
+
+
+def segment_part(area: int, total: int) -> int:
+    """The segment, from 1, that a sample belongs to when all have the same area under |curvature|."""
+    return clip_int(to_int(div(area, div(total, 6)), math.floor) + 1, -2147483648, 2147483647)
+
+
+def segment_limit(d: int, s: float) -> int:
+    """The largest input of a segment, from its dividing point."""
+    x_wide = div(d, s)
+    return clip_int(to_int(x_wide, round), -32768, 32767)
+
+
+def segment_table_point(j: int, a: int, b: int) -> float:
+    """Where the function is sampled for entry j of the table between two dividing points."""
+    return f32(a + div(f32(f32(j) * f32(b - a)), 63))
+
+
+def line_slope(x0: int, y0: int, x1: int, y1: int) -> float:
+    """The slope of the line through two points; through one point it is level."""
+    return 0 if x1 == x0 else div(f32(y1 - y0), f32(x1 - x0))
+
+
+def line_offset(k: int, x0: int, y0: int) -> float:
+    """The value at 0 of the line of slope k through a point."""
+    return f32(y0 - f32(k * x0))
+
+
+def line_value(x: int, k: int, b: int, left: int, right: int) -> int:
+    """A line on integers, rounded once."""
+    y_wide = x * k + (b << left)
+    return (y_wide >> right) + (((y_wide << 1) >> right) & 1)
+
+
+class SegmentLineParams(NamedTuple):
+    """Integers of `segment_line`."""
+
+    right: int
+    """0 .. 30"""
+    k_q: int
+    """-32768 .. 32767"""
+    left: int
+    """0 .. 16"""
+    b_q: int
+    """-32768 .. 32767"""
+
+
+def derive_segment_line(k: float, b: float, s_in: float, s_out: float) -> SegmentLineParams:
+    """A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift."""
+    slope = clip(f32(div(k, s_out) * s_in), -32768, 32767)
+    _, e = math.frexp(slope)
+    fine = 0 if slope == 0 else max(15 - e, 0)
+    offset = div(b, s_out)
+    room = max(30 - to_int(log2(f32(abs(offset) + 1)), math.ceil), 0)
+    right = min(fine, room)
+    k_q = clip_int(to_int(f32(f32(slope * exp2(fine)) + 0.5), math.floor), -32768, 32767) >> min(
+        max(fine - room, 0), 62
+    )
+    lifted = clip(f32(offset * exp2(right)), -1073741824, f32(1073741823))
+    _, e_b = math.frexp(lifted)
+    left = max(e_b - 15, 0)
+    b_q = clip_int(to_int(f32(f32(lifted * exp2(-left)) + 0.5), math.floor), -32768, 32767)
+    return SegmentLineParams(right, k_q, left, b_q)
+
+
+def segment_line(x: int, p: SegmentLineParams) -> int:
+    """A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift."""
+    y_y_wide = x * p.k_q + (p.b_q << p.left)
+    return (y_y_wide >> p.right) + (((y_y_wide << 1) >> p.right) & 1)
+
+
+def segment_lookup(
+    x: int,
+    limits: Sequence[int],
+    k: Sequence[int],
+    b: Sequence[int],
+    left: Sequence[int],
+    right: Sequence[int],
+    values: Sequence[int],
+    *,
+    output: QuantDType,
+) -> int:
+    """A line, or a table with linear interpolation, whichever the segment of x says."""
+    i = search(limits, x)
+    line_wide = k[i]
+    line_wide1 = b[i]
+    line_wide2 = left[i]
+    line_wide3 = right[i]
+    line_y_wide = x * line_wide + (line_wide1 << line_wide2)
+    line = (line_y_wide >> line_wide3) + (((line_y_wide << 1) >> line_wide3) & 1)
+    u = clip_int(line, 0, 16128)
+    f = u & 255
+    n = u >> 8
+    above = min(n + 1, 63)
+    row = (clip_int(i, 1, 6) - 1) * 64
+    mixed = values[row + n] * (256 - f) + values[row + above] * f
+    table = (mixed >> 8) + (((mixed << 1) >> 8) & 1)
+    return clip_int((table if clip_int(i, 1, 6) == i else line), output.min, output.max)
+
+
+def prelu_scale(w: int) -> float:
+    """The scale of int16 slopes, one for all channels."""
+    s_wide = -w
+    return max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
+
+
+class PreluParams(NamedTuple):
+    """Integers of `prelu`."""
+
+    q: int
+    """-32768 .. 32767"""
+    positive_mult: int
+    """-32768 .. 32767"""
+    positive_pre_shift: int
+    """0 .. 0"""
+    positive_post_shift: int
+    """0 .. 31"""
+    negative_mult: int
+    """-32768 .. 32767"""
+    negative_pre_shift: int
+    """0 .. 17"""
+    negative_post_shift: int
+    """0 .. 31"""
+
+
+def derive_prelu(
+    s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
+) -> PreluParams:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
+    positive_r = clip(div(s_in, s_out), -32768, 32767)
+    positive_m, positive_e = math.frexp(positive_r)
+    positive_mult = clip_int(to_int(f32(f32(positive_m * 32768) + 0.5), math.floor), -32768, 32767)
+    positive_total = 15 - positive_e
+    positive_pre_shift = 0
+    positive_post_shift = clip_int(positive_total - positive_pre_shift, 0, 31)
+    negative_s_in = f32(s_in * s_w)
+    negative_r = clip(div(negative_s_in, s_out), -32768, 32767)
+    negative_m, negative_e = math.frexp(negative_r)
+    negative_mult = clip_int(to_int(f32(f32(negative_m * 32768) + 0.5), math.floor), -32768, 32767)
+    negative_total = 15 - negative_e
+    negative_pre_shift = clip_int(negative_total - (29 - output.fraction_bits), 0, 17)
+    negative_post_shift = clip_int(negative_total - negative_pre_shift, 0, 31)
+    return PreluParams(
+        q,
+        positive_mult,
+        positive_pre_shift,
+        positive_post_shift,
+        negative_mult,
+        negative_pre_shift,
+        negative_post_shift,
+    )
+
+
+def prelu(x: int, p: PreluParams, *, output: QuantDType) -> int:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    positive_wide = max(x, 0)
+    positive_t = clip_int(positive_wide >> p.positive_pre_shift, -32768, 32767)
+    positive_y_wide = positive_t * p.positive_mult
+    positive = clip_int(
+        (positive_y_wide >> p.positive_post_shift) + (((positive_y_wide << 1) >> p.positive_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    negative_wide = p.q * min(x, 0)
+    negative_t = clip_int(negative_wide >> p.negative_pre_shift, -32768, 32767)
+    negative_y_wide = negative_t * p.negative_mult
+    negative = clip_int(
+        (negative_y_wide >> p.negative_post_shift) + (((negative_y_wide << 1) >> p.negative_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    return clip_int(positive + negative, output.min, output.max)
+
+
+class FloorInt16Params(NamedTuple):
+    """Integers of `floor_int16`."""
+
+    n_mult: int
+    """-32768 .. 32767"""
+    n_pre_shift: int
+    """0 .. 0"""
+    n_post_shift: int
+    """0 .. 31"""
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_floor_int16(s_in: float, s_out: float, *, output: QuantDType) -> FloorInt16Params:
+    """The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's scale."""
+    n_r = clip(div(s_in, 1), -32768, 32767)
+    n_m, n_e = math.frexp(n_r)
+    n_mult = clip_int(to_int(f32(f32(n_m * 32768) + 0.5), math.floor), -32768, 32767)
+    n_total = 15 - n_e
+    n_pre_shift = 0
+    n_post_shift = clip_int(n_total - n_pre_shift, 0, 31)
+    y_r = clip(div(1, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return FloorInt16Params(n_mult, n_pre_shift, n_post_shift, y_mult, y_pre_shift, y_post_shift)
+
+
+def floor_int16(x: int, p: FloorInt16Params, *, output: QuantDType) -> int:
+    """The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's scale."""
+    n_t = clip_int(x >> p.n_pre_shift, -32768, 32767)
+    n_y_wide = n_t * p.n_mult
+    n = clip_int(n_y_wide >> p.n_post_shift, -2147483648, 2147483647)
+    y_t = clip_int(n >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
+class CeilInt16Params(NamedTuple):
+    """Integers of `ceil_int16`."""
+
+    n_mult: int
+    """-32768 .. 32767"""
+    n_pre_shift: int
+    """0 .. 0"""
+    n_post_shift: int
+    """0 .. 31"""
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_ceil_int16(s_in: float, s_out: float, *, output: QuantDType) -> CeilInt16Params:
+    """The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the output's scale."""
+    n_r = clip(div(s_in, 1), -32768, 32767)
+    n_m, n_e = math.frexp(n_r)
+    n_mult = clip_int(to_int(f32(f32(n_m * 32768) + 0.5), math.floor), -32768, 32767)
+    n_total = 15 - n_e
+    n_pre_shift = 0
+    n_post_shift = clip_int(n_total - n_pre_shift, 0, 31)
+    y_r = clip(div(1, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return CeilInt16Params(n_mult, n_pre_shift, n_post_shift, y_mult, y_pre_shift, y_post_shift)
+
+
+def ceil_int16(x: int, p: CeilInt16Params, *, output: QuantDType) -> int:
+    """The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the output's scale."""
+    n_t = clip_int(x >> p.n_pre_shift, -32768, 32767)
+    n_y_wide = n_t * p.n_mult
+    n = clip_int(-((-n_y_wide) >> p.n_post_shift), -2147483648, 2147483647)
+    y_t = clip_int(n >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
 
 
 def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:

@@ -8,7 +8,7 @@ Floats are rounded to float32 after every operation; integers are Python's and n
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from horizon_plugin_pytorch.dtype import QuantDType
@@ -188,6 +188,78 @@ def mul(x: int, y: int, p: MulParams, *, output: QuantDType) -> int:
 def relu(x: int) -> int:
     """Negative integers become 0."""
     return max(x, 0)
+
+
+def lut_point(i: int, s: float) -> float:
+    """Where the function is sampled for an int8 input, one of 256 points evenly between both ends, each counted from the nearer end."""
+    low = f32(-128 * s)
+    high = f32(127 * s)
+    step = div(f32(high - low), 255)
+    j = i + 128
+    return f32(low + f32(step * f32(j))) if j < 128 else f32(high - f32(step * f32(255 - j)))
+
+
+def lut(x: int, table: Sequence[int]) -> int:
+    """One entry of a 256-entry table."""
+    return table[x + 128]
+
+
+def lut_fold(x: int, *, input: QuantDType) -> int:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only."""
+    return clip_int(abs(x), input.min, input.max)
+
+
+def lut_unfold(x: int, y: int, *, output: QuantDType) -> int:
+    """The value at -x of an odd function, from that at x."""
+    return clip_int((-y if x < 0 else y), output.min, output.max)
+
+
+def prelu_scale(w: int) -> float:
+    """The scale of int16 slopes, one for all channels."""
+    s_wide = -w
+    s_covering = max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
+    return div(1, exp2(clip_int(to_int(-log2(s_covering), math.floor), 1, 14)))
+
+
+class PreluParams(NamedTuple):
+    """Integers of `prelu`."""
+
+    q: int
+    """-32768 .. 32767"""
+    positive_left: int
+    """0 .. 23"""
+    positive_right: int
+    """0 .. 23"""
+    negative_left: int
+    """0 .. 23"""
+    negative_right: int
+    """0 .. 23"""
+
+
+def derive_prelu(
+    s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
+) -> PreluParams:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
+    _, positive_e = math.frexp(div(s_in, s_out))
+    positive_left = clip_int(positive_e - 1, 0, 23)
+    positive_right = clip_int(1 - positive_e, 0, 23)
+    negative_s_in = f32(s_in * s_w)
+    _, negative_e = math.frexp(div(negative_s_in, s_out))
+    negative_left = clip_int(negative_e - 1, 0, 23)
+    negative_right = clip_int(1 - negative_e, 0, 23)
+    return PreluParams(q, positive_left, positive_right, negative_left, negative_right)
+
+
+def prelu(x: int, p: PreluParams, *, output: QuantDType) -> int:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    positive_wide = max(x, 0)
+    positive_y_wide = positive_wide << p.positive_left
+    positive = clip_int(positive_y_wide >> p.positive_right, output.min, output.max)
+    negative_wide = p.q * min(x, 0)
+    negative_y_wide = negative_wide << p.negative_left
+    negative = clip_int(negative_y_wide >> p.negative_right, output.min, output.max)
+    return clip_int(positive + negative, output.min, output.max)
 
 
 def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:

@@ -8,7 +8,7 @@ Floats are rounded to float32 after every operation; integers are Python's and n
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from horizon_plugin_pytorch.dtype import QuantDType
@@ -225,6 +225,105 @@ def mul(x: int, y: int, p: MulParams, *, output: QuantDType) -> int:
 def relu(x: int) -> int:
     """Negative integers become 0."""
     return max(x, 0)
+
+
+def lut_point(i: int, s: float) -> float:
+    """Where the function is sampled for an int8 input, one of 256 points evenly between both ends, each counted from the nearer end."""
+    low = f32(-128 * s)
+    high = f32(127 * s)
+    step = div(f32(high - low), 255)
+    j = i + 128
+    return f32(low + f32(step * f32(j))) if j < 128 else f32(high - f32(step * f32(255 - j)))
+
+
+def lut(x: int, table: Sequence[int]) -> int:
+    """One entry of a 256-entry table."""
+    return table[x + 128]
+
+
+def lut_fold(x: int, *, input: QuantDType) -> int:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only."""
+    return clip_int(abs(x), input.min, input.max)
+
+
+def lut_unfold(x: int, y: int, *, output: QuantDType) -> int:
+    """The value at -x of an odd function, from that at x."""
+    return clip_int((-y if x < 0 else y), output.min, output.max)
+
+
+def prelu_scale(w: int) -> float:
+    """The scale of int16 slopes, one for all channels."""
+    s_wide = -w
+    return max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
+
+
+class PreluParams(NamedTuple):
+    """Integers of `prelu`."""
+
+    q: int
+    """-32768 .. 32767"""
+    positive_mult: int
+    """-32768 .. 32767"""
+    positive_pre_shift: int
+    """0 .. 0"""
+    positive_post_shift: int
+    """0 .. 31"""
+    negative_mult: int
+    """-32768 .. 32767"""
+    negative_pre_shift: int
+    """0 .. 31"""
+    negative_post_shift: int
+    """0 .. 31"""
+
+
+def derive_prelu(
+    s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
+) -> PreluParams:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
+    positive_r = clip(div(s_in, s_out), -32768, 32767)
+    positive_m, positive_e = math.frexp(positive_r)
+    positive_mult = clip_int(to_int(f32(f32(positive_m * 32768) + 0.5), math.floor), -32768, 32767)
+    positive_total = 15 - positive_e
+    positive_pre_shift = 0
+    positive_post_shift = clip_int(positive_total - positive_pre_shift, 0, 31)
+    negative_s_in = f32(s_in * s_w)
+    negative_r = clip(div(negative_s_in, s_out), -32768, 32767)
+    negative_m, negative_e = math.frexp(negative_r)
+    negative_mult = clip_int(to_int(f32(f32(negative_m * 32768) + 0.5), math.floor), -32768, 32767)
+    negative_total = 15 - negative_e
+    negative_pre_shift = clip_int(negative_total - (29 - output.fraction_bits), 0, 31)
+    negative_post_shift = clip_int(negative_total - negative_pre_shift, 0, 31)
+    return PreluParams(
+        q,
+        positive_mult,
+        positive_pre_shift,
+        positive_post_shift,
+        negative_mult,
+        negative_pre_shift,
+        negative_post_shift,
+    )
+
+
+def prelu(x: int, p: PreluParams, *, output: QuantDType) -> int:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    positive_wide = max(x, 0)
+    positive_t = clip_int(positive_wide >> p.positive_pre_shift, -32768, 32767)
+    positive_y_wide = positive_t * p.positive_mult
+    positive = clip_int(
+        (positive_y_wide >> p.positive_post_shift) + (((positive_y_wide << 1) >> p.positive_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    negative_wide = p.q * min(x, 0)
+    negative_t = clip_int(negative_wide >> p.negative_pre_shift, -32768, 32767)
+    negative_y_wide = negative_t * p.negative_mult
+    negative = clip_int(
+        (negative_y_wide >> p.negative_post_shift) + (((negative_y_wide << 1) >> p.negative_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    return clip_int(positive + negative, output.min, output.max)
 
 
 def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:

@@ -63,7 +63,7 @@ def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> _Fo
     module = module.table if isinstance(module, UnaryFunction) else module
     if isinstance(module, QuantizedModule | QATComposite):
         try:
-            return module.bind(*inputs)  # type: ignore[no-any-return]
+            return module.bind(*inputs)
         except (NotImplementedError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from error
     return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None

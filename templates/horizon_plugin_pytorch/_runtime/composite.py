@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from . import observers_v1
 from .constant import Constant, QATConstant
 from .fake_quantize import FakeQuantize
 from .module_tree import swappable
@@ -50,6 +51,8 @@ class QATComposite(QATModule):
     """The same graph on scales."""
     _RESULTS: ClassVar[tuple[str, ...]] = ()
     """The children that the results come from."""
+    _REPEATS: ClassVar[bool] = False
+    """Whether one instance serves several steps, whose ranges differ: inside, the extremes of all are observed."""
     _inner = False  # a child of another composite answers to the support of that one
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -80,7 +83,7 @@ class QATComposite(QATModule):
         """The QAT form of a child: with this module's qconfig, or with another output dtype."""
         from .._tables import TABLES
 
-        module.qconfig = self.qconfig if dtype is None else inner_qconfig(self.qconfig, dtype)
+        module.__dict__["qconfig"] = self.qconfig if dtype is None else inner_qconfig(self.qconfig, dtype, self._REPEATS)
         made: nn.Module = TABLES.qat_modules[type(module)].from_float(module)  # type: ignore[attr-defined]
         if isinstance(made, QATComposite):
             made._inner = True
@@ -114,7 +117,7 @@ class QATComposite(QATModule):
 
     def _taken(self, key: str) -> nn.Parameter | None:
         name, part, count = self._PARAMETERS[key]
-        parameter: nn.Parameter | None = reduce(getattr, name.split("."), self)  # type: ignore[assignment,arg-type]
+        parameter: nn.Parameter | None = reduce(getattr, name.split("."), self)  # type: ignore[assignment]
         if parameter is None or count == 1:
             return parameter
         return nn.Parameter(parameter.detach().chunk(count)[part].clone(), parameter.requires_grad)
@@ -181,11 +184,11 @@ def tunable(child: str) -> Any:
     return property(get, change, doc=f"The settings of the table {child!r}; assign a dict to change some.")
 
 
-def inner_qconfig(qconfig: QConfig, dtype: str) -> QConfig:
+def inner_qconfig(qconfig: QConfig, dtype: str, repeats: bool = False) -> QConfig:
     """The qconfig of a child whose output is not the composite's: observed as the output is, but with a dtype of its own.
 
     A range that the user gave for the output (a fixed scale, clipping, PACT's alpha) says nothing about what is inside,
-    so there the range is observed.
+    so there the range is observed. Where one child serves several steps, it is the range of all of them.
     """
     given = qconfig.activation
     if not isinstance(given, PartialClass):
@@ -193,8 +196,8 @@ def inner_qconfig(qconfig: QConfig, dtype: str) -> QConfig:
     observer = given.keywords.get("observer", MinMaxObserver)
     has_range = isinstance(observer, type) and issubclass(observer, FixedScaleObserver | ClipObserver)
     kept = {k: v for k, v in given.keywords.items() if k not in _RANGE_ARGUMENTS | _LEARNED_ARGUMENTS}
-    if has_range:
-        kept = {"observer": MinMaxObserver}
+    if has_range or repeats:
+        kept = {"observer": observers_v1.MinMaxObserver if repeats else MinMaxObserver}
     return QConfig(FakeQuantize.with_args(**{**kept, "dtype": dtype}), qconfig.weight, getattr(qconfig, "stage", None))
 
 

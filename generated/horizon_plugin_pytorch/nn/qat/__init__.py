@@ -15,12 +15,30 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .div import Div
+from .elu import ELU
 from .functional_modules import FloatFunctional
+from .gelu import GELU
+from .glu import GLU
+from .hardsigmoid import HardSigmoid
+from .layer_norm import LayerNorm
+from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
+from .log_softmax import LogSoftmax
+from .look_up_table import LookUpTable
+from .lstm_cell import LSTMCell
 from .max_pool2d import MaxPool2d
+from .multihead_attention import MultiheadAttention
 from .point_pillars_scatter import PointPillarsScatter
 from .relu import ReLU
+from .segment_lut import SegmentLUT
+from .selu import SELU
+from .sigmoid import Sigmoid
+from .silu import SiLU
+from .softmax import Softmax
+from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
+from .tanh import Tanh
 
 __all__ = (
     "AvgPool2d",
@@ -45,15 +63,33 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "Div",
+    "ELU",
     "FloatFunctional",
+    "GELU",
+    "GLU",
+    "HardSigmoid",
+    "LSTMCell",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
     "LinearAddReLU6",
     "LinearReLU",
     "LinearReLU6",
+    "LogSoftmax",
+    "LookUpTable",
     "MaxPool2d",
+    "MultiheadAttention",
     "PointPillarsScatter",
     "QuantStub",
     "ReLU",
+    "SELU",
+    "SegmentLUT",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
 )

@@ -8,12 +8,24 @@ from .batchnorm import BatchNorm2d, BatchNorm3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
+from .gelu import GELU
+from .hardsigmoid import HardSigmoid
+from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
+from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
 from .point_pillars_scatter import PointPillarsScatter
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
+from .segment_lut import SegmentLUT
+from .selu import SELU
+from .sigmoid import Sigmoid
+from .silu import SiLU
+from .softmax import QuantSoftmax
+from .softplus import Softplus
+from .tanh import Tanh
 
 __all__ = (
     "AvgPool2d",
@@ -32,14 +44,26 @@ __all__ = (
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
     "DeQuantize",
+    "ELU",
     "FloatFunctional",
+    "GELU",
+    "HardSigmoid",
+    "LeakyReLU",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
     "LinearReLU",
+    "LookUpTable",
     "MaxPool2d",
     "PointPillarsScatter",
     "QFunctional",
+    "QuantSoftmax",
     "Quantize",
     "ReLU",
+    "SELU",
+    "SegmentLUT",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
 )
