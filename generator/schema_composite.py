@@ -57,7 +57,8 @@ class Composite(Spec):
         default=(), description="Children whose arguments a user may change before conversion, as <child>_kwargs."
     )
     repeats: bool = Field(
-        default=False, description="One instance serves several steps: inside, the extremes of all of them are observed."
+        default=False,
+        description="One instance serves several steps: inside, the extremes of all of them are observed.",
     )
     children: dict[PythonName, Child] = Field(min_length=1)
     graph: dict[str, Formula] = Field(min_length=1, description="Target, or several of them -> expression.")

@@ -1663,6 +1663,20 @@ SUPPORTED = [
         steps=4,
     ),
     OpCase(
+        id="div-0-qint16-qint16",
+        op="div",
+        kind="function",
+        make=lambda: torch.div,
+        shapes=((2, 3, 4, 5), (2, 3, 4, 5)),
+        values=(0.2, 4.0),
+        arguments=(),
+        keywords=(),
+        as_list=False,
+        source="qint16",
+        output="qint16",
+        steps=4,
+    ),
+    OpCase(
         id="glu-0-qint8-qint8",
         op="glu",
         kind="module",
@@ -4343,6 +4357,20 @@ SUPPORTED = [
 ]
 
 UNSUPPORTED = [
+    OpCase(
+        id="div-0-qint8-qint8",
+        op="div",
+        kind="function",
+        make=lambda: torch.div,
+        shapes=((2, 3, 4, 5), (2, 3, 4, 5)),
+        values=(0.2, 4.0),
+        arguments=(),
+        keywords=(),
+        as_list=False,
+        source="qint8",
+        output="qint8",
+        steps=1,
+    ),
     OpCase(
         id="layer_norm-0-qint16-qint16",
         op="layer_norm",

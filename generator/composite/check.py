@@ -31,7 +31,8 @@ def check_composites(catalog: Catalog, decisions: Decisions) -> tuple[Diagnostic
         return tuple(mistakes)
     graphs = {name: graph for name, graph in read.items() if isinstance(graph, Graph)}
     checker = _Checker(catalog, decisions, graphs)
-    return tuple(distinct for name in graphs for distinct in checker.check(name))
+    own = tuple(problem for name in graphs for problem in checker.check(name, nested=False))
+    return own or tuple(problem for name in graphs for problem in checker.check(name, nested=True))
 
 
 class _Checker:
@@ -40,38 +41,42 @@ class _Checker:
         self._decisions = decisions
         self._graphs = graphs
 
-    def check(self, name: str) -> Iterator[Diagnostic]:
-        """Every march, input dtype and output dtype that the composite supports; each child is told once."""
-        told: dict[str, Diagnostic] = {}
+    def check(self, name: str, *, nested: bool) -> Iterator[Diagnostic]:
+        """Every march, input dtype and output dtype that the composite supports; the first child that fails is told.
+
+        Args:
+            name: the composite.
+            nested: whether to look into children that are composites too.
+        """
         for (op, march, dtype), decision in self._decisions.items():
             if op == name and decision.status == "supported":
                 for output in decision.outputs:
-                    for use, problem in self._follow(name, march, dtype, output):
-                        told.setdefault(use, self._diagnostic(name, use, problem))
-        yield from told.values()
+                    for use, problem in self._follow(name, march, dtype, output, nested):
+                        yield self._diagnostic(name, use, problem)
+                        return
 
     def _diagnostic(self, name: str, use: str, problem: str) -> Diagnostic:
         span = self._catalog.ops[name].key_span("composite", "children", use)
         return Diagnostic("G008", f"{name} needs what its child {use!r} cannot do: {problem}", span)
 
-    def _follow(self, name: str, march: str, dtype: str, output: str) -> Iterator[tuple[str, str]]:
+    def _follow(self, name: str, march: str, dtype: str, output: str, nested: bool) -> Iterator[tuple[str, str]]:
         """(child, what it cannot do) for one cell."""
         graph = self._graphs[name]
         known = {key: {dtype} for key in graph.composite.inputs}
         known |= {key: {_FLOAT} for key in graph.composite.optional}
         for statement in graph.statements:
             for use in uses_in(statement.value):
-                yield from self._unsupported(graph, use, march, known, output)
+                yield from self._unsupported(graph, use, march, known, output, nested)
             found = _dtypes(graph, statement.value, known, output)
             known |= dict.fromkeys(statement.targets, found)
 
     def _unsupported(
-        self, graph: Graph, use: Use, march: str, known: Mapping[str, set[str]], output: str
+        self, graph: Graph, use: Use, march: str, known: Mapping[str, set[str]], output: str, nested: bool
     ) -> Iterator[tuple[str, str]]:
         given = [_dtypes(graph, arg, known, output) for arg in use.args if not isinstance(arg, Setting)]
         for source, target in product(sorted(set.union(*given)), sorted(_output_dtypes(use, output))):
             if use.op.id in self._graphs:
-                for inner, problem in self._follow(use.op.id, march, source, target):
+                for inner, problem in self._follow(use.op.id, march, source, target, nested) if nested else ():
                     yield use.name, f"{inner!r} of {use.op.id}: {problem}"
                 continue
             decision = self._decisions.get((use.op.id, march, source))

@@ -7,7 +7,7 @@ In: the graph of a composite. Out: a view; children, statements and results are 
     e = scale_of(self.exp, None, shifted)                   # bindings, the same on scales
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from generator.composite.model import Constant, Graph, Layout, Setting, Use, Value, Variable
@@ -60,7 +60,6 @@ class CompositeView:
     results: tuple[str, ...]
     statements: tuple[str, ...]
     bindings: tuple[str, ...]
-    result: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +143,8 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         bind_arguments=", ".join(f"{name}: Known = None" for name in (*spec.inputs, *spec.optional)),
         repeats=spec.repeats,
         results=tuple(_last_child(graph, name) for name in spec.returns),
-        statements=tuple(f"{', '.join(s.targets)} = {lowering.on_data(s.value)}" for s in graph.statements),
-        bindings=tuple(f"{' = '.join(s.targets)} = {lowering.on_scales(s.value)}" for s in graph.statements),
-        result=", ".join(spec.returns),
+        statements=_lines(graph, lowering.on_data, ", "),
+        bindings=_lines(graph, lowering.on_scales, " = "),
     )
 
 
@@ -204,6 +202,15 @@ def _absent_behind(graph: Graph, use: Use) -> tuple[str, ...]:
         if isinstance(value, Use) and value.name == use.name:
             return tuple(hung)
     return ()
+
+
+def _lines(graph: Graph, lower: Callable[[Value], str], join: str) -> tuple[str, ...]:
+    """A line a statement; a result that the last one gives is returned at once."""
+    lines = [f"{join.join(s.targets)} = {lower(s.value)}" for s in graph.statements]
+    last = graph.statements[-1]
+    if last.targets == graph.composite.returns:
+        return (*lines[:-1], f"return {lower(last.value)}")
+    return (*lines, f"return {', '.join(graph.composite.returns)}")
 
 
 @dataclass(frozen=True, slots=True)

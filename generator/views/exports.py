@@ -55,7 +55,9 @@ def nn_view(catalog: Catalog) -> PackageExportsView:
     views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
     views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
     views += [ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary") if op.python.module]
-    views += [ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module]
+    views += [
+        ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module
+    ]
     views.append(ModuleExportView("identity", "Identity"))
     doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
     return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))

@@ -125,7 +125,9 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         form = op.float
         if form.functions or form.methods:
             module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
-            yield ReplacementView(op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ())
+            yield ReplacementView(
+                op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
+            )
     for op in of_family(catalog, "window_max", "window_mean", "clamp"):
         form = op.float
         yield ReplacementView(

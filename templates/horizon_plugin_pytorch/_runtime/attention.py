@@ -5,7 +5,6 @@ In: query, key and value in the layouts that torch accepts, and torch's masks. O
 sees [N, length, embed_dim] and one additive mask [N * heads or 1, target, source].
 """
 
-
 import torch
 from torch import Tensor
 

@@ -83,11 +83,20 @@ class QATComposite(QATModule):
         """The QAT form of a child: with this module's qconfig, or with another output dtype."""
         from .._tables import TABLES
 
-        module.__dict__["qconfig"] = self.qconfig if dtype is None else inner_qconfig(self.qconfig, dtype, self._REPEATS)
+        module.__dict__["qconfig"] = self._output_qconfig() if dtype is None else self._inner_qconfig(dtype)
         made: nn.Module = TABLES.qat_modules[type(module)].from_float(module)  # type: ignore[attr-defined]
         if isinstance(made, QATComposite):
             made._inner = True
         return made
+
+    def _inner_qconfig(self, dtype: str) -> QConfig:
+        return inner_qconfig(self.qconfig, dtype, self._REPEATS)
+
+    def _output_qconfig(self) -> QConfig:
+        """The qconfig of the module; where the output comes in several steps, with the extremes of all of them."""
+        given = self.qconfig.activation
+        observed = isinstance(given, PartialClass) and given.cls is FakeQuantize and not _has_range(given)
+        return self._inner_qconfig(self._output_dtype) if self._REPEATS and observed else self.qconfig
 
     def _weighted(self, float_class: Callable[..., nn.Module], child: str) -> nn.Module:
         """A fully connected float child that holds this module's parameters: the same objects, or parts of them."""
@@ -193,12 +202,16 @@ def inner_qconfig(qconfig: QConfig, dtype: str, repeats: bool = False) -> QConfi
     given = qconfig.activation
     if not isinstance(given, PartialClass):
         raise TypeError(f"qconfig.activation must be made by FakeQuantize.with_args, not be {given!r}")
-    observer = given.keywords.get("observer", MinMaxObserver)
-    has_range = isinstance(observer, type) and issubclass(observer, FixedScaleObserver | ClipObserver)
     kept = {k: v for k, v in given.keywords.items() if k not in _RANGE_ARGUMENTS | _LEARNED_ARGUMENTS}
-    if has_range or repeats:
+    if repeats or _has_range(given):
         kept = {"observer": observers_v1.MinMaxObserver if repeats else MinMaxObserver}
     return QConfig(FakeQuantize.with_args(**{**kept, "dtype": dtype}), qconfig.weight, getattr(qconfig, "stage", None))
+
+
+def _has_range(quantizer: PartialClass) -> bool:
+    """Whether a fake quantizer's range is given, not observed."""
+    observer = quantizer.keywords.get("observer", MinMaxObserver)
+    return isinstance(observer, type) and issubclass(observer, FixedScaleObserver | ClipObserver)
 
 
 def scale_of(child: Any, method: str | None, *args: Known | float) -> Known:

@@ -29,6 +29,7 @@ class LSTMCell(QATCell, torch.nn.LSTMCell):
         "linear_hh.weight": ("weight_hh", 0, 1),
         "linear_hh.bias": ("bias_hh", 0, 1),
     }
+    _REPEATS = True
     _RESULTS = ("mul_h", "add_c")
     linear_ih: Any
     linear_hh: Any
