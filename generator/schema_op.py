@@ -27,6 +27,9 @@ class FloatForms(Spec):
     """What a user writes in a float model."""
 
     modules: tuple[DottedName, ...] = ()
+    by_name: tuple[DottedName, ...] = Field(
+        default=(), description="Modules of packages that need not be installed, known by their names."
+    )
     functions: tuple[DottedName, ...] = ()
     methods: tuple[PythonName, ...] = Field(default=(), description="Tensor methods.")
     constructor: tuple[PythonName, ...] = Field(

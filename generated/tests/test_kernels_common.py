@@ -59,6 +59,18 @@ CASES = [
         derived=False,
     ),
     KernelCase(
+        id="box_pixels",
+        kernel="box_pixels",
+        tensors=(("q", -32768, 32767),),
+        reals=(),
+        tables=(),
+        scales=(),
+        integers=(),
+        derive_dtypes=(),
+        compute_dtypes=(),
+        derived=False,
+    ),
+    KernelCase(
         id="box_clip",
         kernel="box_clip",
         tensors=(("edge", -32768, 32767), ("image", -32768, 32767)),

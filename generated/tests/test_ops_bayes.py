@@ -1674,7 +1674,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=400,
     ),
     OpCase(
         id="glu-0-qint8-qint8",
@@ -1758,7 +1758,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=24,
     ),
     OpCase(
         id="layer_norm-1-qint8-qint8",
@@ -1786,7 +1786,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=24,
     ),
     OpCase(
         id="layer_norm-2-qint8-qint8",
@@ -1814,7 +1814,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=24,
     ),
     OpCase(
         id="log_softmax-0-qint8-qint8",
@@ -1842,7 +1842,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=40,
     ),
     OpCase(
         id="softmax-0-qint8-qint8",
@@ -1856,7 +1856,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=1,
+        steps=2,
     ),
     OpCase(
         id="softmax-0-qint8-qint16",
@@ -1870,7 +1870,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=300,
     ),
     OpCase(
         id="softmax-1-qint8-qint8",
@@ -1884,7 +1884,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=1,
+        steps=2,
     ),
     OpCase(
         id="softmax-1-qint8-qint16",
@@ -1898,7 +1898,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=300,
     ),
     OpCase(
         id="acos-0-qint8-qint8",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from generator.compile_problems import moved
 from generator.composite.functions import FUNCTIONS, OPERANDS, Function, Kind
-from generator.composite.model import Constant, Graph, Layout, Setting, Statement, Use, Value, Variable
+from generator.composite.model import Constant, Graph, Layout, Setting, Statement, Use, Value, Variable, uses_in
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.formula.parse import parse
 from generator.formula.syntax import Call, Expr, Name, Num
@@ -60,6 +60,7 @@ class _Reader:
             self._define(target, targets, value)
             if value is not None:
                 statements.append(Statement(targets, value))
+                self._check_optional(value)
         self._check_results()
         if not self.found:
             self._check_unused()
@@ -155,10 +156,6 @@ class _Reader:
             self._report("G005", f"the child {call.function!r} is used twice", self._at(call.place), hint)
             return None
         self._read.add(call.function)
-        if child.when is not None and args and not isinstance(args[0], Variable):
-            hint = "give it a statement of its own"
-            self._report("G004", "the first operand of an optional child is a name", self._at(args[0].place), hint)
-            return None
         op = self._catalog.ops.get(child.op)
         kinds = None if op is None else operands_of(op.spec)
         if op is None or kinds is None:
@@ -186,6 +183,13 @@ class _Reader:
         elif value is not None and _kind(value) == "setting":
             self._report("G004", "a statement gives data", span, "write the setting where it is used")
         self._variables.update(targets)
+
+    def _check_optional(self, value: Value) -> None:
+        """An optional child is a statement of its own, over a name that can take its place."""
+        for use in uses_in(value):
+            if use.child.when is not None and use is not value:
+                hint = f"write 'name: {use.name}(other_name, ...)'"
+                self._report("G004", f"the optional child {use.name!r} is not alone", self._at(use.place), hint)
 
     def _check_results(self) -> None:
         for index, name in enumerate(self._composite.returns):

@@ -258,4 +258,4 @@ class _Lowering:
         if use.child.when is None:
             return call
         there = use.child.when if use.child.when in self.graph.composite.optional else f"self.{use.name}"
-        return f"({call} if {there} is not None else {passed})"
+        return f"{call} if {there} is not None else {passed}"

@@ -73,6 +73,7 @@ class TablesView:
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
     leaf_modules: str
+    recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
@@ -90,6 +91,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
         leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
+        recognized=tuple(
+            PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
+        ),
         passthrough=_listed(_passthrough(catalog, "one")),
         passthrough_lists=_listed(_passthrough(catalog, "list")),
         passthrough_modules=_listed(
@@ -121,17 +125,11 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "unary"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
         form = op.float
-        if form.functions or form.methods:
-            module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
-            yield ReplacementView(
-                op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
-            )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
-        form = op.float
+        module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, "none", form.constructor, ()
+            op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
     yield from _composites(catalog)
 

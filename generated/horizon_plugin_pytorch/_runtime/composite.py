@@ -93,7 +93,7 @@ class QATComposite(QATModule):
         return inner_qconfig(self.qconfig, dtype, self._REPEATS)
 
     def _output_qconfig(self) -> QConfig:
-        """This module's qconfig; where the output comes in several steps, with the extremes of all of them."""
+        """The qconfig of the module; where the output comes in several steps, with the extremes of all of them."""
         given = self.qconfig.activation
         observed = isinstance(given, PartialClass) and given.cls is FakeQuantize and not _has_range(given)
         return self._inner_qconfig(self._output_dtype) if self._REPEATS and observed else self.qconfig

@@ -18,6 +18,7 @@ from .host import HostModule
 from .march import require_march
 from .module_tree import swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
+from .recognize import replace_recognized
 from .support import require_operator
 from .user_input import check_config_dict
 
@@ -63,6 +64,7 @@ def prepare_qat_fx(
     rules = parse_rules(qconfig_dict)
     check_is_float(model, "prepare_qat_fx")
     fused = fuse_fx(model)
+    replace_recognized(fused)
     choices, report = resolve(fused, rules, TABLES.qat_modules)
     check_stages(choices)
     quantized = {name: choice for name, choice in choices.items() if choice.qconfig is not None}

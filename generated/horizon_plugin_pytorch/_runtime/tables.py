@@ -80,6 +80,7 @@ class Tables:
         patterns: fusable chains, longer first, then higher priority.
         qat_modules: float or fused class -> QAT class.
         quantized_modules: QAT class -> quantized class.
+        recognized: qualified name of a class of a package that need not be installed -> the float class in its place.
         leaf_modules: classes never traced into, beside torch.nn's own.
         leaf_method_modules: classes that are used by their methods; a method call is one node.
         passthrough: functions whose result keeps scale and dtype.
@@ -93,6 +94,7 @@ class Tables:
     patterns: tuple[FusionPattern, ...]
     qat_modules: Mapping[type[nn.Module], type[nn.Module]]
     quantized_modules: Mapping[type[nn.Module], type[nn.Module]]
+    recognized: Mapping[str, type[nn.Module]]
     leaf_modules: tuple[type[nn.Module], ...]
     leaf_method_modules: tuple[type[nn.Module], ...]
     passthrough: frozenset[Callable[..., object]]

@@ -23,6 +23,7 @@ from torch.fx.proxy import TraceError
 
 from .._tables import TABLES
 from .graph_module import SELF
+from .recognize import recognized
 from .wrap import is_leaf_class, methods_recorded, noted_functions, noted_names_replaced
 
 MODULE_METHOD = "module_method"
@@ -61,7 +62,7 @@ class QuantTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers of torch.nn, classes of the tables, wrapped classes."""
-        known = isinstance(m, TABLES.leaf_modules) or type(m) in TABLES.qat_modules
+        known = isinstance(m, TABLES.leaf_modules) or type(m) in TABLES.qat_modules or recognized(m) is not None
         return known or is_leaf_class(type(m)) or super().is_leaf_module(m, module_qualified_name)
 
     def call_leaf_method(

@@ -85,6 +85,14 @@ def box_edge(low: Tensor, high: Tensor, offset: Tensor, growth: Tensor, *, side:
     return q.to(torch.int16)
 
 
+def box_pixels(q: Tensor) -> Tensor:
+    """The pixels that quarter pixels stand for.
+
+    Source: numerics 9.
+    """
+    return q.to(torch.float32) / 4
+
+
 def box_clip(edge: Tensor, image: Tensor) -> Tensor:
     """An edge inside of the image; the image's size is in pixels.
 

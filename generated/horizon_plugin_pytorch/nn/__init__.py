@@ -4,9 +4,14 @@
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
 from . import functional, intrinsic, qat, quantized
+from .anchor_generator import AnchorGenerator
+from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
+from .detection_post_process import DetectionPostProcess
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .identity import Identity
 from .point_pillars_scatter import PointPillarsScatter
+from .rcnn_post_process import RcnnPostProcess
 from .tables import LookUpTable, SegmentLUT
 from .unary import (
     Acos,
@@ -32,12 +37,16 @@ from .unary import (
 __all__ = [
     "Acos",
     "Acosh",
+    "AnchorGenerator",
     "Asin",
     "Asinh",
     "Atan",
     "Atanh",
+    "BgrToYuv444",
     "Cos",
     "Cosh",
+    "DetectionPostProcess",
+    "DetectionPostProcessV1",
     "Div",
     "Erf",
     "Exp",
@@ -46,6 +55,7 @@ __all__ = [
     "LayerNorm",
     "LookUpTable",
     "PointPillarsScatter",
+    "RcnnPostProcess",
     "Reciprocal",
     "Rsqrt",
     "SegmentLUT",

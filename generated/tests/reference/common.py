@@ -68,6 +68,11 @@ def box_edge(low: int, high: int, offset: int, growth: int, *, side: int, fracti
     return clip_int(edge, -32768, 32767)
 
 
+def box_pixels(q: int) -> float:
+    """The pixels that quarter pixels stand for."""
+    return div(f32(q), 4)
+
+
 def box_clip(edge: int, image: int) -> int:
     """An edge inside of the image; the image's size is in pixels."""
     return min(max(edge, 0), clip_int(image * 4, -32768, 32767))

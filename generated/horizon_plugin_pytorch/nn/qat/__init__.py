@@ -15,6 +15,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .div import Div
 from .elu import ELU
 from .functional_modules import FloatFunctional
@@ -63,6 +64,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DetectionPostProcessV1",
     "Div",
     "ELU",
     "FloatFunctional",

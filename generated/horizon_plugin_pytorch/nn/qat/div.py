@@ -45,9 +45,7 @@ class Div(QATComposite, composites.Div):
         return self._bind_graph(x, y)
 
     def _graph(self, x: Any, y: Any) -> Any:
-        quotient = self.mul.mul(x, self.reciprocal(y))
-        return quotient
+        return self.mul.mul(x, self.reciprocal(y))
 
     def _bind_graph(self, x: Known = None, y: Known = None) -> Any:
-        quotient = scale_of(self.mul, "mul", x, scale_of(self.reciprocal, None, y))
-        return quotient
+        return scale_of(self.mul, "mul", x, scale_of(self.reciprocal, None, y))

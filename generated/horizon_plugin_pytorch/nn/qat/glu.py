@@ -44,10 +44,8 @@ class GLU(QATComposite, torch.nn.GLU):
 
     def _graph(self, x: Any) -> Any:
         a, b = x.chunk(2, self.dim)
-        y = self.mul.mul(a, self.sigmoid(b))
-        return y
+        return self.mul.mul(a, self.sigmoid(b))
 
     def _bind_graph(self, x: Known = None) -> Any:
         a = b = x
-        y = scale_of(self.mul, "mul", a, scale_of(self.sigmoid, None, b))
-        return y
+        return scale_of(self.mul, "mul", a, scale_of(self.sigmoid, None, b))

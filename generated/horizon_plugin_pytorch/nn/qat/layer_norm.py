@@ -76,8 +76,7 @@ class LayerNorm(QATComposite, torch.nn.LayerNorm):
         )
         normal = self.mul.mul(deviation, self.rsqrt(variance))
         scaled = self.weight_mul.mul(normal, self.weight_quant(self.weight)) if self.weight_mul is not None else normal
-        y = self.bias_add.add(scaled, self.bias_quant(self.bias)) if self.bias_add is not None else scaled
-        return y
+        return self.bias_add.add(scaled, self.bias_quant(self.bias)) if self.bias_add is not None else scaled
 
     def _bind_graph(self, x: Known = None) -> Any:
         center = scale_of(self.mean, "mean", x)
@@ -89,9 +88,8 @@ class LayerNorm(QATComposite, torch.nn.LayerNorm):
             if self.weight_mul is not None
             else normal
         )
-        y = (
+        return (
             scale_of(self.bias_add, "add", scaled, scale_of(self.bias_quant, None))
             if self.bias_add is not None
             else scaled
         )
-        return y

@@ -54,12 +54,10 @@ class LogSoftmax(QATComposite, torch.nn.LogSoftmax):
         top = largest(x, self.dim)
         shifted = self.sub.sub(x, top)
         total = self.sum.sum(self.exp(shifted), self.dim, True)
-        y = self.normalize.sub(shifted, self.log(total))
-        return y
+        return self.normalize.sub(shifted, self.log(total))
 
     def _bind_graph(self, x: Known = None) -> Any:
         top = x
         shifted = scale_of(self.sub, "sub", x, top)
         total = scale_of(self.sum, "sum", scale_of(self.exp, None, shifted))
-        y = scale_of(self.normalize, "sub", shifted, scale_of(self.log, None, total))
-        return y
+        return scale_of(self.normalize, "sub", shifted, scale_of(self.log, None, total))

@@ -67,9 +67,8 @@ class MultiheadAttention(QATAttention, torch.nn.MultiheadAttention):
         k = split_heads(self.k_proj(key), self.num_heads)
         v = split_heads(self.v_proj(value), self.num_heads)
         open_scores = self.scores.matmul(q, k.transpose(-2, -1))
-        weights = self.softmax(
-            (self.mask_add.add(open_scores, self.mask_quant(mask)) if mask is not None else open_scores)
-        )
+        seen_scores = self.mask_add.add(open_scores, self.mask_quant(mask)) if mask is not None else open_scores
+        weights = self.softmax(seen_scores)
         of_heads = group_heads(weights, self.num_heads)
         shown = self.average.mean(of_heads, 1, True) if averaged is not None else of_heads
         out = self.out_proj(merge_heads(self.mix.matmul(weights, v), self.num_heads))
@@ -82,15 +81,12 @@ class MultiheadAttention(QATAttention, torch.nn.MultiheadAttention):
         k = scale_of(self.k_proj, None, key)
         v = scale_of(self.v_proj, None, value)
         open_scores = scale_of(self.scores, "matmul", q, k)
-        weights = scale_of(
-            self.softmax,
-            None,
-            (
-                scale_of(self.mask_add, "add", open_scores, scale_of(self.mask_quant, None, mask))
-                if mask is not None
-                else open_scores
-            ),
+        seen_scores = (
+            scale_of(self.mask_add, "add", open_scores, scale_of(self.mask_quant, None, mask))
+            if mask is not None
+            else open_scores
         )
+        weights = scale_of(self.softmax, None, seen_scores)
         of_heads = weights
         shown = scale_of(self.average, "mean", of_heads) if averaged is not None else of_heads
         out = scale_of(self.out_proj, None, scale_of(self.mix, "matmul", weights, v))

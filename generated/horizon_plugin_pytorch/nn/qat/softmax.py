@@ -55,13 +55,11 @@ class Softmax(QATComposite, torch.nn.Softmax):
         shifted = self.sub.sub(x, top)
         share = self.exp(shifted)
         total = self.sum.sum(share, self.dim, True)
-        y = self.mul.mul(share, self.reciprocal(total))
-        return y
+        return self.mul.mul(share, self.reciprocal(total))
 
     def _bind_graph(self, x: Known = None) -> Any:
         top = x
         shifted = scale_of(self.sub, "sub", x, top)
         share = scale_of(self.exp, None, shifted)
         total = scale_of(self.sum, "sum", share)
-        y = scale_of(self.mul, "mul", share, scale_of(self.reciprocal, None, total))
-        return y
+        return scale_of(self.mul, "mul", share, scale_of(self.reciprocal, None, total))

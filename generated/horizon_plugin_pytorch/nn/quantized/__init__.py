@@ -8,6 +8,7 @@ from .batchnorm import BatchNorm2d, BatchNorm3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
 from .gelu import GELU
@@ -44,6 +45,7 @@ __all__ = (
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
     "DeQuantize",
+    "DetectionPostProcessV1",
     "ELU",
     "FloatFunctional",
     "GELU",
