@@ -25,6 +25,7 @@ _NEEDS = {
     "window_max": ("window", "python.file", "python.class_"),
     "window_mean": ("window", "kernel", "python.file", "python.class_"),
     "clamp": ("tail",),
+    "tensor_function": ("behaviour",),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),
@@ -33,7 +34,7 @@ _NEEDS = {
     "composite": ("composite", "python.file", "python.class_"),
     "table": ("python.file", "python.class_"),
     "unary": (),
-    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_module": ("runtime", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""

@@ -14,7 +14,7 @@ from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import c_header, composite, docs, exports, kernels, modules, package, presets, tables, tests, unary
 from generator.views import functional as functional_views
-from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
+from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
 
@@ -24,7 +24,7 @@ def jobs_of(
 ) -> tuple[Job, ...]:
     """Every output of a build."""
     return (
-        *_package(catalog, decisions, patterns),
+        *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
         *_headers(catalog, compiled),
@@ -38,7 +38,9 @@ def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") ->
     return Job(f"{PACKAGE}/{path}", f"{PACKAGE}/{template or path}.j2", view, specs)
 
 
-def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...]) -> Iterator[Job]:
+def _package(
+    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+) -> Iterator[Job]:
     marches = package.marches_view(catalog)
     every_march = tuple(f"march/{name}" for name in catalog.marches)
     every_op = tuple(f"op/{name}" for name in catalog.ops)
@@ -47,7 +49,7 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
-    yield _job("_tables.py", tables.tables_view(catalog, patterns), ("ops", "patterns", "qtensor"))
+    yield _job("_tables.py", tables.tables_view(catalog, patterns, compiled), ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
     yield _job("_colors.py", colors, every_color)
@@ -130,11 +132,10 @@ def _tables(catalog: Catalog) -> Iterator[Job]:
 
 def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
     """Classes and functions that give a mechanism its operator."""
-    for op in modules.of_family(catalog, "runtime_module"):
-        view = runtime_module_view(op)
-        bases = {"": view.float_base, "qat/": view.qat_base, "quantized/": view.quantized_base}
-        for folder in (folder for folder, base in bases.items() if base):
-            yield _job(f"nn/{folder}{view.file}.py", view, (f"op/{op.id}",), f"nn/{folder}[runtime_module].py")
+    for (folder, file), view in runtime_files(catalog).items():
+        path = f"nn/{folder}/" if folder else "nn/"
+        specs = tuple(f"op/{c.op}" for c in view.classes)
+        yield _job(f"{path}{file}.py", view, specs, f"{path}[runtime_module].py")
     for file, functions in runtime_functions_views(catalog).items():
         yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 

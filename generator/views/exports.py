@@ -52,7 +52,11 @@ def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, Pack
 
 def nn_view(catalog: Catalog) -> PackageExportsView:
     """horizon_plugin_pytorch.nn: float modules of our own."""
-    views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
+    views = [
+        ModuleExportView(op.python.file or "", class_name(op))
+        for op in of_family(catalog, "runtime_module")
+        if op.runtime and op.runtime.float
+    ]
     views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
     views += [ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary") if op.python.module]
     views += [
