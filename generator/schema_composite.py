@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from generator.schema_base import DottedName, Formula, Identifier, PythonName, Spec
+from generator.schema_base import DottedName, Formula, Identifier, Number, PythonName, Spec
 
 
 class Part(Spec):
@@ -55,6 +55,9 @@ class Composite(Spec):
     constants: dict[PythonName, Identifier] = Field(default={}, description="Parameters that are operands -> dtype.")
     tunable: tuple[PythonName, ...] = Field(
         default=(), description="Children whose arguments a user may change before conversion, as <child>_kwargs."
+    )
+    masked: Number | None = Field(
+        default=None, description="Of form attention: what a mask adds to a score that it hides, far below every score."
     )
     repeats: bool = Field(
         default=False,

@@ -56,6 +56,7 @@ class CompositeView:
     call: str
     refused: tuple[str, ...]
     bind_arguments: str
+    masked: tuple[str, ...]
     repeats: bool
     results: tuple[str, ...]
     statements: tuple[str, ...]
@@ -141,6 +142,7 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         call=", ".join((*spec.inputs, *spec.optional)),
         refused=tuple(spec.refuses),
         bind_arguments=", ".join(f"{name}: Known = None" for name in (*spec.inputs, *spec.optional)),
+        masked=() if spec.masked is None else (repr(float(spec.masked)),),
         repeats=spec.repeats,
         results=tuple(_last_child(graph, name) for name in spec.returns),
         statements=_lines(graph, lowering.on_data, ", "),

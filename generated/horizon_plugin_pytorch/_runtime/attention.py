@@ -70,7 +70,7 @@ class QATAttention(QATComposite):
 
     def _additive(self, mask: Tensor) -> Tensor:
         if mask.dtype == torch.bool:
-            return torch.zeros(mask.shape, device=mask.device).masked_fill(mask, self._MASKED)
+            return torch.where(mask, self._MASKED, 0.0)
         return mask.clamp(min=self._MASKED)
 
     def bind(self, query: Known = None, key: Known = None, value: Known = None, *masks: Known) -> Known:

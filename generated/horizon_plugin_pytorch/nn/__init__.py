@@ -9,7 +9,9 @@ from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
+from .grid_sample import GridSample
 from .identity import Identity
+from .interpolate import Interpolate
 from .point_pillars_scatter import PointPillarsScatter
 from .rcnn_post_process import RcnnPostProcess
 from .tables import LookUpTable, SegmentLUT
@@ -50,8 +52,10 @@ __all__ = [
     "Div",
     "Erf",
     "Exp",
+    "GridSample",
     "HardLog",
     "Identity",
+    "Interpolate",
     "LayerNorm",
     "LookUpTable",
     "PointPillarsScatter",

@@ -21,7 +21,9 @@ from .elu import ELU
 from .functional_modules import FloatFunctional
 from .gelu import GELU
 from .glu import GLU
+from .grid_sample import GridSample
 from .hardsigmoid import HardSigmoid
+from .interpolate import Interpolate
 from .layer_norm import LayerNorm
 from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
@@ -40,6 +42,7 @@ from .softmax import Softmax
 from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
 from .tanh import Tanh
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = (
     "AvgPool2d",
@@ -70,7 +73,9 @@ __all__ = (
     "FloatFunctional",
     "GELU",
     "GLU",
+    "GridSample",
     "HardSigmoid",
+    "Interpolate",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
@@ -94,4 +99,7 @@ __all__ = (
     "Softmax",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 )

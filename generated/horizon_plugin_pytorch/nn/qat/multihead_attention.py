@@ -34,6 +34,7 @@ class MultiheadAttention(QATAttention, torch.nn.MultiheadAttention):
         "out_proj.weight": ("out_proj.weight", 0, 1),
         "out_proj.bias": ("out_proj.bias", 0, 1),
     }
+    _MASKED = -100.0
     _RESULTS = ("out_proj", "average")
     num_heads: Any
     head_dim: Any
