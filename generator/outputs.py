@@ -5,10 +5,12 @@ marches, kernels or the operators of a family.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
@@ -20,17 +22,22 @@ PACKAGE = "horizon_plugin_pytorch"
 
 
 def jobs_of(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+    catalog: Catalog,
+    decisions: Decisions,
+    patterns: tuple[Expanded, ...],
+    compiled: CompiledMarches,
+    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
-    """Every output of a build."""
+    """Every output of a build; costly views that have not changed are taken from the memo."""
+    memo = memo or Memo()
     return (
         *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
-        *_headers(catalog, compiled),
+        *_headers(catalog, compiled, memo),
         *_tests(catalog, decisions, compiled),
         *_docs(catalog, decisions, patterns, compiled),
-        *schema_jobs(),
+        *memo.recall("schemas", (), lambda: tuple(schema_jobs())),
     )
 
 
@@ -71,11 +78,25 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
 
 
-def _headers(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+def _headers(catalog: Catalog, compiled: CompiledMarches, memo: Memo) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
-        view = c_header.header_view(catalog, compiled, march)
+        make = partial(c_header.header_view, catalog, compiled, march)
+        view = memo.recall("header", _said_in_header(catalog, compiled, march), make)
         yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+
+
+def _said_in_header(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> tuple[object, ...]:
+    """What a header follows from; its kernels are known by their torch code and their ranges."""
+    known = [
+        (k.label, k.params, k.derive_args, k.compute_args, k.torch_derive, k.torch_compute, k.proof, dict(k.ranges))
+        for k in (compiled.by_march[march] if march else compiled.common).values()
+    ]
+    texts = [
+        (entry.kernel.id, entry.kernel.doc, entry.kernel.source, entry.kernel.tensors) for entry in catalog.kernels
+    ]
+    colors = [color.spec for color in catalog.colors.values()]
+    return march, march and catalog.marches[march].spec.doc, known, texts, colors, catalog.dtypes.spec
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:

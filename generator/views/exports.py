@@ -85,5 +85,7 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         for op in of_family(catalog, "runtime_module"):
             if getattr(op.runtime, folder):
                 modules.setdefault(op.python.file or "", []).append(class_name(op))
-    views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
+    views = tuple(
+        ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()) if names
+    )
     return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

@@ -6,7 +6,7 @@ In: the catalog and the expanded patterns. Out: rows whose fields are Python exp
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.compile import CompiledMarches
 from generator.link import Catalog
@@ -198,7 +198,8 @@ def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) ->
     names = []
     for role in pattern.steps:
         view = _step(catalog, pattern, role)
-        steps.setdefault(view.name, view)
+        while steps.setdefault(view.name, view) != view:  # another family's step of that role matches other modules
+            view = replace(view, name=f"{view.name}_")
         names.append(view.name)
     op = catalog.ops[pattern.base].spec
     tail = ("Add" if pattern.add else "") + (
