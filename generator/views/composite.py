@@ -57,6 +57,7 @@ class CompositeView:
     refused: tuple[str, ...]
     bind_arguments: str
     masked: tuple[str, ...]
+    optional: tuple[str, ...]
     repeats: bool
     results: tuple[str, ...]
     statements: tuple[str, ...]
@@ -143,11 +144,18 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         refused=tuple(spec.refuses),
         bind_arguments=", ".join(f"{name}: Known = None" for name in (*spec.inputs, *spec.optional)),
         masked=() if spec.masked is None else (repr(float(spec.masked)),),
+        optional=tuple(name for name, use in graph.uses().items() if _is_optional(graph, use)),
         repeats=spec.repeats,
         results=tuple(_last_child(graph, name) for name in spec.returns),
         statements=_lines(graph, lowering.on_data, ", "),
         bindings=_lines(graph, lowering.on_scales, " = "),
     )
+
+
+def _is_optional(graph: Graph, use: Use) -> bool:
+    """Whether a child works only when an optional input is given."""
+    given = {arg.name for arg in use.args if isinstance(arg, Variable)}
+    return use.child.when in graph.composite.optional or not given.isdisjoint(graph.composite.optional)
 
 
 def _last_child(graph: Graph, name: str) -> str:

@@ -284,5 +284,5 @@ def test_division_with_rounding_is_refused() -> None:
 def test_an_unquantized_output_is_refused() -> None:
     horizon.march.set_march("bayes")
     unquantized = horizon.qconfig.default_qat_8bit_weight_32bit_out_fake_quant_qconfig
-    with pytest.raises(ValueError, match="op: .*output must be quantized"):
+    with pytest.raises(ValueError, match=r"op: .*output must be quantized"):
         prepare_qat_fx(Model(nn.Softmax(-1)), {"": qconfig("qint8"), "module_name": {"op": unquantized}})
