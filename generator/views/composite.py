@@ -7,7 +7,7 @@ In: the graph of a composite. Out: a view; children, statements and results are 
     e = scale_of(self.exp, None, shifted)                   # bindings, the same on scales
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from generator.composite.model import Constant, Graph, Layout, Setting, Use, Value, Variable
@@ -56,9 +56,7 @@ class CompositeView:
     call: str
     refused: tuple[str, ...]
     bind_arguments: str
-    masked: tuple[str, ...]
-    optional: tuple[str, ...]
-    repeats: bool
+    further: tuple[str, ...]
     results: tuple[str, ...]
     statements: tuple[str, ...]
     bindings: tuple[str, ...]
@@ -143,13 +141,22 @@ def composite_view(catalog: Catalog, op: Op) -> CompositeView:
         call=", ".join((*spec.inputs, *spec.optional)),
         refused=tuple(spec.refuses),
         bind_arguments=", ".join(f"{name}: Known = None" for name in (*spec.inputs, *spec.optional)),
-        masked=() if spec.masked is None else (repr(float(spec.masked)),),
-        optional=tuple(name for name, use in graph.uses().items() if _is_optional(graph, use)),
-        repeats=spec.repeats,
+        further=tuple(_further(graph)),
         results=tuple(_last_child(graph, name) for name in spec.returns),
         statements=_lines(graph, lowering.on_data, ", "),
         bindings=_lines(graph, lowering.on_scales, " = "),
     )
+
+
+def _further(graph: Graph) -> Iterator[str]:
+    """Class attributes that not every composite has."""
+    optional = tuple(name for name, use in graph.uses().items() if _is_optional(graph, use))
+    if graph.composite.masked is not None:
+        yield f"_MASKED = {float(graph.composite.masked)!r}"
+    if optional:
+        yield f"_OPTIONAL = {optional!r}"
+    if graph.composite.repeats:
+        yield "_REPEATS = True"
 
 
 def _is_optional(graph: Graph, use: Use) -> bool:

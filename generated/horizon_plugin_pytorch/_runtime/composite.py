@@ -51,6 +51,8 @@ class QATComposite(QATModule):
     """The same graph on scales."""
     _RESULTS: ClassVar[tuple[str, ...]] = ()
     """The children that the results come from."""
+    _OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    """The children that work on optional inputs only."""
     _REPEATS: ClassVar[bool] = False
     """Whether one instance serves several steps, whose ranges differ: inside, the extremes of all are observed."""
     _inner = False  # a child of another composite answers to the support of that one

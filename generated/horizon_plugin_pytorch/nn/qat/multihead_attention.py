@@ -35,6 +35,7 @@ class MultiheadAttention(QATAttention, torch.nn.MultiheadAttention):
         "out_proj.bias": ("out_proj.bias", 0, 1),
     }
     _MASKED = -100.0
+    _OPTIONAL = ("mask_quant", "mask_add", "average")
     _RESULTS = ("out_proj", "average")
     num_heads: Any
     head_dim: Any
