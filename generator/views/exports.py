@@ -79,7 +79,7 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         if name := names.get(folder):
             modules.setdefault(op.python.file or "", []).append(name)
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary"):
+        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "tensor_module"):
             if op.python.class_ and (op.python.file or op.family == "unary"):
                 modules.setdefault(op.python.file or op.id, []).append(class_name(op))
         for op in of_family(catalog, "runtime_module"):

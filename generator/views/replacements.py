@@ -54,7 +54,7 @@ def replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "tensor_module"):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
@@ -103,5 +103,5 @@ def _composites(catalog: Catalog) -> Iterable[ReplacementView]:
                 data_args=len(composite.inputs),
                 numbers="none",
                 constructor_args=form.constructor,
-                drop_kwargs=(),
+                drop_kwargs=form.ignored,
             )

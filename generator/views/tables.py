@@ -197,7 +197,7 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
 
 
 _KEEPING = frozenset(
-    {"keep", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
+    {"keep", "inert", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
 )
 """Behaviours whose result has the scale of the first input."""
 
