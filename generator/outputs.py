@@ -154,6 +154,9 @@ def _composites(catalog: Catalog) -> Iterator[Job]:
         for folder in folders:
             view = composite.composite_view(catalog, op)
             yield _job(f"nn/{folder}/{op.python.file}.py", view, ("ops",), f"nn/{folder}/[composite].py")
+    for op in modules.of_family(catalog, "recurrent"):
+        layer = composite.recurrent_view(catalog, op)
+        yield _job(f"nn/qat/{op.python.file}.py", layer, (f"op/{op.id}",), "nn/qat/[recurrent].py")
 
 
 def _tables(catalog: Catalog) -> Iterator[Job]:

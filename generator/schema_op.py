@@ -181,7 +181,7 @@ class Op(Spec):
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
         "tensor_function", "tensor_module",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
-        "composite",
+        "composite", "recurrent",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence
@@ -193,6 +193,7 @@ class Op(Spec):
     tensor: TensorUse | None = None
     color: ColorUse | None = None
     composite: Composite | None = None
+    cell: Identifier | None = Field(default=None, description="The operator that computes one step of a recurrent one.")
     table: Table | None = None
     runtime: RuntimeNames | None = None
     host: Literal["before_quant", "after_dequant"] | None = Field(

@@ -628,6 +628,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "float32": "float32 enters the integer region only through QuantStub",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
+    ("lstm", "bayes-e"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("lstm", "bayes"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("lstm", "bernoulli"): {
+        "qint8": "this march has no segment tables; compute it on bayes or bayes-e, or leave it in float",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("lstm", "bernoulli2"): {
+        "qint8": "this march has no segment tables; compute it on bayes or bayes-e, or leave it in float",
+        "qint16": "this march has no segment tables; compute it on bayes or bayes-e, or leave it in float",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("lstm_cell", "bayes-e"): {
         "qint8": ("qint8", "qint16"),
         "qint16": ("qint8", "qint16"),

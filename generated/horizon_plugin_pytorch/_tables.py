@@ -1707,6 +1707,7 @@ TABLES = Tables(
         torch.nn.LayerNorm: qat.LayerNorm,
         nn.LayerNorm: qat.LayerNorm,
         torch.nn.LogSoftmax: qat.LogSoftmax,
+        torch.nn.LSTM: qat.LSTM,
         torch.nn.LSTMCell: qat.LSTMCell,
         torch.nn.MultiheadAttention: qat.MultiheadAttention,
         torch.nn.Softmax: qat.Softmax,

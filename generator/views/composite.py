@@ -82,6 +82,25 @@ class FloatCompositesView:
     modules: tuple[FloatCompositeView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RecurrentView:
+    """An operator that is a composite looped over time."""
+
+    op: str
+    doc: str
+    class_name: str
+    float_class: str
+    requires: str
+    cell_class: str
+
+
+def recurrent_view(catalog: Catalog, op: Op) -> RecurrentView:
+    """The QAT class of a recurrent operator."""
+    cell = catalog.ops[op.cell or ""].spec
+    float_class, requires = op.float.modules[0], repr(op.requires)
+    return RecurrentView(op.id, sentence(op.doc), op.python.class_ or "", float_class, requires, cell.float.modules[0])
+
+
 FILE = "composites"
 """The module of nn that holds the float modules of composites."""
 

@@ -74,7 +74,7 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         fused = view.quantized_fused if folder == "quantized" else view.fused
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
-    for op in of_family(catalog, "composite"):
+    for op in of_family(catalog, "composite", "recurrent"):
         names = {"qat": op.python.class_, "quantized": op.python.quantized}
         if name := names.get(folder):
             modules.setdefault(op.python.file or "", []).append(name)

@@ -181,6 +181,7 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
             "quantize_stub",
             "dequantize_stub",
             "composite",
+            "recurrent",
             *_without_qat(op.spec),
         ):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")

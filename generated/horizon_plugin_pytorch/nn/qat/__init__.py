@@ -32,6 +32,7 @@ from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
 from .log_softmax import LogSoftmax
 from .look_up_table import LookUpTable
+from .lstm import LSTM
 from .lstm_cell import LSTMCell
 from .max_pool2d import MaxPool2d
 from .multihead_attention import MultiheadAttention
@@ -89,6 +90,7 @@ __all__ = (
     "GridSample",
     "HardSigmoid",
     "Interpolate",
+    "LSTM",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
