@@ -74,11 +74,12 @@ class QATTable(_WithoutStoredTables, QATModule):
 
     def _away_from_zero(self, x: Tensor, values: Tensor) -> Tensor:
         """Values whose magnitude is at least what the table begins with."""
-        steps = self.options.least(x.dtype) if isinstance(x, QTensor) else None
+        if not isinstance(x, QTensor):
+            return values
+        steps = self.options.least(x.dtype)
         if steps is None:
             return values
-        scale: Tensor = x.q_scale()  # type: ignore[assignment]
-        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), scale.detach())
+        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), x.scale.detach())
         return torch.where(values < 0, torch.minimum(values, -least), torch.maximum(values, least))
 
     def extra_repr(self) -> str:
