@@ -8,7 +8,7 @@ In: the catalog. Out: views; the settings of a table are the final text of a cal
 from dataclasses import dataclass
 
 from generator.link import Catalog
-from generator.schema_op import Op, Table
+from generator.schema_op import Op
 from generator.views.modules import class_name, of_family
 from generator.views.names import sentence
 
@@ -112,16 +112,14 @@ def function_modules_view(catalog: Catalog) -> FunctionModulesView:
     return FunctionModulesView(
         table_file=FILE,
         table_class=_segment_class(catalog),
-        formulas=tuple(
-            FormulaFunctionView(_function(op), sentence(op.doc), op.formula) for op in ops if op.formula is not None
-        ),
+        formulas=tuple(formula for op in ops for formula in _formulas(op)),
         functions=tuple(
             FunctionView(
                 op=op.id,
                 doc=sentence(op.doc),
                 class_name=op.python.module or "",
                 function=_function(op),
-                options=_options(op.table),
+                options=_options(op),
                 takes_inplace="inplace" in op.float.constructor,
             )
             for op in ops
@@ -138,10 +136,21 @@ def unary_view(catalog: Catalog, op: Op) -> UnaryView:
         float_class=op.float.modules[0],
         function=_function(op),
         arguments=tuple(name for name in op.float.constructor if name != "inplace"),
-        options=_options(op.table),
+        options=_options(op),
         table_file=_segment_file(catalog),
         table_class=_segment_class(catalog),
     )
+
+
+def _formulas(op: Op) -> tuple[FormulaFunctionView, ...]:
+    """The functions of an operator that torch does not have: its own, its inverse."""
+    inverse = op.table.inverse_formula if op.table else None
+    named = ((_function(op), sentence(op.doc), op.formula), (_inverse(op), f"The inverse of {op.title}.", inverse))
+    return tuple(FormulaFunctionView(name, doc, formula) for name, doc, formula in named if formula is not None)
+
+
+def _inverse(op: Op) -> str:
+    return f"_{op.id}_inverse"
 
 
 def _function(op: Op) -> str:
@@ -149,8 +158,9 @@ def _function(op: Op) -> str:
     return op.float.functions[0] if op.formula is None else f"_{op.id}"
 
 
-def _options(table: Table | None) -> str:
+def _options(op: Op) -> str:
     """The settings that differ from the defaults, as a call."""
+    table = op.table
     if table is None:
         return "TableOptions()"
     settings = {
@@ -159,7 +169,7 @@ def _options(table: Table | None) -> str:
         "dividing_points": repr(table.points) if table.points else None,
         "input_range": repr(table.range) if table.range else None,
         "gradients": repr(table.gradients) if table.gradients else None,
-        "inverse_func": table.inverse,
+        "inverse_func": _inverse(op) if table.inverse_formula else table.inverse,
         "upper_inverse": table.upper_inverse,
         "least_steps": repr(tuple(table.least_steps.items())) if table.least_steps else None,
     }

@@ -6,6 +6,7 @@
 from . import functional, intrinsic, qat, quantized
 from .anchor_generator import AnchorGenerator
 from .bgr_to_yuv444 import BgrToYuv444
+from .composites import Div, LayerNorm
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
@@ -27,6 +28,7 @@ from .unary import (
     Exp,
     HardLog,
     Reciprocal,
+    Rsqrt,
     Selu,
     Sin,
     Sinh,
@@ -47,16 +49,19 @@ __all__ = [
     "Cosh",
     "DetectionPostProcess",
     "DetectionPostProcessV1",
+    "Div",
     "Erf",
     "Exp",
     "GridSample",
     "HardLog",
     "Identity",
     "Interpolate",
+    "LayerNorm",
     "LookUpTable",
     "PointPillarsScatter",
     "RcnnPostProcess",
     "Reciprocal",
+    "Rsqrt",
     "SegmentLUT",
     "Selu",
     "Sin",

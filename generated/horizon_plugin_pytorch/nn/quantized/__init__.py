@@ -33,6 +33,7 @@ from .segment_lut import SegmentLUT
 from .selu import SELU
 from .sigmoid import Sigmoid
 from .silu import SiLU
+from .softmax import QuantSoftmax
 from .softplus import Softplus
 from .tanh import Tanh
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -76,6 +77,7 @@ __all__ = (
     "MaxPool2d",
     "PointPillarsScatter",
     "QFunctional",
+    "QuantSoftmax",
     "Quantize",
     "ReLU",
     "ReLU6",
