@@ -282,13 +282,8 @@ def _by_id(linker: _Linker, kind: str) -> dict[str, Linked[Any]]:
     for linked in linker.by_kind[kind]:
         name = linked.spec.id  # type: ignore[attr-defined]
         if name in result:
-            linker.report(
-                "L001",
-                f"{kind} {name!r} is defined twice",
-                linked.span("id"),
-                "",
-                (result[name].span("id"), "first here"),
-            )
+            first = (result[name].span("id"), "first here")
+            linker.report("L001", f"{kind} {name!r} is defined twice", linked.span("id"), "", first)
         else:
             result[name] = linked
     return result

@@ -252,6 +252,42 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "layer_norm",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("product", what=("H", "W"), bounds=Bounds(max=16384)),
+                rule="H*W of the input",
+                limit="at most 16384",
+                remedy="make its tensors smaller, for example by splitting them",
+            ),
+        ),
+    ),
+    (
+        "lstm",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("dims", bounds=Bounds(one_of=(2,))),
+                rule="number of dimensions of the input",
+                limit="2",
+                remedy="reshape the input before this layer",
+            ),
+        ),
+    ),
+    (
+        "lstm_cell",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("dims", bounds=Bounds(one_of=(2,))),
+                rule="number of dimensions of the input",
+                limit="2",
+                remedy="reshape the input before this layer",
+            ),
+        ),
+    ),
+    (
         "grid_sample",
         ("bayes-e", "bayes"),
         (
