@@ -32,6 +32,8 @@ _NEEDS = {
     "color_inverse": ("color", "python.function"),
     "table": ("python.file", "python.class_"),
     "unary": (),
+    "power": ("python.module",),
+    "slope": ("kernel", "python.class_"),
     "runtime_module": ("runtime.float", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }

@@ -144,7 +144,7 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary", "slope", "power",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence

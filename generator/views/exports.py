@@ -54,7 +54,9 @@ def nn_view(catalog: Catalog) -> PackageExportsView:
     """horizon_plugin_pytorch.nn: float modules of our own."""
     views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
     views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
-    views += [ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary") if op.python.module]
+    views += [
+        ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary", "power") if op.python.module
+    ]
     views.append(ModuleExportView("identity", "Identity"))
     doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
     return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
@@ -68,8 +70,8 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary"):
-            if op.python.class_ and (op.python.file or op.family == "unary"):
+        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "slope"):
+            if op.python.class_ and (op.python.file or op.family in ("unary", "slope")):
                 modules.setdefault(op.python.file or op.id, []).append(class_name(op))
         for op in of_family(catalog, "runtime_module"):
             if getattr(op.runtime, folder):

@@ -89,7 +89,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
-        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
+        leaf_modules=_listed(
+            f"nn.{op.python.module}" for op in of_family(catalog, "unary", "power") if op.python.module
+        ),
         recognized=tuple(
             PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
         ),
@@ -124,7 +126,7 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "power"):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(

@@ -17,7 +17,7 @@ from generator.views.kernels import module_path
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
-_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary"})
+_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary", "slope"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,15 @@ class FunctionView:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerView:
+    """Powers in module form."""
+
+    op: str
+    doc: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionModulesView:
     """Every function in module form."""
 
@@ -61,6 +70,7 @@ class FunctionModulesView:
     table_class: str
     formulas: tuple[FormulaFunctionView, ...]
     functions: tuple[FunctionView, ...]
+    powers: tuple[PowerView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +131,12 @@ def function_modules_view(catalog: Catalog) -> FunctionModulesView:
                 doc=sentence(op.doc),
                 class_name=op.python.module or "",
                 function=_function(op),
-                options=_options(op.table),
+                options=_options(op),
                 takes_inplace="inplace" in op.float.constructor,
             )
             for op in ops
         ),
+        powers=tuple(PowerView(op.id, sentence(op.doc), op.python.module or "") for op in of_family(catalog, "power")),
     )
 
 
@@ -138,7 +149,7 @@ def unary_view(catalog: Catalog, op: Op) -> UnaryView:
         float_class=op.float.modules[0],
         function=_function(op),
         arguments=tuple(name for name in op.float.constructor if name != "inplace"),
-        options=_options(op.table),
+        options=_options(op),
         table_file=_segment_file(catalog),
         table_class=_segment_class(catalog),
     )
@@ -149,10 +160,9 @@ def _function(op: Op) -> str:
     return op.float.functions[0] if op.formula is None else f"_{op.id}"
 
 
-def _options(table: Table | None) -> str:
+def _options(op: Op) -> str:
     """The settings that differ from the defaults, as a call."""
-    if table is None:
-        return "TableOptions()"
+    table = op.table or Table()
     settings = {
         "auto_divide_strategy": repr(table.divide) if table.divide != "evenly" else None,
         "is_centrosymmetric": "True" if table.odd else None,
@@ -161,6 +171,7 @@ def _options(table: Table | None) -> str:
         "gradients": repr(table.gradients) if table.gradients else None,
         "inverse_func": table.inverse,
         "upper_inverse": table.upper_inverse,
+        "kernel": repr(op.kernel) if op.kernel and op.python.module else None,
         "least_steps": repr(tuple(table.least_steps.items())) if table.least_steps else None,
     }
     return f"TableOptions({', '.join(f'{name}={text}' for name, text in settings.items() if text is not None)})"

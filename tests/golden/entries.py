@@ -21,10 +21,6 @@ OF = {"bernoulli": "bernoulli", "bernoulli2": "bernoulli2", "bayes": "bayes", "b
 """The march that an entry names for a march: bayes-e has exactly the numbers of bayes."""
 
 LATER = (
-    "E16 sigmoid int8 lut (bayes)",
-    "E16b sigmoid int8 lut (bernoulli floor)",
-    "E17 segment lut sigmoid i16",
-    "E18 toqint",
     "E19 resize 3x3->6x6 bernoulli2",
     "E19b resize 3x3->2x2 bernoulli2",
     "E19 resize 3x3->6x6 bayes",
@@ -32,9 +28,7 @@ LATER = (
     "E19c resize align_corners 3x3->5x5 bayes",
     "E19d nearest idx 5->8 bayes",
     "E20 warp",
-    "E25 prelu",
     "E26 softmax_bernoulli2",
-    "E27 floor/ceil i16 s=0.3",
 )
 """Entries of operators that are not generated yet."""
 

@@ -345,7 +345,8 @@ def segment_tables() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(6)
+    n = torch.as_tensor(6)
+    return n.to(torch.int16)
 
 
 def segment_entries() -> Tensor:
@@ -353,7 +354,8 @@ def segment_entries() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(64)
+    n = torch.as_tensor(64)
+    return n.to(torch.int16)
 
 
 def segment_last_position() -> Tensor:
@@ -361,7 +363,8 @@ def segment_last_position() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(16128)
+    n = torch.as_tensor(16128)
+    return n.to(torch.int16)
 
 
 def segment_samples() -> Tensor:
@@ -369,7 +372,8 @@ def segment_samples() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(256)
+    n = torch.as_tensor(256)
+    return n.to(torch.int16)
 
 
 def segment_even_point(i: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -576,7 +580,7 @@ def segment_lookup(
     return y.to(output.storage)
 
 
-def prelu_scale(w: Tensor) -> Tensor:
+def slope_scale(w: Tensor) -> Tensor:
     """The scale of int16 slopes, one for all channels.
 
     Source: numerics 6.4.
@@ -587,8 +591,8 @@ def prelu_scale(w: Tensor) -> Tensor:
     )
 
 
-class PreluParams(NamedTuple):
-    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`, derived once from its scales; broadcastable against its tensors."""
 
     q: Tensor
     """-32768 .. 32767"""
@@ -606,10 +610,10 @@ class PreluParams(NamedTuple):
     """0 .. 31"""
 
 
-def derive_prelu(
+def derive_channel_slope(
     s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
-) -> PreluParams:
-    """Derive the integers of `prelu`.
+) -> ChannelSlopeParams:
+    """Derive the integers of `channel_slope`.
 
     s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
     """
@@ -627,7 +631,7 @@ def derive_prelu(
     negative_total = 15 - negative_e
     negative_pre_shift = torch.clamp(negative_total - (29 - output.fraction_bits), 0, 17)
     negative_post_shift = torch.clamp(negative_total - negative_pre_shift, 0, 31)
-    return PreluParams(
+    return ChannelSlopeParams(
         q,
         positive_mult,
         positive_pre_shift,
@@ -638,7 +642,7 @@ def derive_prelu(
     )
 
 
-def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Tensor:
     """Positive integers and slope times negative integers, each requantized to the output's scale.
 
     Proved ranges:

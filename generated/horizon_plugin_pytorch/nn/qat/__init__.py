@@ -25,6 +25,7 @@ from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU
 from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
 from .point_pillars_scatter import PointPillarsScatter
+from .prelu import PReLU
 from .relu import ReLU
 from .segment_lut import SegmentLUT
 from .selu import SELU
@@ -71,6 +72,7 @@ __all__ = (
     "LinearReLU6",
     "LookUpTable",
     "MaxPool2d",
+    "PReLU",
     "PointPillarsScatter",
     "QuantStub",
     "ReLU",
