@@ -115,12 +115,14 @@ class Maker:
     output: QuantDType
 
     def value(self, x: Tensor) -> Tensor:
-        """The function at float32 points.
+        """The function at float32 points; where it is NaN beyond the range, at the end of that.
 
         Raises:
-            ValueError: it is NaN somewhere.
+            ValueError: it is NaN inside.
         """
         y = self.function(x).to(torch.float32)
+        if bool(torch.isnan(y).any()):
+            y = torch.where(torch.isnan(y), self.function(torch.clamp(x, *self.range())).to(torch.float32), y)
         if bool(torch.isnan(y).any()):
             first = x[torch.isnan(y)][0].item()
             raise ValueError(
@@ -195,14 +197,16 @@ def _computed(m: Maker, kernel: str) -> Computed:
 
 
 def _byte_table(m: Maker) -> ByteTable:
-    """The function at every input; where it is NaN there, by the rules of segments: range and symmetry."""
+    """The function at every input; an odd one that is NaN below 0 is mirrored, as segments are."""
     integers = torch.arange(m.input.min, m.input.max + 1).to(m.input.storage)
     x = m.kernels.lut_point(integers, m.s_in)
     y = m.function(x).to(torch.float32)
-    inside = torch.clamp(x.abs() if m.options.is_centrosymmetric else x, *m.range())
-    replacement = m.value(inside) if bool(torch.isnan(y).any()) else y
-    odd = torch.where(x < 0, -replacement, replacement) if m.options.is_centrosymmetric else replacement
-    return ByteTable(m.quantized(torch.where(torch.isnan(y), odd, y)))
+    if m.options.is_centrosymmetric:
+        mirrored = m.value(x.abs())
+        y = torch.where(torch.isnan(y), torch.where(x < 0, -mirrored, mirrored), y)
+    else:
+        y = m.value(x)
+    return ByteTable(m.quantized(y))
 
 
 def _segment_table(m: Maker) -> SegmentTable:

@@ -73,11 +73,9 @@ class QATTable(_WithoutStoredTables, QATModule):
 
     def _away_from_zero(self, x: Tensor, values: Tensor) -> Tensor:
         """Values whose magnitude is at least what the table begins with."""
-        steps = self.options.least(x.dtype) if isinstance(x, QTensor) else None
-        if steps is None:
+        if not isinstance(x, QTensor) or (steps := self.options.least(x.dtype)) is None:
             return values
-        scale: Tensor = x.as_subclass(QTensor).scale
-        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), scale.detach())
+        least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), x.scale.detach())
         return torch.where(values < 0, torch.minimum(values, -least), torch.maximum(values, least))
 
     def extra_repr(self) -> str:
