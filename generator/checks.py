@@ -12,8 +12,8 @@ from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
 from generator.schema_op import Op, Refusal
 
-_NEEDS = {
-    "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child"),
+NEEDS = {
+    "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child", "float.modules"),
     "norm": (),
     "binary": ("kernel", "formula", "python.method"),
     "pairwise": ("kernel", "python.method"),
@@ -22,9 +22,10 @@ _NEEDS = {
     "scalar": ("kernel", "formula", "python.method"),
     "scaling": ("kernel", "formula", "python.method"),
     "reduction": ("kernel", "python.method"),
-    "window_max": ("window", "python.file", "python.class_"),
-    "window_mean": ("window", "kernel", "python.file", "python.class_"),
-    "clamp": ("tail",),
+    "window_max": ("window", "python.file", "python.class_", "float.modules"),
+    "window_mean": ("window", "kernel", "python.file", "python.class_", "float.modules"),
+    "clamp": ("tail", "float.modules", "float.functions"),
+    "tensor_function": ("behaviour",),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),
@@ -34,7 +35,7 @@ _NEEDS = {
     "unary": (),
     "power": ("python.module",),
     "slope": ("kernel", "python.class_"),
-    "runtime_module": ("runtime.float", "python.file", "python.class_"),
+    "runtime_module": ("runtime", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""
@@ -109,11 +110,11 @@ def _op_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
 
 def _op_fields(catalog: Catalog) -> Iterator[Diagnostic]:
     for op in catalog.ops.values():
-        for needed in _NEEDS[op.spec.family]:
+        for needed in NEEDS[op.spec.family]:
             value: object = op.spec
             for step in needed.split("."):
                 value = getattr(value, step, None)
-            if value is None:
+            if value is None or value == ():
                 written = needed.replace("class_", "class")
                 yield Diagnostic(
                     "C027", f"{op.spec.id}: an operator of family {op.spec.family} needs {written!r}", op.span("family")

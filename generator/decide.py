@@ -91,7 +91,7 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
         for dtype, cell in row.items():
             named = (dtype, *(cell if isinstance(cell, tuple) else ()))
             for name in named:
-                if name not in columns:
+                if name not in columns and (name == dtype or name not in catalog.dtypes.spec.dtypes):
                     place = ("support", march, dtype)
                     span = op.key_span(*place) if name == dtype else op.span(*place, named.index(name) - 1)
                     found.append(

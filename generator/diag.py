@@ -62,6 +62,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C010": "a pattern names an unknown operator",
     "C011": "a pattern does not start with its base, or has it twice",
     "C012": "two patterns match the same graph",
+    "C060": "a pattern can never match, for others always win",
     "C020": "the range of a dtype is not of its width",
     "C021": "unknown rounding mode",
     "C022": "no kernel reads a rounding site",

@@ -5,32 +5,39 @@ marches, kernels or the operators of a family.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests, unary
 from generator.views import functional as functional_views
-from generator.views.runtime_modules import runtime_functions_views, runtime_module_view
+from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
 
 
 def jobs_of(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+    catalog: Catalog,
+    decisions: Decisions,
+    patterns: tuple[Expanded, ...],
+    compiled: CompiledMarches,
+    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
-    """Every output of a build."""
+    """Every output of a build; costly views that have not changed are taken from the memo."""
+    memo = memo or Memo()
     return (
-        *_package(catalog, decisions, patterns),
+        *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
-        *_headers(catalog, compiled),
+        *_headers(catalog, compiled, memo),
         *_tests(catalog, decisions, compiled),
         *_docs(catalog, decisions, patterns, compiled),
-        *schema_jobs(),
+        *memo.recall("schemas", (), lambda: tuple(schema_jobs())),
     )
 
 
@@ -38,7 +45,9 @@ def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") ->
     return Job(f"{PACKAGE}/{path}", f"{PACKAGE}/{template or path}.j2", view, specs)
 
 
-def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...]) -> Iterator[Job]:
+def _package(
+    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+) -> Iterator[Job]:
     marches = package.marches_view(catalog)
     every_march = tuple(f"march/{name}" for name in catalog.marches)
     every_op = tuple(f"op/{name}" for name in catalog.ops)
@@ -47,7 +56,7 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
-    yield _job("_tables.py", tables.tables_view(catalog, patterns), ("ops", "patterns", "qtensor"))
+    yield _job("_tables.py", tables.tables_view(catalog, patterns, compiled), ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
     yield _job("_colors.py", colors, every_color)
@@ -69,11 +78,25 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
 
 
-def _headers(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+def _headers(catalog: Catalog, compiled: CompiledMarches, memo: Memo) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
-        view = c_header.header_view(catalog, compiled, march)
+        make = partial(c_header.header_view, catalog, compiled, march)
+        view = memo.recall("header", _said_in_header(catalog, compiled, march), make)
         yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+
+
+def _said_in_header(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> tuple[object, ...]:
+    """What a header follows from; its kernels are known by their torch code and their ranges."""
+    known = [
+        (k.label, k.params, k.derive_args, k.compute_args, k.torch_derive, k.torch_compute, k.proof, dict(k.ranges))
+        for k in (compiled.by_march[march] if march else compiled.common).values()
+    ]
+    texts = [
+        (entry.kernel.id, entry.kernel.doc, entry.kernel.source, entry.kernel.tensors) for entry in catalog.kernels
+    ]
+    colors = [color.spec for color in catalog.colors.values()]
+    return march, march and catalog.marches[march].spec.doc, known, texts, colors, catalog.dtypes.spec
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
@@ -117,11 +140,10 @@ def _tables(catalog: Catalog) -> Iterator[Job]:
 
 def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
     """Classes and functions that give a mechanism its operator."""
-    for op in modules.of_family(catalog, "runtime_module"):
-        view = runtime_module_view(op)
-        bases = {"": view.float_base, "qat/": view.qat_base, "quantized/": view.quantized_base}
-        for folder in (folder for folder, base in bases.items() if base):
-            yield _job(f"nn/{folder}{view.file}.py", view, (f"op/{op.id}",), f"nn/{folder}[runtime_module].py")
+    for (folder, file), view in runtime_files(catalog).items():
+        path = f"nn/{folder}/" if folder else "nn/"
+        specs = tuple(f"op/{c.op}" for c in view.classes)
+        yield _job(f"{path}{file}.py", view, specs, f"{path}[runtime_module].py")
     for file, functions in runtime_functions_views(catalog).items():
         yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 

@@ -13,7 +13,9 @@ from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
 from generator.link import Catalog, link
+from generator.memo import Memo
 from generator.outputs import jobs_of
+from generator.overlaps import diagnostics
 from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
@@ -39,7 +41,7 @@ class Understood:
     texts: dict[str, str]
 
 
-def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
+def understand(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> Understood:
     """Read, type, link, check, decide and compile the specs of the root and of every overlay."""
     texts: dict[str, str] = {}
     docs, unreadable = load_tree(root / SPECS, root, texts)
@@ -54,9 +56,10 @@ def understand(root: Path, overlays: tuple[Path, ...] = ()) -> Understood:
     if errors(dangling):
         return Understood(None, (*unreadable, *dangling), texts)
     decisions, undecided = decide(catalog)
-    patterns, overlapping = expand(catalog)
-    compiled, unproved = compile_all(catalog)
-    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
+    patterns, nameless = expand(catalog)
+    overlapping = tuple(diagnostics(patterns))
+    compiled, unproved = compile_all(catalog, memo)
+    found = (*unreadable, *dangling, *undecided, *nameless, *overlapping, *unproved)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 
@@ -73,9 +76,9 @@ def _further(mistyped: tuple[Diagnostic, ...], unreadable: tuple[Diagnostic, ...
     return tuple(d for d in mistyped if d.span is None or (d.span.path, d.span.line) not in told)
 
 
-def run(root: Path, overlays: tuple[Path, ...] = ()) -> PipelineResult:
+def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> PipelineResult:
     """Plan every output; no jobs when the specs have errors."""
-    understood = understand(root, overlays)
+    understood = understand(root, overlays, memo)
     jobs: tuple[Job, ...] = ()
     names: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ def run(root: Path, overlays: tuple[Path, ...] = ()) -> PipelineResult:
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
+            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)

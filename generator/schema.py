@@ -67,6 +67,22 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class Sampling(Spec):
+    """How values between elements are taken."""
+
+    fraction_bits: int = Field(ge=8, le=16, description="Bits of a position below the whole element.")
+    aligned_corners: bool = Field(description="Whether a resize can align the corners of input and output.")
+    fractional_nearest: bool = Field(description="Whether a nearest resize can have another factor than a whole one.")
+
+
+class Regions(Spec):
+    """Which regions of interest can be aligned."""
+
+    float_boxes: bool = Field(description="Whether boxes may be float32; integer boxes always may.")
+    aligned: bool = Field(description="Whether regions can be moved by half an element.")
+    mixed_scales: bool = Field(description="Whether the levels of a pyramid may have scales of their own.")
+
+
 class Segments(Spec):
     """The sizes of a segment table."""
 
@@ -110,6 +126,8 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    sampling: Sampling
+    regions: Regions
     scalar: ScalarOperand
     requantize: Requantize
     segments: Segments | None = None

@@ -35,7 +35,7 @@ class FloatForms(Spec):
         default=(), description="Arguments of a function that its module takes."
     )
     overloads: tuple[DottedName, ...] = Field(
-        default=(), description="Functions of another operator that are this one when all its operands are tensors."
+        default=(), description="Functions of another operator that are this one for other kinds of operands."
     )
 
 
@@ -125,6 +125,21 @@ class RuntimeNames(Spec):
     )
 
 
+Behaviour = Literal[
+    "plain", "keep", "keep_list", "select", "value_and_index", "ordered", "leading", "compare", "pointwise", "unit",
+    "scale", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
+]  # fmt: skip
+"""What a torch function does with a QTensor.
+
+plain: run on the data, the result is an ordinary value. keep: scale and dtype are the input's; keep_list: of each item.
+select: keep, by a float function that only picks values. value_and_index: keep the values, indices are ordinary; the lowest
+index on ties. ordered: the same, sorted stably; leading: of the first ones. compare: order both operands at the larger
+scale. pointwise: the kernel, element by element; unit: its result is int8 of scale 1. scale: times a number, which goes
+into the scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
+kernel where they are no QTensors, then limit, replace or extend it. dequantize: run on the values. refuse: no rule.
+"""
+
+
 class Case(Spec):
     """One generated test: how to construct the operator and which inputs to feed."""
 
@@ -144,6 +159,7 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
+        "tensor_function",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary", "slope", "power",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
@@ -179,6 +195,7 @@ class Op(Spec):
         default={}, description="The same, where a march differs."
     )
     returns: Literal["one", "list"] = "one"
+    behaviour: Behaviour | None = Field(default=None, description="What it does as a function of a QTensor.")
     steps: dict[Identifier, dict[Identifier, int]] = Field(
         default={},
         description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",

@@ -161,6 +161,81 @@ static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 #endif /* BPU_HELPERS_H */
 
 /*
+ * Channel sums, shifted to their own scale and held in 16 bits.
+ * Source: numerics 6.8, specs: kernels, correlation_inter.
+ * Proved ranges:
+ *     y_wide: -2147483648 .. 2147483647, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n; /* 0 .. 24 */
+} bayes_e_correlation_inter_params;
+
+static inline bayes_e_correlation_inter_params bayes_e_derive_correlation_inter(float s_x,
+    float s_y, float s_inter)
+{
+    const int64_t n = bpu_clip(bpu_to_int(floorf(bpu_log2(s_inter / bpu_float(s_x * s_y)))), 0, 24);
+    bayes_e_correlation_inter_params p;
+    p.n = n;
+    return p;
+}
+
+static inline int32_t bayes_e_correlation_inter(int64_t acc,
+    const bayes_e_correlation_inter_params *p)
+{
+    const int64_t y_wide = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) -
+        INT64_C(2147483648);
+    const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->n), -32768, 32767);
+    return (int32_t)y;
+}
+
+/*
+ * The sum over channels and patch, divided by how many were added and requantized.
+ * Source: numerics 6.8, specs: kernels, correlation.
+ * Proved ranges:
+ *     total: -2147483648 .. 2147483647, fits int32
+ *     y_t: -32768 .. 32767, fits int32
+ *     y_y_wide: -1073709056 .. 1073741824, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_mult; /* -32768 .. 32767 */
+    int64_t y_pre_shift; /* 0 .. 17 */
+    int64_t y_post_shift; /* 0 .. 31 */
+} bayes_e_correlation_params;
+
+static inline bayes_e_correlation_params bayes_e_derive_correlation(float s_inter, float s_out,
+    int64_t count, bpu_dtype output)
+{
+    const float y_s_in = s_inter / (float)count;
+    const float y_r = bpu_clipf(y_s_in / s_out, -32768.0f, 32767.0f);
+    const float y_m = bpu_mantissa(y_r);
+    const int64_t y_e = bpu_exponent(y_r);
+    const int64_t y_mult = bpu_clip(bpu_to_int(floorf(bpu_float(y_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t y_total = 15 - y_e;
+    const int64_t y_pre_shift = bpu_clip(y_total - (29 - output.fraction_bits), 0, 17);
+    const int64_t y_post_shift = bpu_clip(y_total - y_pre_shift, 0, 31);
+    bayes_e_correlation_params p;
+    p.y_mult = y_mult;
+    p.y_pre_shift = y_pre_shift;
+    p.y_post_shift = y_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_correlation(int64_t acc, const bayes_e_correlation_params *p,
+    bpu_dtype output)
+{
+    const int64_t total = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t y_t = bpu_clip(bpu_shift_right(total, p->y_pre_shift), -32768, 32767);
+    const int64_t y_y_wide = y_t * p->y_mult;
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_post_shift) +
+        (bpu_shift_right(bpu_shift_left(y_y_wide, 1), p->y_post_shift) & 1), output.min,
+        output.max);
+    return (int32_t)y;
+}
+
+/*
  * 1 where an integer reaches the smallest one that stands for the threshold or more.
  * Source: numerics 6.7, specs: kernels, threshold/at_least.
  * Proved ranges:
@@ -1064,6 +1139,205 @@ static inline int32_t bayes_e_requantize(int64_t x, const bayes_e_requantize_par
 }
 
 /*
+ * Positions whose first and last are half a step from the borders.
+ * Source: numerics 8, specs: kernels, resize_position.
+ * Proved ranges:
+ *     position: -32768 .. 281472829194240, fits int64
+ */
+typedef struct {
+    int64_t step; /* 1 .. 4294967296 */
+    int64_t offset; /* -32768 .. 2147450880 */
+} bayes_e_resize_position_params;
+
+static inline bayes_e_resize_position_params bayes_e_derive_resize_position(int64_t size_in,
+    int64_t size_out)
+{
+    const int64_t step = (int64_t)floor((double)(size_in * 65536) / (double)size_out);
+    const int64_t offset = bpu_shift_right(step - 65536, 1);
+    bayes_e_resize_position_params p;
+    p.step = step;
+    p.offset = offset;
+    return p;
+}
+
+static inline int64_t bayes_e_resize_position(int64_t i, const bayes_e_resize_position_params *p)
+{
+    const int64_t position = bpu_shift_left(p->offset + i * p->step, 0);
+    return (int64_t)position;
+}
+
+/*
+ * Positions whose first and last are the corners of the input.
+ * Source: numerics 8, specs: kernels, resize_corner_position.
+ * Proved ranges:
+ *     position: 0 .. 281466386841600, fits int64
+ */
+typedef struct {
+    int64_t step; /* 0 .. 4294901760 */
+} bayes_e_resize_corner_position_params;
+
+static inline bayes_e_resize_corner_position_params
+    bayes_e_derive_resize_corner_position(int64_t size_in, int64_t size_out)
+{
+    const int64_t step = (int64_t)floor((double)((size_in - 1) * 65536) / (double)bpu_max(size_out -
+        1, 1));
+    bayes_e_resize_corner_position_params p;
+    p.step = step;
+    return p;
+}
+
+static inline int64_t bayes_e_resize_corner_position(int64_t i,
+    const bayes_e_resize_corner_position_params *p)
+{
+    const int64_t position = bpu_shift_left(i * p->step, 0);
+    return (int64_t)position;
+}
+
+/*
+ * The element nearest to a position.
+ * Source: numerics 8, specs: kernels, resize_nearest/center.
+ * Proved ranges:
+ *     position: -32768 .. 281472829194240, fits int64
+ *     y: 0 .. 4294934528, fits int64
+ */
+typedef struct {
+    int64_t position_step; /* 1 .. 4294967296 */
+    int64_t position_offset; /* -32768 .. 2147450880 */
+} bayes_e_resize_nearest_params;
+
+static inline bayes_e_resize_nearest_params bayes_e_derive_resize_nearest(int64_t size_in,
+    int64_t size_out)
+{
+    const int64_t position_step = (int64_t)floor((double)(size_in * 65536) / (double)size_out);
+    const int64_t position_offset = bpu_shift_right(position_step - 65536, 1);
+    bayes_e_resize_nearest_params p;
+    p.position_step = position_step;
+    p.position_offset = position_offset;
+    return p;
+}
+
+static inline int64_t bayes_e_resize_nearest(int64_t i, const bayes_e_resize_nearest_params *p)
+{
+    const int64_t position = bpu_shift_left(p->position_offset + i * p->position_step, 0);
+    const int64_t y = bpu_shift_right(position + 32768, 16);
+    return (int64_t)y;
+}
+
+/*
+ * One sample in the middle of each bin.
+ * Source: numerics 8, specs: kernels, roi_position/center.
+ * Proved ranges:
+ *     c: -4611686018427387904 .. 4611686018427387904, fits int64
+ *     position: -1099511627776 .. 1099511627776, fits int64
+ */
+static inline int64_t bayes_e_roi_position(float low, float high, int64_t j, float spatial_scale,
+    int64_t bins, int64_t aligned)
+{
+    const float start = bpu_float(low * spatial_scale) - (float)((double)aligned * 0.5);
+    const float step = bpu_float((high - low) * spatial_scale) / (float)bins;
+    const int64_t c = bpu_to_int(floorf(bpu_float((start + bpu_float(((float)j + 0.5f) * step)) *
+        65536.0f)));
+    const int64_t position = bpu_shift_left(bpu_clip(c, INT64_C(-1099511627776),
+        INT64_C(1099511627776)), 0);
+    return (int64_t)position;
+}
+
+/*
+ * 1 for a region that has an extent and lies, at least in part, on the map along one dimension of
+ * some size; else 0.
+ * Source: numerics 8, specs: kernels, roi_legal.
+ * Proved ranges:
+ *     y: 0 .. 1, fits int32
+ */
+static inline int32_t bayes_e_roi_legal(float low, float high, float spatial_scale, int64_t size)
+{
+    const int beyond = bpu_float(low * spatial_scale) > ((float)size);
+    const int64_t y = (high < 0.0f) ? 0 : (beyond ? 0 : (((high - low) > 0.0f) ? 1 : 0));
+    return (int32_t)y;
+}
+
+/*
+ * The level of a pyramid that a region's size asks for.
+ * Source: numerics 8, specs: kernels, roi_level.
+ * Proved ranges:
+ *     level: -4611686018427387904 .. 4611686018427387904, fits int64
+ *     y: -64 .. 64, fits int32
+ */
+static inline int32_t bayes_e_roi_level(float width, float height, float canonical_size,
+    int64_t canonical_level, int64_t lowest, int64_t highest)
+{
+    const float size = sqrtf(bpu_float((bpu_maxf(width, 0.0f) + 1.0f) * (bpu_maxf(height, 0.0f) +
+        1.0f)));
+    const int64_t level = bpu_to_int(floorf((float)canonical_level + bpu_log2(size / canonical_size)
+        + 9.99999993922529e-09f));
+    const int64_t y = bpu_clip(level, lowest, highest);
+    return (int32_t)y;
+}
+
+/*
+ * The element at or before a position; the next one is behind it.
+ * Source: numerics 8, specs: kernels, tap.
+ * Proved ranges:
+ *     y: -2199023255552 .. 2199023255552, fits int64
+ */
+static inline int64_t bayes_e_tap(int64_t position)
+{
+    const int64_t y = bpu_shift_right(position, 16);
+    return (int64_t)y;
+}
+
+/*
+ * The weight of the element behind a position, in 256ths; the element before it has the rest.
+ * Source: numerics 8, specs: kernels, tap_weight.
+ * Proved ranges:
+ *     w: 0 .. 255, fits int32
+ */
+static inline int32_t bayes_e_tap_weight(int64_t position)
+{
+    const int64_t w = bpu_shift_right(position, 8) & 255;
+    return (int32_t)w;
+}
+
+/*
+ * The element nearest to a position, of two equally near ones the one behind it.
+ * Source: numerics 8, specs: kernels, nearest_tap.
+ * Proved ranges:
+ *     y: -2199023255552 .. 2199023255552, fits int64
+ */
+static inline int64_t bayes_e_nearest_tap(int64_t position)
+{
+    const int64_t y = bpu_shift_right(position + 32768, 16);
+    return (int64_t)y;
+}
+
+/*
+ * Two neighbours of a row, weighted; nothing is rounded yet.
+ * Source: numerics 8, specs: kernels, blend_across/one_pass.
+ * Proved ranges:
+ *     y: -65408 .. 64897, fits int32
+ */
+static inline int32_t bayes_e_blend_across(int64_t left, int64_t right, int64_t w)
+{
+    const int64_t y = left * (256 - w) + right * w;
+    return (int32_t)y;
+}
+
+/*
+ * Two blended rows, weighted and rounded once for both directions. The saturation never shows.
+ * Source: numerics 8, specs: kernels, blend_down/one_pass.
+ * Proved ranges:
+ *     y_wide: -33488896 .. 33488896, fits int32
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bayes_e_blend_down(int64_t top, int64_t bottom, int64_t w)
+{
+    const int64_t y_wide = top * (256 - w) + bottom * w;
+    const int64_t y = bpu_clip(bpu_shift_right(y_wide, 16) + (bpu_shift_right(bpu_shift_left(y_wide,
+        1), 16) & 1), -128, 127);
+    return (int32_t)y;
+}
+
+/*
  * The number is an operand of one element, one unit of a scale that is its size; 0 only
  * requantizes.
  * Source: numerics 6.4, specs: kernels, add_scalar.
@@ -1382,6 +1656,180 @@ static inline int32_t bayes_e_difference(int64_t x, int64_t y, const bayes_e_dif
         (bpu_shift_right(bpu_shift_left(b_y_wide, 1), p->b_post_shift) & 1), wider.min, wider.max);
     const int64_t d = a - b;
     return (int32_t)d;
+}
+
+/*
+ * A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.
+ * Source: numerics 8, specs: kernels, warp_position.
+ * Proved ranges:
+ *     g_t: -32768 .. 32767, fits int32
+ *     g_y_wide: -1073709056 .. 1073741824, fits int32
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 551894843392, fits int64
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t middle; /* 0 .. 8388480 */
+    int64_t g_mult; /* -32768 .. 32767 */
+    int64_t g_pre_shift; /* 0 .. 0 */
+    int64_t g_post_shift; /* 0 .. 31 */
+} bayes_e_warp_position_params;
+
+static inline bayes_e_warp_position_params bayes_e_derive_warp_position(float s, int64_t size,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_pixel = bpu_float(s * (float)((double)(size - 1) / 2.0));
+    const float s_step = bpu_exp2(-shift);
+    const int64_t middle = bpu_clip(bpu_to_int(truncf(bpu_float(bpu_exp2(shift) * (float)(size - 1))
+        / 2.0f)), 0, 8388608);
+    const float g_r = bpu_clipf(s_pixel / s_step, -32768.0f, 32767.0f);
+    const float g_m = bpu_mantissa(g_r);
+    const int64_t g_e = bpu_exponent(g_r);
+    const int64_t g_mult = bpu_clip(bpu_to_int(floorf(bpu_float(g_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t g_total = 15 - g_e;
+    const int64_t g_pre_shift = 0;
+    const int64_t g_post_shift = bpu_clip(g_total - g_pre_shift, 0, 31);
+    bayes_e_warp_position_params p;
+    p.shift = shift;
+    p.middle = middle;
+    p.g_mult = g_mult;
+    p.g_pre_shift = g_pre_shift;
+    p.g_post_shift = g_post_shift;
+    return p;
+}
+
+static inline int64_t bayes_e_warp_position(int64_t grid, const bayes_e_warp_position_params *p)
+{
+    const int64_t g_t = bpu_clip(bpu_shift_right(grid, p->g_pre_shift), -32768, 32767);
+    const int64_t g_y_wide = g_t * p->g_mult;
+    const int64_t g = bpu_clip(bpu_shift_right(g_y_wide, p->g_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_y_wide, 1), p->g_post_shift) & 1), -32768, 32767);
+    const int64_t position = bpu_shift_left(g + p->middle, 16 - p->shift);
+    return (int64_t)position;
+}
+
+/*
+ * A grid of offsets, in elements, from the place of each sample itself.
+ * Source: numerics 8, specs: kernels, warp_offset_position.
+ * Proved ranges:
+ *     g_t: -32768 .. 32767, fits int32
+ *     g_y_wide: -1073709056 .. 1073741824, fits int32
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 1101642268672, fits int64
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t g_mult; /* -32768 .. 32767 */
+    int64_t g_pre_shift; /* 0 .. 0 */
+    int64_t g_post_shift; /* 0 .. 31 */
+} bayes_e_warp_offset_position_params;
+
+static inline bayes_e_warp_offset_position_params bayes_e_derive_warp_offset_position(float s,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_step = bpu_exp2(-shift);
+    const float g_r = bpu_clipf(s / s_step, -32768.0f, 32767.0f);
+    const float g_m = bpu_mantissa(g_r);
+    const int64_t g_e = bpu_exponent(g_r);
+    const int64_t g_mult = bpu_clip(bpu_to_int(floorf(bpu_float(g_m * 32768.0f) + 0.5f)), -32768,
+        32767);
+    const int64_t g_total = 15 - g_e;
+    const int64_t g_pre_shift = 0;
+    const int64_t g_post_shift = bpu_clip(g_total - g_pre_shift, 0, 31);
+    bayes_e_warp_offset_position_params p;
+    p.shift = shift;
+    p.g_mult = g_mult;
+    p.g_pre_shift = g_pre_shift;
+    p.g_post_shift = g_post_shift;
+    return p;
+}
+
+static inline int64_t bayes_e_warp_offset_position(int64_t grid, int64_t base,
+    const bayes_e_warp_offset_position_params *p)
+{
+    const int64_t g_t = bpu_clip(bpu_shift_right(grid, p->g_pre_shift), -32768, 32767);
+    const int64_t g_y_wide = g_t * p->g_mult;
+    const int64_t g = bpu_clip(bpu_shift_right(g_y_wide, p->g_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_y_wide, 1), p->g_post_shift) & 1), -32768, 32767);
+    const int64_t position = bpu_shift_left(g + bpu_shift_left(base, p->shift), 16 - p->shift);
+    return (int64_t)position;
+}
+
+/*
+ * The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps
+ * are.
+ * Source: numerics 4.5, specs: kernels, deform_position.
+ * Proved ranges:
+ *     g_a: -32768 .. 32767, fits int32
+ *     g_b: -32768 .. 32767, fits int32
+ *     g_acc: -2147483648 .. 2147483647, fits int32
+ *     g_z_t: -32768 .. 32767, fits int32
+ *     g_z_y_wide: -1073709056 .. 1073741824, fits int32
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 2147418112, fits int32
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int g_swap; /* 0 .. 1 */
+    int64_t g_shift; /* 0 .. 23 */
+    int64_t g_k; /* -32767 .. 32767 */
+    int64_t g_z_mult; /* -32768 .. 32767 */
+    int64_t g_z_pre_shift; /* 0 .. 17 */
+    int64_t g_z_post_shift; /* 0 .. 31 */
+} bayes_e_deform_position_params;
+
+static inline bayes_e_deform_position_params bayes_e_derive_deform_position(float s,
+    int64_t longest, bpu_dtype input)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_step = bpu_exp2(-shift);
+    const int g_swap = (s / 1.0f) > (1.0f / s);
+    const float g_s_a = g_swap ? s : 1.0f;
+    const float g_s_b = g_swap ? 1.0f : s;
+    const int64_t g_wide = g_swap ? input.bits : 16;
+    const int64_t g_shift = bpu_clip(bpu_to_int(floorf(bpu_log2(bpu_float(32767.0f * g_s_a) /
+        g_s_b))), 0, (g_wide > 8) ? 15 : 23);
+    const int64_t g_k = bpu_clip(bpu_to_int(floorf(bpu_float(g_s_b * bpu_exp2(g_shift)) / g_s_a +
+        0.5f)), -32767, 32767);
+    const float g_inter = g_s_a / bpu_exp2(g_shift);
+    const float g_z_r = bpu_clipf(g_inter / s_step, -32768.0f, 32767.0f);
+    const float g_z_m = bpu_mantissa(g_z_r);
+    const int64_t g_z_e = bpu_exponent(g_z_r);
+    const int64_t g_z_mult = bpu_clip(bpu_to_int(floorf(bpu_float(g_z_m * 32768.0f) + 0.5f)),
+        -32768, 32767);
+    const int64_t g_z_total = 15 - g_z_e;
+    const int64_t g_z_pre_shift = bpu_clip(g_z_total - (29 - 15), 0, 17);
+    const int64_t g_z_post_shift = bpu_clip(g_z_total - g_z_pre_shift, 0, 31);
+    bayes_e_deform_position_params p;
+    p.shift = shift;
+    p.g_swap = g_swap;
+    p.g_shift = g_shift;
+    p.g_k = g_k;
+    p.g_z_mult = g_z_mult;
+    p.g_z_pre_shift = g_z_pre_shift;
+    p.g_z_post_shift = g_z_post_shift;
+    return p;
+}
+
+static inline int32_t bayes_e_deform_position(int64_t base, int64_t offset,
+    const bayes_e_deform_position_params *p)
+{
+    const int64_t g_a = p->g_swap ? offset : base;
+    const int64_t g_b = p->g_swap ? base : offset;
+    const int64_t g_acc = ((bpu_shift_left(g_a, p->g_shift) + g_b * p->g_k + INT64_C(2147483648)) &
+        INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t g_z_t = bpu_clip(bpu_shift_right(g_acc, p->g_z_pre_shift), -32768, 32767);
+    const int64_t g_z_y_wide = g_z_t * p->g_z_mult;
+    const int64_t g = bpu_clip(bpu_shift_right(g_z_y_wide, p->g_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_z_y_wide, 1), p->g_z_post_shift) & 1), -32768, 32767);
+    const int64_t position = bpu_shift_left(g, 16 - p->shift);
+    return (int32_t)position;
 }
 
 /*

@@ -161,6 +161,70 @@ static const bpu_dtype bpu_qbool = {1, 0, 0, 1};
 #endif /* BPU_HELPERS_H */
 
 /*
+ * Channel sums, shifted to their own scale and held in 16 bits.
+ * Source: numerics 6.8, specs: kernels, correlation_inter.
+ * Proved ranges:
+ *     y_wide: -2147483648 .. 2147483647, fits int32
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t n; /* 0 .. 24 */
+} bernoulli_correlation_inter_params;
+
+static inline bernoulli_correlation_inter_params bernoulli_derive_correlation_inter(float s_x,
+    float s_y, float s_inter)
+{
+    const int64_t n = bpu_clip(bpu_to_int(floorf(bpu_log2(s_inter / bpu_float(s_x * s_y)))), 0, 24);
+    bernoulli_correlation_inter_params p;
+    p.n = n;
+    return p;
+}
+
+static inline int32_t bernoulli_correlation_inter(int64_t acc,
+    const bernoulli_correlation_inter_params *p)
+{
+    const int64_t y_wide = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) -
+        INT64_C(2147483648);
+    const int64_t y = bpu_clip(bpu_shift_right(y_wide, p->n), -32768, 32767);
+    return (int32_t)y;
+}
+
+/*
+ * The sum over channels and patch, divided by how many were added and requantized.
+ * Source: numerics 6.8, specs: kernels, correlation.
+ * Proved ranges:
+ *     total: -2147483648 .. 2147483647, fits int32
+ *     y_y_wide: -18014398509481984 .. 18014398501093376, fits int64
+ *     y: -32768 .. 32767, fits int32
+ */
+typedef struct {
+    int64_t y_left; /* 0 .. 23 */
+    int64_t y_right; /* 0 .. 23 */
+} bernoulli_correlation_params;
+
+static inline bernoulli_correlation_params bernoulli_derive_correlation(float s_inter, float s_out,
+    int64_t count)
+{
+    const float y_s_in = s_inter / (float)count;
+    const int64_t y_e = bpu_exponent(y_s_in / s_out);
+    const int64_t y_left = bpu_clip(y_e - 1, 0, 23);
+    const int64_t y_right = bpu_clip(1 - y_e, 0, 23);
+    bernoulli_correlation_params p;
+    p.y_left = y_left;
+    p.y_right = y_right;
+    return p;
+}
+
+static inline int32_t bernoulli_correlation(int64_t acc, const bernoulli_correlation_params *p,
+    bpu_dtype output)
+{
+    const int64_t total = ((acc + INT64_C(2147483648)) & INT64_C(4294967295)) - INT64_C(2147483648);
+    const int64_t y_y_wide = bpu_shift_left(total, p->y_left);
+    const int64_t y = bpu_clip(bpu_shift_right(y_y_wide, p->y_right), output.min, output.max);
+    return (int32_t)y;
+}
+
+/*
  * 1 where an integer is above the largest one that stands for the threshold or less.
  * Source: numerics 6.7, specs: kernels, threshold/above.
  * Proved ranges:
@@ -620,6 +684,202 @@ static inline int32_t bernoulli_requantize(int64_t x, const bernoulli_requantize
 }
 
 /*
+ * Positions whose first and last are half a step from the borders.
+ * Source: numerics 8, specs: kernels, resize_position.
+ * Proved ranges:
+ *     position: -32768 .. 281472829194240, fits int64
+ */
+typedef struct {
+    int64_t step; /* 0 .. 16777216 */
+    int64_t offset; /* -128 .. 8388480 */
+} bernoulli_resize_position_params;
+
+static inline bernoulli_resize_position_params bernoulli_derive_resize_position(int64_t size_in,
+    int64_t size_out)
+{
+    const int64_t step = (int64_t)floor((double)(size_in * 256) / (double)size_out);
+    const int64_t offset = bpu_shift_right(step - 256, 1);
+    bernoulli_resize_position_params p;
+    p.step = step;
+    p.offset = offset;
+    return p;
+}
+
+static inline int64_t bernoulli_resize_position(int64_t i,
+    const bernoulli_resize_position_params *p)
+{
+    const int64_t position = bpu_shift_left(p->offset + i * p->step, 8);
+    return (int64_t)position;
+}
+
+/*
+ * Positions whose first and last are the corners of the input.
+ * Source: numerics 8, specs: kernels, resize_corner_position.
+ * Proved ranges:
+ *     position: 0 .. 281466386841600, fits int64
+ */
+typedef struct {
+    int64_t step; /* 0 .. 16776960 */
+} bernoulli_resize_corner_position_params;
+
+static inline bernoulli_resize_corner_position_params
+    bernoulli_derive_resize_corner_position(int64_t size_in, int64_t size_out)
+{
+    const int64_t step = (int64_t)floor((double)((size_in - 1) * 256) / (double)bpu_max(size_out -
+        1, 1));
+    bernoulli_resize_corner_position_params p;
+    p.step = step;
+    return p;
+}
+
+static inline int64_t bernoulli_resize_corner_position(int64_t i,
+    const bernoulli_resize_corner_position_params *p)
+{
+    const int64_t position = bpu_shift_left(i * p->step, 8);
+    return (int64_t)position;
+}
+
+/*
+ * Every element is repeated; the output is a whole number of times the input.
+ * Source: numerics 8, specs: kernels, resize_nearest/replicate.
+ * Proved ranges:
+ *     y: 0 .. 65535, fits int32
+ */
+typedef struct {
+    int64_t factor; /* 1 .. 65536 */
+} bernoulli_resize_nearest_params;
+
+static inline bernoulli_resize_nearest_params bernoulli_derive_resize_nearest(int64_t size_in,
+    int64_t size_out)
+{
+    const int64_t factor = bpu_max((int64_t)floor((double)size_out / (double)size_in), 1);
+    bernoulli_resize_nearest_params p;
+    p.factor = factor;
+    return p;
+}
+
+static inline int32_t bernoulli_resize_nearest(int64_t i, const bernoulli_resize_nearest_params *p)
+{
+    const int64_t y = bpu_to_int(floorf((float)i / (float)p->factor));
+    return (int32_t)y;
+}
+
+/*
+ * One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned
+ * to half elements.
+ * Source: numerics 8, specs: kernels, roi_position/origin.
+ * Proved ranges:
+ *     c: -4611686018427387904 .. 4611686018427387904, fits int64
+ *     position: -281474976710656 .. 281474976710656, fits int64
+ */
+static inline int64_t bernoulli_roi_position(float low, float high, int64_t j, float spatial_scale,
+    int64_t bins, int64_t aligned)
+{
+    const float start = bpu_float(low * spatial_scale) - (float)((double)aligned * 0.5);
+    const float step = (bpu_float((high - low) * spatial_scale) + 1.0f) / (float)bins;
+    const int64_t c = bpu_to_int(floorf(bpu_float((start + bpu_float((float)j * step)) * 256.0f)));
+    const int64_t position = bpu_shift_left(bpu_clip(c, INT64_C(-1099511627776),
+        INT64_C(1099511627776)), 8);
+    return (int64_t)position;
+}
+
+/*
+ * 1 for a region that has an extent and lies, at least in part, on the map along one dimension of
+ * some size; else 0.
+ * Source: numerics 8, specs: kernels, roi_legal.
+ * Proved ranges:
+ *     y: 0 .. 1, fits int32
+ */
+static inline int32_t bernoulli_roi_legal(float low, float high, float spatial_scale, int64_t size)
+{
+    const int beyond = bpu_float(low * spatial_scale) > ((float)size);
+    const int64_t y = (high < 0.0f) ? 0 : (beyond ? 0 : (((high - low) > 0.0f) ? 1 : 0));
+    return (int32_t)y;
+}
+
+/*
+ * The level of a pyramid that a region's size asks for.
+ * Source: numerics 8, specs: kernels, roi_level.
+ * Proved ranges:
+ *     level: -4611686018427387904 .. 4611686018427387904, fits int64
+ *     y: -64 .. 64, fits int32
+ */
+static inline int32_t bernoulli_roi_level(float width, float height, float canonical_size,
+    int64_t canonical_level, int64_t lowest, int64_t highest)
+{
+    const float size = sqrtf(bpu_float((bpu_maxf(width, 0.0f) + 1.0f) * (bpu_maxf(height, 0.0f) +
+        1.0f)));
+    const int64_t level = bpu_to_int(floorf((float)canonical_level + bpu_log2(size / canonical_size)
+        + 9.99999993922529e-09f));
+    const int64_t y = bpu_clip(level, lowest, highest);
+    return (int32_t)y;
+}
+
+/*
+ * The element at or before a position; the next one is behind it.
+ * Source: numerics 8, specs: kernels, tap.
+ * Proved ranges:
+ *     y: -2199023255552 .. 2199023255552, fits int64
+ */
+static inline int64_t bernoulli_tap(int64_t position)
+{
+    const int64_t y = bpu_shift_right(position, 16);
+    return (int64_t)y;
+}
+
+/*
+ * The weight of the element behind a position, in 256ths; the element before it has the rest.
+ * Source: numerics 8, specs: kernels, tap_weight.
+ * Proved ranges:
+ *     w: 0 .. 255, fits int32
+ */
+static inline int32_t bernoulli_tap_weight(int64_t position)
+{
+    const int64_t w = bpu_shift_right(position, 8) & 255;
+    return (int32_t)w;
+}
+
+/*
+ * The element nearest to a position, of two equally near ones the one behind it.
+ * Source: numerics 8, specs: kernels, nearest_tap.
+ * Proved ranges:
+ *     y: -2199023255552 .. 2199023255552, fits int64
+ */
+static inline int64_t bernoulli_nearest_tap(int64_t position)
+{
+    const int64_t y = bpu_shift_right(position + 32768, 16);
+    return (int64_t)y;
+}
+
+/*
+ * Two neighbours of a row, weighted and rounded.
+ * Source: numerics 8, specs: kernels, blend_across/two_pass.
+ * Proved ranges:
+ *     y_wide: -65408 .. 64897, fits int32
+ *     y: -256 .. 253, fits int32
+ */
+static inline int32_t bernoulli_blend_across(int64_t left, int64_t right, int64_t w)
+{
+    const int64_t y_wide = left * (256 - w) + right * w;
+    const int64_t y = bpu_shift_right(y_wide, 8);
+    return (int32_t)y;
+}
+
+/*
+ * Two blended rows, weighted and rounded a second time. The saturation never shows.
+ * Source: numerics 8, specs: kernels, blend_down/two_pass.
+ * Proved ranges:
+ *     y_wide: -33488896 .. 33488896, fits int32
+ *     y: -128 .. 127, fits int32
+ */
+static inline int32_t bernoulli_blend_down(int64_t top, int64_t bottom, int64_t w)
+{
+    const int64_t y_wide = top * (256 - w) + bottom * w;
+    const int64_t y = bpu_clip(bpu_shift_right(y_wide, 8), -128, 127);
+    return (int32_t)y;
+}
+
+/*
  * The number is an operand of one element, one unit of a scale that is its size; 0 only
  * requantizes.
  * Source: numerics 6.4, specs: kernels, add_scalar.
@@ -863,6 +1123,137 @@ static inline int32_t bernoulli_difference(int64_t x, int64_t y,
     const int64_t b = bpu_clip(bpu_shift_right(b_y_wide, p->b_right), wider.min, wider.max);
     const int64_t d = a - b;
     return (int32_t)d;
+}
+
+/*
+ * A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.
+ * Source: numerics 8, specs: kernels, warp_position.
+ * Proved ranges:
+ *     g_y_wide: -274877906944 .. 274869518336, fits int64
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 551894843392, fits int64
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t middle; /* 0 .. 8388480 */
+    int64_t g_left; /* 0 .. 23 */
+    int64_t g_right; /* 0 .. 23 */
+} bernoulli_warp_position_params;
+
+static inline bernoulli_warp_position_params bernoulli_derive_warp_position(float s, int64_t size,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_pixel = bpu_float(s * (float)((double)(size - 1) / 2.0));
+    const float s_step = bpu_exp2(-shift);
+    const int64_t middle = bpu_clip(bpu_to_int(truncf(bpu_float(bpu_exp2(shift) * (float)(size - 1))
+        / 2.0f)), 0, 8388608);
+    const int64_t g_e = bpu_exponent(s_pixel / s_step);
+    const int64_t g_left = bpu_clip(g_e - 1, 0, 23);
+    const int64_t g_right = bpu_clip(1 - g_e, 0, 23);
+    bernoulli_warp_position_params p;
+    p.shift = shift;
+    p.middle = middle;
+    p.g_left = g_left;
+    p.g_right = g_right;
+    return p;
+}
+
+static inline int64_t bernoulli_warp_position(int64_t grid, const bernoulli_warp_position_params *p)
+{
+    const int64_t g_y_wide = bpu_shift_left(grid, p->g_left);
+    const int64_t g = bpu_clip(bpu_shift_right(g_y_wide, p->g_right), -32768, 32767);
+    const int64_t position = bpu_shift_left(g + p->middle, 16 - p->shift);
+    return (int64_t)position;
+}
+
+/*
+ * A grid of offsets, in elements, from the place of each sample itself.
+ * Source: numerics 8, specs: kernels, warp_offset_position.
+ * Proved ranges:
+ *     g_y_wide: -274877906944 .. 274869518336, fits int64
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 1101642268672, fits int64
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t g_left; /* 0 .. 23 */
+    int64_t g_right; /* 0 .. 23 */
+} bernoulli_warp_offset_position_params;
+
+static inline bernoulli_warp_offset_position_params bernoulli_derive_warp_offset_position(float s,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_step = bpu_exp2(-shift);
+    const int64_t g_e = bpu_exponent(s / s_step);
+    const int64_t g_left = bpu_clip(g_e - 1, 0, 23);
+    const int64_t g_right = bpu_clip(1 - g_e, 0, 23);
+    bernoulli_warp_offset_position_params p;
+    p.shift = shift;
+    p.g_left = g_left;
+    p.g_right = g_right;
+    return p;
+}
+
+static inline int64_t bernoulli_warp_offset_position(int64_t grid, int64_t base,
+    const bernoulli_warp_offset_position_params *p)
+{
+    const int64_t g_y_wide = bpu_shift_left(grid, p->g_left);
+    const int64_t g = bpu_clip(bpu_shift_right(g_y_wide, p->g_right), -32768, 32767);
+    const int64_t position = bpu_shift_left(g + bpu_shift_left(base, p->shift), 16 - p->shift);
+    return (int64_t)position;
+}
+
+/*
+ * The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps
+ * are.
+ * Source: numerics 4.5, specs: kernels, deform_position.
+ * Proved ranges:
+ *     g_acc: -1073741824 .. 1073709056, fits int32
+ *     g_z_y_wide: -9007199254740992 .. 9006924376834048, fits int64
+ *     g: -32768 .. 32767, fits int32
+ *     position: -2147483648 .. 2147418112, fits int32
+ */
+typedef struct {
+    int64_t shift; /* 0 .. 8 */
+    int64_t g_k_x; /* 0 .. 16384 */
+    int64_t g_k_y; /* 0 .. 16384 */
+    int64_t g_z_left; /* 0 .. 23 */
+    int64_t g_z_right; /* 0 .. 23 */
+} bernoulli_deform_position_params;
+
+static inline bernoulli_deform_position_params bernoulli_derive_deform_position(float s,
+    int64_t longest)
+{
+    const int64_t bits = bpu_exponent((float)longest);
+    const int64_t shift = bpu_clip(15 - bits, 0, 8);
+    const float s_step = bpu_exp2(-shift);
+    const float g_inter = bpu_maxf(1.0f, s) / 16384.0f;
+    const int64_t g_k_x = bpu_clip(bpu_to_int(roundf(1.0f / g_inter)), 0, 16384);
+    const int64_t g_k_y = bpu_clip(bpu_to_int(roundf(s / g_inter)), 0, 16384);
+    const int64_t g_z_e = bpu_exponent(g_inter / s_step);
+    const int64_t g_z_left = bpu_clip(g_z_e - 1, 0, 23);
+    const int64_t g_z_right = bpu_clip(1 - g_z_e, 0, 23);
+    bernoulli_deform_position_params p;
+    p.shift = shift;
+    p.g_k_x = g_k_x;
+    p.g_k_y = g_k_y;
+    p.g_z_left = g_z_left;
+    p.g_z_right = g_z_right;
+    return p;
+}
+
+static inline int32_t bernoulli_deform_position(int64_t base, int64_t offset,
+    const bernoulli_deform_position_params *p)
+{
+    const int64_t g_acc = base * p->g_k_x + offset * p->g_k_y;
+    const int64_t g_z_y_wide = bpu_shift_left(g_acc, p->g_z_left);
+    const int64_t g = bpu_clip(bpu_shift_right(g_z_y_wide, p->g_z_right), -32768, 32767);
+    const int64_t position = bpu_shift_left(g, 16 - p->shift);
+    return (int32_t)position;
 }
 
 /*

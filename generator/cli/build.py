@@ -12,19 +12,22 @@ from pathlib import Path
 from generator.diag import render
 from generator.layout import GENERATED
 from generator.manifest import body_hash
+from generator.memo import Memo
 from generator.produce import Produced, produce
 from generator.publish import HERE, compare, obstacles, publish, read_entries
 from generator.stamp import input_digest, write_stamp
 
 CLEAN, DIAGNOSTICS = 0, 1
+PLAIN = argparse.Namespace(only=None, dry_run=False, force=False, specs=None, package=None, out=None)
+"""The arguments of a build of everything."""
 
 
-def run(args: argparse.Namespace, root: Path) -> int:
+def run(args: argparse.Namespace, root: Path, memo: Memo | None = None) -> int:
     """Build, and say what changed."""
     if args.specs or args.package or args.out:
         return _run_overlay(args, root)
     inputs = input_digest(str(root))
-    made = produce(root, trust=True)
+    made = produce(root, trust=True, memo=memo)
     sys.stdout.write(render(made.diagnostics, made.texts))
     if made.failed:
         return DIAGNOSTICS

@@ -56,10 +56,21 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     "new": (
         "a new spec that is complete as created",
         (
-            Option("kind", "what to create", (("choices", ("march",)),)),
+            Option("kind", "what to create", (("choices", ("march", "op", "pattern")),)),
             Option("id", "its id"),
-            Option("--extends", "the march to start from; the first one by default"),
+            Option("--extends", "march: the one to start from; the first by default"),
+            Option("--like", "op: the operator whose family, kernel and support it takes"),
+            Option("--module", "op: the module class that it is, such as torch.nn.Hardtanh"),
+            Option("--function", "op: the function that it is"),
+            Option(
+                "--base", "pattern: a layer that chains start with; may be given several times", (("action", "append"),)
+            ),
+            Option("--activation", "pattern: an operator that ends them; the same", (("action", "append"),)),
         ),
+    ),
+    "watch": (
+        "build whenever a spec or a template is saved, until interrupted",
+        (Option("--builds", "end after so many builds", (("type", int),)),),
     ),
     "lint": ("specs, templates and mechanism", ()),
     "demo": (

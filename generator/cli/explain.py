@@ -45,9 +45,10 @@ def _formulas(known: Knowledge, march: str, op: str) -> Iterator[str]:
     linked = known.catalog.ops[op]
     role = linked.spec.kernel
     if role is None:
-        yield f"{op} has no kernel of its own: it moves integers and keeps their scale"
+        computes = "computes no integers" if linked.spec.scale == "own" else "moves integers and keeps their scale"
+        yield f"{op} has no kernel of its own: it {computes}"
         return
-    kernel = known.compiled.by_march[march][role]
+    kernel = {**known.compiled.common, **known.compiled.by_march[march]}[role]
     entry = next(
         e
         for e in known.catalog.kernels
@@ -64,6 +65,7 @@ def _formulas(known: Knowledge, march: str, op: str) -> Iterator[str]:
         yield f"  {constant}, {origin.span} ({origin.how})"
     for label in sorted(kernel.calls):
         yield f"  calls {label}"
-    yield f"generated/horizon_plugin_pytorch/kernels/{module_path(march)}.py: {role}"
-    if linked.spec.python.file:
+    module = module_path(march if role in known.compiled.by_march[march] else None)
+    yield f"generated/horizon_plugin_pytorch/kernels/{module}.py: {role}"
+    if linked.spec.python.class_:
         yield f"generated/horizon_plugin_pytorch/nn/quantized/{linked.spec.python.file}.py: {linked.spec.python.class_}"

@@ -207,7 +207,9 @@ class PythonLowering(Lowering):
         return Code(f"({yes.text} if {condition.text} else {no.text})", ATOM, self.kind(call))
 
     def call_shift_left(self, call: Call) -> Code:
-        """Left shift."""
+        """Left shift; one by nothing is not written."""
+        if self.range(call.args[1]) == (0, 0):
+            return self.lower(call.args[0])
         return self.joined(Binary("<<", call.args[0], call.args[1], call.place), Kind.INTEGER)
 
     def call_saturate(self, call: Call) -> Code:

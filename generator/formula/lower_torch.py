@@ -227,7 +227,9 @@ class TorchLowering(Lowering):
         return Code(text, ATOM, kind)
 
     def call_shift_left(self, call: Call) -> Code:
-        """Left shift."""
+        """Left shift; one by nothing is not written."""
+        if self.range(call.args[1]) == (0, 0):
+            return self.lower(call.args[0])
         return self.joined(Binary("<<", call.args[0], call.args[1], call.place), self.kind(call))
 
     def call_saturate(self, call: Call) -> Code:

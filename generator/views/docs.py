@@ -143,6 +143,7 @@ def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches
         source = entries[role, kernel.label.partition("/")[2] or None]
         formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
     facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))
+    facts += (*_facts(spec.sampling, "sampling"), *_facts(spec.regions, "regions"))
     facts += _facts(spec.detection, "detection")
     facts += tuple(FactView(f"rounding of {site}", mode) for site, mode in spec.rounding.items())
     facts += tuple(FactView(f"algorithm of {role}", variant) for role, variant in spec.algorithm.items())

@@ -52,7 +52,11 @@ def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, Pack
 
 def nn_view(catalog: Catalog) -> PackageExportsView:
     """horizon_plugin_pytorch.nn: float modules of our own."""
-    views = [ModuleExportView(op.python.file or "", class_name(op)) for op in of_family(catalog, "runtime_module")]
+    views = [
+        ModuleExportView(op.python.file or "", class_name(op))
+        for op in of_family(catalog, "runtime_module")
+        if op.runtime and op.runtime.float
+    ]
     views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
     views += [
         ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary", "power") if op.python.module
@@ -76,5 +80,7 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         for op in of_family(catalog, "runtime_module"):
             if getattr(op.runtime, folder):
                 modules.setdefault(op.python.file or "", []).append(class_name(op))
-    views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
+    views = tuple(
+        ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()) if names
+    )
     return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

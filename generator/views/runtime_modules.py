@@ -28,13 +28,25 @@ class RuntimeModuleView:
 
     op: str
     doc: str
-    file: str
     class_name: str
     runtime: str
     float_base: str
+    float_class: str
+    float_classes: str
+    function: str
     qat_base: str
     quantized_base: str
+    requires: str
     uses: tuple[UseView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFileView:
+    """The classes of one file below nn, nn.qat or nn.quantized."""
+
+    title: str
+    float_modules: tuple[str, ...]
+    classes: tuple[RuntimeModuleView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +69,46 @@ class RuntimeFunctionsView:
     functions: tuple[RuntimeFunctionView, ...]
 
 
-def runtime_module_view(op: Op) -> RuntimeModuleView:
-    """The classes of one operator."""
+def runtime_files(catalog: Catalog) -> dict[tuple[str, str], RuntimeFileView]:
+    """(folder, file) -> what stands in it; the folders are "" (nn itself), "qat" and "quantized"."""
+    files: dict[tuple[str, str], list[RuntimeModuleView]] = {}
+    for op in of_family(catalog, "runtime_module"):
+        view = _module(op)
+        bases = {"": view.float_base, "qat": view.qat_base, "quantized": view.quantized_base}
+        for folder in (folder for folder, base in bases.items() if base):
+            files.setdefault((folder, op.python.file or ""), []).append(view)
+    own = {file for folder, file in files if not folder}
+    return {
+        (folder, file): RuntimeFileView(
+            ", ".join(view.class_name for view in views), (file,) if file in own else (), tuple(views)
+        )
+        for (folder, file), views in files.items()
+    }
+
+
+def float_classes(op: Op) -> tuple[str, ...]:
+    """The float classes of an operator whose mechanism is written by hand: its own, and those of torch."""
+    own = (f"nn.{class_name(op)}",) if op.runtime is not None and op.runtime.float else ()
+    return (*own, *op.float.modules)
+
+
+def _module(op: Op) -> RuntimeModuleView:
     assert op.runtime is not None
+    classes = [
+        name.replace("nn.", f"{op.python.file}.", 1) if name.startswith("nn.") else name for name in float_classes(op)
+    ]
     return RuntimeModuleView(
         op=op.id,
         doc=sentence(op.doc),
-        file=op.python.file or "",
         class_name=class_name(op),
         runtime=op.runtime.file,
         float_base=op.runtime.float or "",
+        float_class=classes[0],
+        float_classes="".join(f"{name}, " for name in classes),
+        function=next(iter(op.float.functions), ""),
         qat_base=op.runtime.qat or "",
         quantized_base=op.runtime.quantized or "",
+        requires=repr(op.requires) if op.requires else "",
         uses=tuple(UseView(name, function) for name, function in op.runtime.uses.items()),
     )
 

@@ -6,12 +6,14 @@ In: the catalog and the expanded patterns. Out: rows whose fields are Python exp
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from generator.compile import CompiledMarches
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_op import Op
 from generator.views.modules import class_name, fused_name, of_family
+from generator.views.runtime_modules import float_classes
 
 _FUNCTIONAL = "quantized.FloatFunctional"
 _TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
@@ -63,6 +65,17 @@ class PairView:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorRuleView:
+    """What functions do with a QTensor."""
+
+    op: str
+    behaviour: str
+    kernel: str
+    dtypes: tuple[str, ...]
+    functions: str
+
+
+@dataclass(frozen=True, slots=True)
 class TablesView:
     """Everything in `_tables.py`."""
 
@@ -71,6 +84,7 @@ class TablesView:
     patterns: tuple[PatternView, ...]
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
+    tensor_rules: tuple[TensorRuleView, ...]
     leaf_modules: str
     recognized: tuple[PairView, ...]
     passthrough: str
@@ -79,28 +93,30 @@ class TablesView:
     plain: str
 
 
-def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
+def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> TablesView:
     """Build every table."""
     steps: dict[str, StepView] = {}
     pattern_views = tuple(_pattern(catalog, pattern, steps) for pattern in patterns)
+    rules = tuple(_tensor_rules(catalog, compiled))
     return TablesView(
         replacements=tuple(_replacements(catalog)),
         steps=tuple(steps.values()),
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
+        tensor_rules=rules,
+        passthrough=_listed_functions(rules, _KEEPING),
+        passthrough_lists=_listed_functions(rules, {"keep_list"}),
         leaf_modules=_listed(
             f"nn.{op.python.module}" for op in of_family(catalog, "unary", "power") if op.python.module
         ),
         recognized=tuple(
             PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
         ),
-        passthrough=_listed(_passthrough(catalog, "one")),
-        passthrough_lists=_listed(_passthrough(catalog, "list")),
         passthrough_modules=_listed(
             m for op in of_family(catalog, "passthrough", "identity") for m in op.float.modules
         ),
-        plain=_listed(_plain(catalog)),
+        plain=_listed_functions(rules, {"plain"}),
     )
 
 
@@ -132,6 +148,20 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
         yield ReplacementView(
             op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
         )
+    for op in of_family(catalog, "runtime_module"):
+        if op.float.functions:
+            form, count = op.float, len(op.cases[0].inputs)
+            yield ReplacementView(
+                op.id,
+                _tuple(form.functions),
+                form.methods,
+                float_classes(op)[0],
+                None,
+                count,
+                "none",
+                form.constructor,
+                (),
+            )
 
 
 def tensor_overloads(op: Op) -> dict[str, str]:
@@ -150,7 +180,8 @@ def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) ->
     names = []
     for role in pattern.steps:
         view = _step(catalog, pattern, role)
-        steps.setdefault(view.name, view)
+        while steps.setdefault(view.name, view) != view:  # another family's step of that role matches other modules
+            view = replace(view, name=f"{view.name}_")
         names.append(view.name)
     op = catalog.ops[pattern.base].spec
     tail = ("Add" if pattern.add else "") + (
@@ -178,7 +209,8 @@ def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
         if op.spec.runtime is not None and op.spec.runtime.qat:
-            yield PairView(f"nn.{class_name(op.spec)}", f"qat.{class_name(op.spec)}")
+            for module in float_classes(op.spec):
+                yield PairView(module, f"qat.{class_name(op.spec)}")
         elif op.spec.python.class_:
             given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
             for module in given:
@@ -227,23 +259,42 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
             yield PairView(module, "Identity")
 
 
-def _passthrough(catalog: Catalog, returns: str) -> Iterable[str]:
-    for op in of_family(catalog, "passthrough", "identity"):
-        if op.returns == returns:
-            yield from _torch_functions(op)
-    if returns == "one":
-        kept = catalog.qtensor.spec.same_scale
-        yield from kept.functions
-        yield from (f"torch.Tensor.{name}" for name in kept.methods)
+_KEEPING = frozenset(
+    {"keep", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
+)
+"""Behaviours whose result has the scale of the first input."""
+
+
+def _tensor_rules(catalog: Catalog, compiled: CompiledMarches) -> Iterable[TensorRuleView]:
+    """Operators first: a function that has a row is no function of qtensor.yaml."""
+    for op in catalog.ops.values():
+        if behaviour := _behaviour(op.spec):
+            yield _rule(op.spec.id, behaviour, op.spec.kernel, _torch_functions(op.spec), compiled)
+    for behaviour, listed in catalog.qtensor.spec.behaviours.items():
+        functions = (*listed.functions, *(f"torch.Tensor.{name}" for name in listed.methods))
+        yield _rule("", behaviour, listed.kernel, functions, compiled)
+
+
+def _behaviour(op: Op) -> str | None:
+    if op.family == "passthrough":
+        return "keep_list" if op.returns == "list" else "keep"
+    return "keep" if op.family == "identity" else op.behaviour
+
+
+def _rule(
+    op: str, behaviour: str, kernel: str | None, functions: Iterable[str], compiled: CompiledMarches
+) -> TensorRuleView:
+    dtypes = compiled.compute_dtypes(kernel) if kernel else ()
+    return TensorRuleView(op, behaviour, kernel or "", dtypes, _tuple(functions))
 
 
 def _torch_functions(op: Op) -> Iterable[str]:
     """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
     yield from (name for name in op.float.functions if name.startswith("torch."))
     yield from (f"torch.Tensor.{name}" for name in op.float.methods)
+    if op.family == "scaling":
+        yield from op.float.overloads
 
 
-def _plain(catalog: Catalog) -> Iterable[str]:
-    plain = catalog.qtensor.spec.plain
-    yield from plain.functions
-    yield from (f"torch.Tensor.{name}" for name in plain.methods)
+def _listed_functions(rules: tuple[TensorRuleView, ...], behaviours: Iterable[str]) -> str:
+    return "".join(rule.functions for rule in rules if rule.behaviour in behaviours)

@@ -13,11 +13,14 @@ from generator.formula import Compiled
 from generator.link import Catalog, KernelEntry
 from generator.schema_op import Case, Op
 from generator.views.kernels import module_path
+from generator.views.runtime_modules import float_classes
 
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
-_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary", "slope"})
+_MODULE_FAMILIES = frozenset(
+    {"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary", "slope", "runtime_module"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
 def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
     kind = _kind(op)
     forms = {
-        "module": op.float.modules,
+        "module": float_classes(op),
         "function": op.float.functions,
         "method": op.float.methods,
         "functional": (op.python.method or "",),

@@ -20,16 +20,7 @@ BAYES = ("bayes", "bayes-e")
 OF = {"bernoulli": "bernoulli", "bernoulli2": "bernoulli2", "bayes": "bayes", "bayes-e": "bayes"}
 """The march that an entry names for a march: bayes-e has exactly the numbers of bayes."""
 
-LATER = (
-    "E19 resize 3x3->6x6 bernoulli2",
-    "E19b resize 3x3->2x2 bernoulli2",
-    "E19 resize 3x3->6x6 bayes",
-    "E19b resize 3x3->2x2 bayes",
-    "E19c resize align_corners 3x3->5x5 bayes",
-    "E19d nearest idx 5->8 bayes",
-    "E20 warp",
-    "E26 softmax_bernoulli2",
-)
+LATER = ("E26 softmax_bernoulli2",)
 """Entries of operators that are not generated yet."""
 
 GOLDENS: list[Golden] = []

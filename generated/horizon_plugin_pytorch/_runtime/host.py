@@ -7,6 +7,7 @@ support matrix says so.
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
@@ -79,5 +80,7 @@ def operator_function(op: str, name: str, module: str, function: Callable[Concat
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = module
+    signature = inspect.signature(function)
+    vars(call)["__signature__"] = signature.replace(parameters=tuple(signature.parameters.values())[1:])
     public: Callable[P, R] = leaf_call(call)
     return public

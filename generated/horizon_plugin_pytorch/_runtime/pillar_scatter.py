@@ -6,7 +6,7 @@ In: features of M pillars and their places. Out: an image [N, C, H, W] of the sa
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +84,7 @@ class PillarScatter(nn.Module):
         output_shape: (N, C, H, W) of the result; None: each call says it.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
 
     def __init__(self, output_shape: Shape = None) -> None:
         super().__init__()

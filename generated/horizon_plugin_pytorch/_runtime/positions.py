@@ -18,12 +18,11 @@ _DIMS = 4
 
 
 def keep_positions(
-    op: str, *inputs: Tensor, threshold: float, idx_range: tuple[int, int] | None = None
+    _op: str, *inputs: Tensor, threshold: float, idx_range: tuple[int, int] | None = None
 ) -> list[list[Tensor]]:
     """Keep the positions at which the largest channel of the first input passes the threshold.
 
     Args:
-        op: the operator.
         inputs: one or more [N, C, H, W], each with its own C; float, or QTensors of one scale each.
         threshold: in values, not in steps. The march says whether the threshold itself passes.
         idx_range: (first, last + 1) of the channels of the first input that are scores; all of them by default.
@@ -38,9 +37,9 @@ def keep_positions(
         ArgumentError: no input, sizes that differ, an empty or impossible range, or one scale a channel.
         NotImplementedError: the march does not support the dtype.
     """
-    march = require_march(op)
+    march = require_march(_op)
     _check(inputs)
-    require_values(op, op, inputs)
+    require_values(_op, _op, inputs)
     first, last = _channels(inputs[0], idx_range)
     scores, indices = plain(inputs[0])[:, first:last].max(dim=1)
     passed = _passes(march, inputs[0], first, last, scores, threshold)

@@ -50,6 +50,8 @@ class QATModule(nn.Module):
     march: str
     _admitted: set[QuantDType]
     activation_post_process: FakeQuantizeBase | None
+    quantizes: bool = True
+    """Whether values are put on the integer grid; `set_fake_quantize` says so, as it does to fake quantizers."""
     exact: bool = False
     """Whether forward values are those of the march's integers; `set_fake_quantize` says so."""
 

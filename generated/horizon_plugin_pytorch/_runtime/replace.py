@@ -131,7 +131,9 @@ def _sorted_call(node: fx.Node, replacement: Replacement, kinds: dict[fx.Node, _
     constructor |= {k: keywords.pop(k) for k in replacement.constructor_args if k in keywords}
     keywords = {k: v for k, v in keywords.items() if not _is_default(replacement, k, v)}
     called = getattr(replacement.module, replacement.method or "forward")
-    if not _accepts(called, (*data, *rest), keywords) or any(isinstance(v, fx.Node) for v in constructor.values()):
+    traced: list[fx.Node] = []
+    map_arg(constructor, traced.append)  # a module is made now, so it cannot take what is known when it runs
+    if traced or not _accepts(called, (*data, *rest), keywords):
         return None
     return _Call(replacement, (*data, *rest), keywords, constructor, _writes_input(node, constructor))
 

@@ -72,6 +72,25 @@ class FusionPattern:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorRule:
+    """What torch functions do with a QTensor.
+
+    Attributes:
+        op: the operator in the support matrix; empty when it has no row.
+        behaviour: the mechanism.
+        kernel: the kernel that it uses; empty for none.
+        dtypes: dtype arguments of the kernel, all of them the input's.
+        functions: torch functions and Tensor methods.
+    """
+
+    op: str
+    behaviour: str
+    kernel: str
+    dtypes: tuple[str, ...]
+    functions: tuple[Callable[..., object], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Everything the mechanism has to be told.
 
@@ -83,6 +102,7 @@ class Tables:
         recognized: qualified name of a class of a package that need not be installed -> the float class in its place.
         leaf_modules: classes never traced into, beside torch.nn's own.
         leaf_method_modules: classes that are used by their methods; a method call is one node.
+        tensor_rules: what torch functions do with a QTensor.
         passthrough: functions whose result keeps scale and dtype.
         passthrough_lists: the same, returning a list or tuple.
         passthrough_modules: float classes whose result keeps scale and dtype.
@@ -97,6 +117,7 @@ class Tables:
     recognized: Mapping[str, type[nn.Module]]
     leaf_modules: tuple[type[nn.Module], ...]
     leaf_method_modules: tuple[type[nn.Module], ...]
+    tensor_rules: tuple[TensorRule, ...]
     passthrough: frozenset[Callable[..., object]]
     passthrough_lists: frozenset[Callable[..., object]]
     passthrough_modules: frozenset[type[nn.Module]]

@@ -56,6 +56,87 @@ def real(v: float) -> Tensor:
     return torch.tensor(v, dtype=torch.float32)
 
 
+def correlation_scale(observed: Tensor, s_x: Tensor, s_y: Tensor) -> Tensor:
+    """The scale of channel sums, from what was observed; the scales' product times a power of two.
+
+    Proved ranges:
+        n: 0 .. 24, fits int32
+
+    Source: numerics 6.8.
+    """
+    exact = s_x * s_y
+    n = torch.clamp(to_int(torch.ceil(log2(torch.clamp(observed / exact, min=1)))), 0, 24)
+    return exact * exp2(n)
+
+
+class CorrelationInterParams(NamedTuple):
+    """Integers of `correlation_inter`, derived once from its scales; broadcastable against its tensors."""
+
+    n: Tensor
+    """0 .. 24"""
+
+
+def derive_correlation_inter(s_x: Tensor, s_y: Tensor, s_inter: Tensor) -> CorrelationInterParams:
+    """Derive the integers of `correlation_inter`.
+
+    s_x, s_y, s_inter: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    n = torch.clamp(to_int(torch.floor(log2(s_inter / (s_x * s_y)))), 0, 24)
+    return CorrelationInterParams(n)
+
+
+def correlation_inter(acc: Tensor, p: CorrelationInterParams) -> Tensor:
+    """Channel sums, shifted to their own scale and held in 16 bits.
+
+    Proved ranges:
+        y_wide: -2147483648 .. 2147483647, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.8.
+    """
+    acc = acc.to(torch.int64)
+    y_wide = ((acc + 2147483648) & 4294967295) - 2147483648
+    return torch.clamp(y_wide >> p.n, -32768, 32767)
+
+
+class CorrelationParams(NamedTuple):
+    """Integers of `correlation`, derived once from its scales; broadcastable against its tensors."""
+
+    y_left: Tensor
+    """0 .. 23"""
+    y_right: Tensor
+    """0 .. 23"""
+
+
+def derive_correlation(s_inter: Tensor, s_out: Tensor, *, count: int, output: QuantDType) -> CorrelationParams:
+    """Derive the integers of `correlation`.
+
+    s_inter, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_s_in = s_inter / count
+    _, y_e = frexp(y_s_in / s_out)
+    y_left = torch.clamp(y_e - 1, 0, 23)
+    y_right = torch.clamp(1 - y_e, 0, 23)
+    return CorrelationParams(y_left, y_right)
+
+
+def correlation(acc: Tensor, p: CorrelationParams, *, output: QuantDType) -> Tensor:
+    """The sum over channels and patch, divided by how many were added and requantized.
+
+    Proved ranges:
+        total: -2147483648 .. 2147483647, fits int32
+        y_y_wide: -18014398509481984 .. 18014398501093376, fits int64
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.8.
+    """
+    acc = acc.to(torch.int64)
+    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_y_wide = total << p.y_left
+    y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
+    return y.to(output.storage)
+
+
 class ThresholdParams(NamedTuple):
     """Integers of `threshold`, derived once from its scales; broadcastable against its tensors."""
 
@@ -669,6 +750,212 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     return y.to(output.storage)
 
 
+class ResizePositionParams(NamedTuple):
+    """Integers of `resize_position`, derived once from its scales; broadcastable against its tensors."""
+
+    step: Tensor
+    """0 .. 16777216"""
+    offset: Tensor
+    """-128 .. 8388480"""
+
+
+def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionParams:
+    """Derive the integers of `resize_position`.
+
+    All arguments are host values.
+    """
+    step = torch.as_tensor(int((size_in * 256 / size_out) // 1))
+    offset = torch.as_tensor((step - 256) >> 1)
+    return ResizePositionParams(step, offset)
+
+
+def resize_position(i: Tensor, p: ResizePositionParams) -> Tensor:
+    """Positions whose first and last are half a step from the borders.
+
+    Proved ranges:
+        position: -32768 .. 281472829194240, fits int64
+
+    Source: numerics 8.
+    """
+    i = i.to(torch.int64)
+    return (p.offset + i * p.step) << 8
+
+
+class ResizeCornerPositionParams(NamedTuple):
+    """Integers of `resize_corner_position`, derived once from its scales; broadcastable against its tensors."""
+
+    step: Tensor
+    """0 .. 16776960"""
+
+
+def derive_resize_corner_position(*, size_in: int, size_out: int) -> ResizeCornerPositionParams:
+    """Derive the integers of `resize_corner_position`.
+
+    All arguments are host values.
+    """
+    step = torch.as_tensor(int(((size_in - 1) * 256 / max(size_out - 1, 1)) // 1))
+    return ResizeCornerPositionParams(step)
+
+
+def resize_corner_position(i: Tensor, p: ResizeCornerPositionParams) -> Tensor:
+    """Positions whose first and last are the corners of the input.
+
+    Proved ranges:
+        position: 0 .. 281466386841600, fits int64
+
+    Source: numerics 8.
+    """
+    i = i.to(torch.int64)
+    return (i * p.step) << 8
+
+
+class ResizeNearestParams(NamedTuple):
+    """Integers of `resize_nearest`, derived once from its scales; broadcastable against its tensors."""
+
+    factor: Tensor
+    """1 .. 65536"""
+
+
+def derive_resize_nearest(*, size_in: int, size_out: int) -> ResizeNearestParams:
+    """Derive the integers of `resize_nearest`.
+
+    All arguments are host values.
+    """
+    factor = torch.as_tensor(max(int((size_out / size_in) // 1), 1))
+    return ResizeNearestParams(factor)
+
+
+def resize_nearest(i: Tensor, p: ResizeNearestParams) -> Tensor:
+    """Every element is repeated; the output is a whole number of times the input.
+
+    Proved ranges:
+        y: 0 .. 65535, fits int32
+
+    Source: numerics 8.
+    """
+    return to_int(torch.floor(i.to(torch.float32) / p.factor))
+
+
+def roi_position(low: Tensor, high: Tensor, j: Tensor, spatial_scale: Tensor, *, bins: int, aligned: int) -> Tensor:
+    """One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements.
+
+    Proved ranges:
+        c: -4611686018427387904 .. 4611686018427387904, fits int64
+        position: -281474976710656 .. 281474976710656, fits int64
+
+    Source: numerics 8.
+    """
+    start = low * spatial_scale - aligned * 0.5
+    step = ((high - low) * spatial_scale + 1) / bins
+    c = to_int(torch.floor((start + j.to(torch.float32) * step) * 256))
+    return torch.clamp(c, -1099511627776, 1099511627776) << 8
+
+
+def roi_legal(low: Tensor, high: Tensor, spatial_scale: Tensor, *, size: int) -> Tensor:
+    """1 for a region that has an extent and lies, at least in part, on the map along one dimension of some size; else 0.
+
+    Proved ranges:
+        y: 0 .. 1, fits int32
+
+    Source: numerics 8.
+    """
+    beyond = low * spatial_scale > size
+    return torch.where(high < 0, 0, torch.where(beyond, 0, torch.where(high - low > 0, 1, 0)))
+
+
+def roi_level(
+    width: Tensor, height: Tensor, canonical_size: Tensor, *, canonical_level: int, lowest: int, highest: int
+) -> Tensor:
+    """The level of a pyramid that a region's size asks for.
+
+    Proved ranges:
+        level: -4611686018427387904 .. 4611686018427387904, fits int64
+        y: -64 .. 64, fits int32
+
+    Source: numerics 8.
+    """
+    size = torch.sqrt((torch.clamp(width, min=0) + 1) * (torch.clamp(height, min=0) + 1))
+    level = to_int(torch.floor(canonical_level + log2(size / canonical_size) + 1e-08))
+    return torch.clamp(level, lowest, highest)
+
+
+def roi_corner(q: Tensor) -> Tensor:
+    """A corner of an integer box, in quarters of a pixel, in pixels.
+
+    Source: numerics 8, 9.
+    """
+    return q.to(torch.float32) * 0.25
+
+
+def tap(position: Tensor) -> Tensor:
+    """The element at or before a position; the next one is behind it.
+
+    Proved ranges:
+        y: -2199023255552 .. 2199023255552, fits int64
+
+    Source: numerics 8.
+    """
+    position = position.to(torch.int64)
+    return position >> 16
+
+
+def tap_weight(position: Tensor) -> Tensor:
+    """The weight of the element behind a position, in 256ths; the element before it has the rest.
+
+    Proved ranges:
+        w: 0 .. 255, fits int32
+
+    Source: numerics 8.
+    """
+    position = position.to(torch.int64)
+    return (position >> 8) & 255
+
+
+def nearest_tap(position: Tensor) -> Tensor:
+    """The element nearest to a position, of two equally near ones the one behind it.
+
+    Proved ranges:
+        y: -2199023255552 .. 2199023255552, fits int64
+
+    Source: numerics 8.
+    """
+    position = position.to(torch.int64)
+    return (position + 32768) >> 16
+
+
+def blend_across(left: Tensor, right: Tensor, w: Tensor) -> Tensor:
+    """Two neighbours of a row, weighted and rounded.
+
+    Proved ranges:
+        y_wide: -65408 .. 64897, fits int32
+        y: -256 .. 253, fits int32
+
+    Source: numerics 8.
+    """
+    left = left.to(torch.int64)
+    right = right.to(torch.int64)
+    w = w.to(torch.int64)
+    y_wide = left * (256 - w) + right * w
+    return y_wide >> 8
+
+
+def blend_down(top: Tensor, bottom: Tensor, w: Tensor) -> Tensor:
+    """Two blended rows, weighted and rounded a second time. The saturation never shows.
+
+    Proved ranges:
+        y_wide: -33488896 .. 33488896, fits int32
+        y: -128 .. 127, fits int32
+
+    Source: numerics 8.
+    """
+    top = top.to(torch.int64)
+    bottom = bottom.to(torch.int64)
+    w = w.to(torch.int64)
+    y_wide = top * (256 - w) + bottom * w
+    y = torch.clamp(y_wide >> 8, -128, 127)
+    return y.to(torch.int8)
+
+
 class AddScalarParams(NamedTuple):
     """Integers of `add_scalar`, derived once from its scales; broadcastable against its tensors."""
 
@@ -944,6 +1231,144 @@ def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) 
     b_y_wide = y << p.b_left
     b = torch.clamp(b_y_wide >> p.b_right, wider.min, wider.max)
     return a - b
+
+
+class WarpPositionParams(NamedTuple):
+    """Integers of `warp_position`, derived once from its scales; broadcastable against its tensors."""
+
+    shift: Tensor
+    """0 .. 8"""
+    middle: Tensor
+    """0 .. 8388480"""
+    g_left: Tensor
+    """0 .. 23"""
+    g_right: Tensor
+    """0 .. 23"""
+
+
+def derive_warp_position(s: Tensor, *, size: int, longest: int, input: QuantDType) -> WarpPositionParams:
+    """Derive the integers of `warp_position`.
+
+    s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, bits = frexp(real(longest))
+    shift = torch.clamp(15 - bits, 0, 8)
+    s_pixel = s * ((size - 1) / 2)
+    s_step = exp2(-shift)
+    middle = torch.clamp(to_int(torch.trunc(exp2(shift) * (size - 1) / 2)), 0, 8388608)
+    _, g_e = frexp(s_pixel / s_step)
+    g_left = torch.clamp(g_e - 1, 0, 23)
+    g_right = torch.clamp(1 - g_e, 0, 23)
+    return WarpPositionParams(shift, middle, g_left, g_right)
+
+
+def warp_position(grid: Tensor, p: WarpPositionParams) -> Tensor:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.
+
+    Proved ranges:
+        g_y_wide: -274877906944 .. 274869518336, fits int64
+        g: -32768 .. 32767, fits int32
+        position: -2147483648 .. 551894843392, fits int64
+
+    Source: numerics 8.
+    """
+    grid = grid.to(torch.int64)
+    g_y_wide = grid << p.g_left
+    g = torch.clamp(g_y_wide >> p.g_right, -32768, 32767)
+    return (g + p.middle) << (16 - p.shift)
+
+
+class WarpOffsetPositionParams(NamedTuple):
+    """Integers of `warp_offset_position`, derived once from its scales; broadcastable against its tensors."""
+
+    shift: Tensor
+    """0 .. 8"""
+    g_left: Tensor
+    """0 .. 23"""
+    g_right: Tensor
+    """0 .. 23"""
+
+
+def derive_warp_offset_position(s: Tensor, *, longest: int, input: QuantDType) -> WarpOffsetPositionParams:
+    """Derive the integers of `warp_offset_position`.
+
+    s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, bits = frexp(real(longest))
+    shift = torch.clamp(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    _, g_e = frexp(s / s_step)
+    g_left = torch.clamp(g_e - 1, 0, 23)
+    g_right = torch.clamp(1 - g_e, 0, 23)
+    return WarpOffsetPositionParams(shift, g_left, g_right)
+
+
+def warp_offset_position(grid: Tensor, base: Tensor, p: WarpOffsetPositionParams) -> Tensor:
+    """A grid of offsets, in elements, from the place of each sample itself.
+
+    Proved ranges:
+        g_y_wide: -274877906944 .. 274869518336, fits int64
+        g: -32768 .. 32767, fits int32
+        position: -2147483648 .. 1101642268672, fits int64
+
+    Source: numerics 8.
+    """
+    grid = grid.to(torch.int64)
+    base = base.to(torch.int64)
+    g_y_wide = grid << p.g_left
+    g = torch.clamp(g_y_wide >> p.g_right, -32768, 32767)
+    return (g + (base << p.shift)) << (16 - p.shift)
+
+
+class DeformPositionParams(NamedTuple):
+    """Integers of `deform_position`, derived once from its scales; broadcastable against its tensors."""
+
+    shift: Tensor
+    """0 .. 8"""
+    g_k_x: Tensor
+    """0 .. 16384"""
+    g_k_y: Tensor
+    """0 .. 16384"""
+    g_z_left: Tensor
+    """0 .. 23"""
+    g_z_right: Tensor
+    """0 .. 23"""
+
+
+def derive_deform_position(s: Tensor, *, longest: int, input: QuantDType) -> DeformPositionParams:
+    """Derive the integers of `deform_position`.
+
+    s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, bits = frexp(real(longest))
+    shift = torch.clamp(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_inter = torch.clamp(s, min=1) / 16384
+    g_k_x = torch.clamp(to_int(round_half_away(1 / g_inter)), 0, 16384)
+    g_k_y = torch.clamp(to_int(round_half_away(s / g_inter)), 0, 16384)
+    _, g_z_e = frexp(g_inter / s_step)
+    g_z_left = torch.clamp(g_z_e - 1, 0, 23)
+    g_z_right = torch.clamp(1 - g_z_e, 0, 23)
+    return DeformPositionParams(shift, g_k_x, g_k_y, g_z_left, g_z_right)
+
+
+def deform_position(base: Tensor, offset: Tensor, p: DeformPositionParams) -> Tensor:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.
+
+    Proved ranges:
+        g_acc: -1073741824 .. 1073709056, fits int32
+        g_z_y_wide: -9007199254740992 .. 9006924376834048, fits int64
+        g: -32768 .. 32767, fits int32
+        position: -2147483648 .. 2147418112, fits int32
+
+    Source: numerics 4.5.
+    """
+    base = base.to(torch.int64)
+    offset = offset.to(torch.int64)
+    g_acc = base * p.g_k_x + offset * p.g_k_y
+    g_z_y_wide = g_acc << p.g_z_left
+    g = torch.clamp(g_z_y_wide >> p.g_z_right, -32768, 32767)
+    return g << (16 - p.shift)
 
 
 class BiasParams(NamedTuple):

@@ -8,7 +8,9 @@ from .anchor_generator import AnchorGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
+from .grid_sample import GridSample
 from .identity import Identity
+from .interpolate import Interpolate
 from .point_pillars_scatter import PointPillarsScatter
 from .rcnn_post_process import RcnnPostProcess
 from .tables import LookUpTable, SegmentLUT
@@ -52,8 +54,10 @@ __all__ = [
     "Erf",
     "Exp",
     "Floor",
+    "GridSample",
     "HardLog",
     "Identity",
+    "Interpolate",
     "LookUpTable",
     "PointPillarsScatter",
     "Pow",

@@ -68,6 +68,57 @@ def clip_int(v: int, lo: int, hi: int) -> int:
     return min(max(v, lo), hi)
 
 
+def correlation_scale(observed: int, s_x: int, s_y: int) -> float:
+    """The scale of channel sums, from what was observed; the scales' product times a power of two."""
+    exact = f32(s_x * s_y)
+    n = clip_int(to_int(log2(max(div(observed, exact), 1)), math.ceil), 0, 24)
+    return f32(exact * exp2(n))
+
+
+class CorrelationInterParams(NamedTuple):
+    """Integers of `correlation_inter`."""
+
+    n: int
+    """0 .. 24"""
+
+
+def derive_correlation_inter(s_x: float, s_y: float, s_inter: float) -> CorrelationInterParams:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    n = clip_int(to_int(log2(div(s_inter, f32(s_x * s_y))), math.floor), 0, 24)
+    return CorrelationInterParams(n)
+
+
+def correlation_inter(acc: int, p: CorrelationInterParams) -> int:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    y_wide = wrap(acc, 32)
+    return clip_int(y_wide >> p.n, -32768, 32767)
+
+
+class CorrelationParams(NamedTuple):
+    """Integers of `correlation`."""
+
+    y_left: int
+    """0 .. 23"""
+    y_right: int
+    """0 .. 23"""
+
+
+def derive_correlation(s_inter: float, s_out: float, *, count: int, output: QuantDType) -> CorrelationParams:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    y_s_in = div(s_inter, f32(count))
+    _, y_e = math.frexp(div(y_s_in, s_out))
+    y_left = clip_int(y_e - 1, 0, 23)
+    y_right = clip_int(1 - y_e, 0, 23)
+    return CorrelationParams(y_left, y_right)
+
+
+def correlation(acc: int, p: CorrelationParams, *, output: QuantDType) -> int:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    total = wrap(acc, 32)
+    y_y_wide = total << p.y_left
+    return clip_int(y_y_wide >> p.y_right, output.min, output.max)
+
+
 class ThresholdParams(NamedTuple):
     """Integers of `threshold`."""
 
@@ -445,6 +496,118 @@ def requantize(x: int, p: RequantizeParams, *, output: QuantDType) -> int:
     return clip_int(y_wide >> p.right, output.min, output.max)
 
 
+class ResizePositionParams(NamedTuple):
+    """Integers of `resize_position`."""
+
+    step: int
+    """0 .. 16777216"""
+    offset: int
+    """-128 .. 8388480"""
+
+
+def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionParams:
+    """Positions whose first and last are half a step from the borders."""
+    step = to_int(size_in * 256 / size_out, math.floor)
+    offset = (step - 256) >> 1
+    return ResizePositionParams(step, offset)
+
+
+def resize_position(i: int, p: ResizePositionParams) -> int:
+    """Positions whose first and last are half a step from the borders."""
+    return (p.offset + i * p.step) << 8
+
+
+class ResizeCornerPositionParams(NamedTuple):
+    """Integers of `resize_corner_position`."""
+
+    step: int
+    """0 .. 16776960"""
+
+
+def derive_resize_corner_position(*, size_in: int, size_out: int) -> ResizeCornerPositionParams:
+    """Positions whose first and last are the corners of the input."""
+    step = to_int((size_in - 1) * 256 / max(size_out - 1, 1), math.floor)
+    return ResizeCornerPositionParams(step)
+
+
+def resize_corner_position(i: int, p: ResizeCornerPositionParams) -> int:
+    """Positions whose first and last are the corners of the input."""
+    return (i * p.step) << 8
+
+
+class ResizeNearestParams(NamedTuple):
+    """Integers of `resize_nearest`."""
+
+    factor: int
+    """1 .. 65536"""
+
+
+def derive_resize_nearest(*, size_in: int, size_out: int) -> ResizeNearestParams:
+    """Every element is repeated; the output is a whole number of times the input."""
+    factor = max(to_int(size_out / size_in, math.floor), 1)
+    return ResizeNearestParams(factor)
+
+
+def resize_nearest(i: int, p: ResizeNearestParams) -> int:
+    """Every element is repeated; the output is a whole number of times the input."""
+    return to_int(div(f32(i), f32(p.factor)), math.floor)
+
+
+def roi_position(low: int, high: int, j: int, spatial_scale: float, *, bins: int, aligned: int) -> int:
+    """One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements."""
+    start = f32(f32(low * spatial_scale) - f32(aligned * 0.5))
+    step = div(f32(f32(f32(high - low) * spatial_scale) + 1), f32(bins))
+    c = to_int(f32(f32(start + f32(f32(j) * step)) * 256), math.floor)
+    return clip_int(c, -1099511627776, 1099511627776) << 8
+
+
+def roi_legal(low: int, high: int, spatial_scale: float, *, size: int) -> int:
+    """1 for a region that has an extent and lies, at least in part, on the map along one dimension of some size; else 0."""
+    beyond = f32(low * spatial_scale) > size
+    return 0 if high < 0 else (0 if beyond else (1 if f32(high - low) > 0 else 0))
+
+
+def roi_level(
+    width: int, height: int, canonical_size: float, *, canonical_level: int, lowest: int, highest: int
+) -> int:
+    """The level of a pyramid that a region's size asks for."""
+    size = f32(math.sqrt(f32(f32(max(width, 0) + 1) * f32(max(height, 0) + 1))))
+    level = to_int(f32(f32(f32(canonical_level) + log2(div(size, canonical_size))) + f32(1e-08)), math.floor)
+    return clip_int(level, lowest, highest)
+
+
+def roi_corner(q: int) -> float:
+    """A corner of an integer box, in quarters of a pixel, in pixels."""
+    return f32(f32(q) * 0.25)
+
+
+def tap(position: int) -> int:
+    """The element at or before a position; the next one is behind it."""
+    return position >> 16
+
+
+def tap_weight(position: int) -> int:
+    """The weight of the element behind a position, in 256ths; the element before it has the rest."""
+    return (position >> 8) & 255
+
+
+def nearest_tap(position: int) -> int:
+    """The element nearest to a position, of two equally near ones the one behind it."""
+    return (position + 32768) >> 16
+
+
+def blend_across(left: int, right: int, w: int) -> int:
+    """Two neighbours of a row, weighted and rounded."""
+    y_wide = left * (256 - w) + right * w
+    return y_wide >> 8
+
+
+def blend_down(top: int, bottom: int, w: int) -> int:
+    """Two blended rows, weighted and rounded a second time. The saturation never shows."""
+    y_wide = top * (256 - w) + bottom * w
+    return clip_int(y_wide >> 8, -128, 127)
+
+
 class AddScalarParams(NamedTuple):
     """Integers of `add_scalar`."""
 
@@ -623,6 +786,105 @@ def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int
     b_y_wide = y << p.b_left
     b = clip_int(b_y_wide >> p.b_right, wider.min, wider.max)
     return a - b
+
+
+class WarpPositionParams(NamedTuple):
+    """Integers of `warp_position`."""
+
+    shift: int
+    """0 .. 8"""
+    middle: int
+    """0 .. 8388480"""
+    g_left: int
+    """0 .. 23"""
+    g_right: int
+    """0 .. 23"""
+
+
+def derive_warp_position(s: float, *, size: int, longest: int, input: QuantDType) -> WarpPositionParams:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_pixel = f32(s * f32((size - 1) / 2))
+    s_step = exp2(-shift)
+    middle = clip_int(to_int(div(f32(exp2(shift) * f32(size - 1)), 2), math.trunc), 0, 8388608)
+    _, g_e = math.frexp(div(s_pixel, s_step))
+    g_left = clip_int(g_e - 1, 0, 23)
+    g_right = clip_int(1 - g_e, 0, 23)
+    return WarpPositionParams(shift, middle, g_left, g_right)
+
+
+def warp_position(grid: int, p: WarpPositionParams) -> int:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    g_y_wide = grid << p.g_left
+    g = clip_int(g_y_wide >> p.g_right, -32768, 32767)
+    return (g + p.middle) << (16 - p.shift)
+
+
+class WarpOffsetPositionParams(NamedTuple):
+    """Integers of `warp_offset_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_left: int
+    """0 .. 23"""
+    g_right: int
+    """0 .. 23"""
+
+
+def derive_warp_offset_position(s: float, *, longest: int, input: QuantDType) -> WarpOffsetPositionParams:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    _, g_e = math.frexp(div(s, s_step))
+    g_left = clip_int(g_e - 1, 0, 23)
+    g_right = clip_int(1 - g_e, 0, 23)
+    return WarpOffsetPositionParams(shift, g_left, g_right)
+
+
+def warp_offset_position(grid: int, base: int, p: WarpOffsetPositionParams) -> int:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    g_y_wide = grid << p.g_left
+    g = clip_int(g_y_wide >> p.g_right, -32768, 32767)
+    return (g + (base << p.shift)) << (16 - p.shift)
+
+
+class DeformPositionParams(NamedTuple):
+    """Integers of `deform_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_k_x: int
+    """0 .. 16384"""
+    g_k_y: int
+    """0 .. 16384"""
+    g_z_left: int
+    """0 .. 23"""
+    g_z_right: int
+    """0 .. 23"""
+
+
+def derive_deform_position(s: float, *, longest: int, input: QuantDType) -> DeformPositionParams:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_inter = div(max(1, s), 16384)
+    g_k_x = clip_int(to_int(div(1, g_inter), half_away), 0, 16384)
+    g_k_y = clip_int(to_int(div(s, g_inter), half_away), 0, 16384)
+    _, g_z_e = math.frexp(div(g_inter, s_step))
+    g_z_left = clip_int(g_z_e - 1, 0, 23)
+    g_z_right = clip_int(1 - g_z_e, 0, 23)
+    return DeformPositionParams(shift, g_k_x, g_k_y, g_z_left, g_z_right)
+
+
+def deform_position(base: int, offset: int, p: DeformPositionParams) -> int:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    g_acc = wrap(base * p.g_k_x + offset * p.g_k_y, 32)
+    g_z_y_wide = g_acc << p.g_z_left
+    g = clip_int(g_z_y_wide >> p.g_z_right, -32768, 32767)
+    return g << (16 - p.shift)
 
 
 class BiasParams(NamedTuple):

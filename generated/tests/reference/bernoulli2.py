@@ -41,6 +41,11 @@ def exp2(n: int) -> float:
     return f32(math.ldexp(1.0, min(max(n, -1000), 1000)))
 
 
+def log2(v: float) -> float:
+    """The float32 nearest to the base-2 logarithm."""
+    return f32(math.log2(v))
+
+
 def half_away(v: float) -> int:
     """Nearest integer, ties away from zero."""
     whole = math.trunc(v)
@@ -61,6 +66,63 @@ def clip(v: float, lo: float, hi: float) -> float:
 def clip_int(v: int, lo: int, hi: int) -> int:
     """v, or the bound that it passes."""
     return min(max(v, lo), hi)
+
+
+def correlation_scale(observed: int, s_x: int, s_y: int) -> float:
+    """The scale of channel sums, from what was observed; the scales' product times a power of two."""
+    exact = f32(s_x * s_y)
+    n = clip_int(to_int(log2(max(div(observed, exact), 1)), math.ceil), 0, 24)
+    return f32(exact * exp2(n))
+
+
+class CorrelationInterParams(NamedTuple):
+    """Integers of `correlation_inter`."""
+
+    n: int
+    """0 .. 24"""
+
+
+def derive_correlation_inter(s_x: float, s_y: float, s_inter: float) -> CorrelationInterParams:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    n = clip_int(to_int(log2(div(s_inter, f32(s_x * s_y))), math.floor), 0, 24)
+    return CorrelationInterParams(n)
+
+
+def correlation_inter(acc: int, p: CorrelationInterParams) -> int:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    y_wide = wrap(acc, 32)
+    return clip_int(y_wide >> p.n, -32768, 32767)
+
+
+class CorrelationParams(NamedTuple):
+    """Integers of `correlation`."""
+
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 31"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_correlation(s_inter: float, s_out: float, *, count: int, output: QuantDType) -> CorrelationParams:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    y_s_in = div(s_inter, f32(count))
+    y_r = clip(div(y_s_in, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return CorrelationParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def correlation(acc: int, p: CorrelationParams, *, output: QuantDType) -> int:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    total = wrap(acc, 32)
+    y_t = clip_int(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
 
 
 class ThresholdParams(NamedTuple):
@@ -536,6 +598,118 @@ def requantize(x: int, p: RequantizeParams, *, output: QuantDType) -> int:
     return clip_int((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
 
 
+class ResizePositionParams(NamedTuple):
+    """Integers of `resize_position`."""
+
+    step: int
+    """0 .. 16777216"""
+    offset: int
+    """-128 .. 8388480"""
+
+
+def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionParams:
+    """Positions whose first and last are half a step from the borders."""
+    step = to_int(size_in * 256 / size_out, math.floor)
+    offset = (step - 256) >> 1
+    return ResizePositionParams(step, offset)
+
+
+def resize_position(i: int, p: ResizePositionParams) -> int:
+    """Positions whose first and last are half a step from the borders."""
+    return (p.offset + i * p.step) << 8
+
+
+class ResizeCornerPositionParams(NamedTuple):
+    """Integers of `resize_corner_position`."""
+
+    step: int
+    """0 .. 16776960"""
+
+
+def derive_resize_corner_position(*, size_in: int, size_out: int) -> ResizeCornerPositionParams:
+    """Positions whose first and last are the corners of the input."""
+    step = to_int((size_in - 1) * 256 / max(size_out - 1, 1), math.floor)
+    return ResizeCornerPositionParams(step)
+
+
+def resize_corner_position(i: int, p: ResizeCornerPositionParams) -> int:
+    """Positions whose first and last are the corners of the input."""
+    return (i * p.step) << 8
+
+
+class ResizeNearestParams(NamedTuple):
+    """Integers of `resize_nearest`."""
+
+    factor: int
+    """1 .. 65536"""
+
+
+def derive_resize_nearest(*, size_in: int, size_out: int) -> ResizeNearestParams:
+    """Every element is repeated; the output is a whole number of times the input."""
+    factor = max(to_int(size_out / size_in, math.floor), 1)
+    return ResizeNearestParams(factor)
+
+
+def resize_nearest(i: int, p: ResizeNearestParams) -> int:
+    """Every element is repeated; the output is a whole number of times the input."""
+    return to_int(div(f32(i), f32(p.factor)), math.floor)
+
+
+def roi_position(low: int, high: int, j: int, spatial_scale: float, *, bins: int, aligned: int) -> int:
+    """One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements."""
+    start = f32(f32(low * spatial_scale) - f32(aligned * 0.5))
+    step = div(f32(f32(f32(high - low) * spatial_scale) + 1), f32(bins))
+    c = to_int(f32(f32(start + f32(f32(j) * step)) * 256), math.floor)
+    return clip_int(c, -1099511627776, 1099511627776) << 8
+
+
+def roi_legal(low: int, high: int, spatial_scale: float, *, size: int) -> int:
+    """1 for a region that has an extent and lies, at least in part, on the map along one dimension of some size; else 0."""
+    beyond = f32(low * spatial_scale) > size
+    return 0 if high < 0 else (0 if beyond else (1 if f32(high - low) > 0 else 0))
+
+
+def roi_level(
+    width: int, height: int, canonical_size: float, *, canonical_level: int, lowest: int, highest: int
+) -> int:
+    """The level of a pyramid that a region's size asks for."""
+    size = f32(math.sqrt(f32(f32(max(width, 0) + 1) * f32(max(height, 0) + 1))))
+    level = to_int(f32(f32(f32(canonical_level) + log2(div(size, canonical_size))) + f32(1e-08)), math.floor)
+    return clip_int(level, lowest, highest)
+
+
+def roi_corner(q: int) -> float:
+    """A corner of an integer box, in quarters of a pixel, in pixels."""
+    return f32(f32(q) * 0.25)
+
+
+def tap(position: int) -> int:
+    """The element at or before a position; the next one is behind it."""
+    return position >> 16
+
+
+def tap_weight(position: int) -> int:
+    """The weight of the element behind a position, in 256ths; the element before it has the rest."""
+    return (position >> 8) & 255
+
+
+def nearest_tap(position: int) -> int:
+    """The element nearest to a position, of two equally near ones the one behind it."""
+    return (position + 32768) >> 16
+
+
+def blend_across(left: int, right: int, w: int) -> int:
+    """Two neighbours of a row, weighted and rounded."""
+    y_wide = left * (256 - w) + right * w
+    return y_wide >> 8
+
+
+def blend_down(top: int, bottom: int, w: int) -> int:
+    """Two blended rows, weighted and rounded a second time. The saturation never shows."""
+    y_wide = top * (256 - w) + bottom * w
+    return clip_int(y_wide >> 8, -128, 127)
+
+
 class AddScalarParams(NamedTuple):
     """Integers of `add_scalar`."""
 
@@ -787,6 +961,134 @@ def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int
     b_y_wide = b_t * p.b_mult
     b = clip_int((b_y_wide >> p.b_post_shift) + (((b_y_wide << 1) >> p.b_post_shift) & 1), wider.min, wider.max)
     return a - b
+
+
+class WarpPositionParams(NamedTuple):
+    """Integers of `warp_position`."""
+
+    shift: int
+    """0 .. 8"""
+    middle: int
+    """0 .. 8388480"""
+    g_mult: int
+    """-32768 .. 32767"""
+    g_pre_shift: int
+    """0 .. 0"""
+    g_post_shift: int
+    """0 .. 31"""
+
+
+def derive_warp_position(s: float, *, size: int, longest: int, input: QuantDType) -> WarpPositionParams:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_pixel = f32(s * f32((size - 1) / 2))
+    s_step = exp2(-shift)
+    middle = clip_int(to_int(div(f32(exp2(shift) * f32(size - 1)), 2), math.trunc), 0, 8388608)
+    g_r = clip(div(s_pixel, s_step), -32768, 32767)
+    g_m, g_e = math.frexp(g_r)
+    g_mult = clip_int(to_int(f32(f32(g_m * 32768) + 0.5), math.floor), -32768, 32767)
+    g_total = 15 - g_e
+    g_pre_shift = 0
+    g_post_shift = clip_int(g_total - g_pre_shift, 0, 31)
+    return WarpPositionParams(shift, middle, g_mult, g_pre_shift, g_post_shift)
+
+
+def warp_position(grid: int, p: WarpPositionParams) -> int:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    g_t = clip_int(grid >> p.g_pre_shift, -32768, 32767)
+    g_y_wide = g_t * p.g_mult
+    g = clip_int((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
+    return (g + p.middle) << (16 - p.shift)
+
+
+class WarpOffsetPositionParams(NamedTuple):
+    """Integers of `warp_offset_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_mult: int
+    """-32768 .. 32767"""
+    g_pre_shift: int
+    """0 .. 0"""
+    g_post_shift: int
+    """0 .. 31"""
+
+
+def derive_warp_offset_position(s: float, *, longest: int, input: QuantDType) -> WarpOffsetPositionParams:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_r = clip(div(s, s_step), -32768, 32767)
+    g_m, g_e = math.frexp(g_r)
+    g_mult = clip_int(to_int(f32(f32(g_m * 32768) + 0.5), math.floor), -32768, 32767)
+    g_total = 15 - g_e
+    g_pre_shift = 0
+    g_post_shift = clip_int(g_total - g_pre_shift, 0, 31)
+    return WarpOffsetPositionParams(shift, g_mult, g_pre_shift, g_post_shift)
+
+
+def warp_offset_position(grid: int, base: int, p: WarpOffsetPositionParams) -> int:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    g_t = clip_int(grid >> p.g_pre_shift, -32768, 32767)
+    g_y_wide = g_t * p.g_mult
+    g = clip_int((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
+    return (g + (base << p.shift)) << (16 - p.shift)
+
+
+class DeformPositionParams(NamedTuple):
+    """Integers of `deform_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_swap: int
+    """0 .. 1"""
+    g_w: int
+    """-128 .. 127"""
+    g_mantissa: int
+    """-32768 .. 32767"""
+    g_left: int
+    """0 .. 11"""
+    g_z_mult: int
+    """-32768 .. 32767"""
+    g_z_pre_shift: int
+    """0 .. 31"""
+    g_z_post_shift: int
+    """0 .. 31"""
+
+
+def derive_deform_position(s: float, *, longest: int, input: QuantDType) -> DeformPositionParams:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_swap = s < 1
+    g_s_f = s if g_swap else 1
+    g_s_g = 1 if g_swap else s
+    g_inter = max(div(g_s_f, 127), div(g_s_g, 33554432))
+    g_w = clip_int(to_int(div(g_s_f, g_inter), half_away), -128, 127)
+    g_m, g_e = math.frexp(f32(to_int(div(g_s_g, g_inter), half_away)))
+    g_mantissa = min(to_int(f32(exp2(min(g_e, 15)) * g_m), math.trunc), 32767)
+    g_left = clip_int(g_e - 15, 0, 11)
+    g_z_r = clip(div(g_inter, s_step), -32768, 32767)
+    g_z_m, g_z_e = math.frexp(g_z_r)
+    g_z_mult = clip_int(to_int(f32(f32(g_z_m * 32768) + 0.5), math.floor), -32768, 32767)
+    g_z_total = 15 - g_z_e
+    g_z_pre_shift = clip_int(g_z_total - (29 - 15), 0, 31)
+    g_z_post_shift = clip_int(g_z_total - g_z_pre_shift, 0, 31)
+    return DeformPositionParams(shift, g_swap, g_w, g_mantissa, g_left, g_z_mult, g_z_pre_shift, g_z_post_shift)
+
+
+def deform_position(base: int, offset: int, p: DeformPositionParams) -> int:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    g_f = offset if p.g_swap else base
+    g_g = base if p.g_swap else offset
+    g_acc = wrap(g_f * p.g_w + (g_g << p.g_left) * p.g_mantissa, 32)
+    g_z_t = clip_int(g_acc >> p.g_z_pre_shift, -32768, 32767)
+    g_z_y_wide = g_z_t * p.g_z_mult
+    g = clip_int((g_z_y_wide >> p.g_z_post_shift) + (((g_z_y_wide << 1) >> p.g_z_post_shift) & 1), -32768, 32767)
+    return g << (16 - p.shift)
 
 
 class BiasParams(NamedTuple):

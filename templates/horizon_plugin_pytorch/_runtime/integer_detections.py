@@ -6,7 +6,7 @@ classes. QAT computes the very integers of the quantized form and gives them as 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class BranchDetections(nn.Module):
         ArgumentError: an argument of another type, or out of range; it is an AssertionError.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
     settings: Settings
 
     def __init__(

@@ -17,7 +17,7 @@ _AXES = 3
 
 
 def points_to_pillars(
-    op: str,
+    _op: str,
     points_list: Sequence[Tensor],
     pc_range: Sequence[float] | Tensor,
     voxel_size: Sequence[float] | Tensor,
@@ -30,7 +30,6 @@ def points_to_pillars(
     """Sort points into voxels.
 
     Args:
-        op: the operator.
         points_list: for each cloud float32 [points, D], D >= 3, of which the first three are x, y, z.
         pc_range: (x, y, z) from and (x, y, z) to; a point on the upper end is outside.
         voxel_size: of x, y and z.
@@ -49,7 +48,7 @@ def points_to_pillars(
         ArgumentError: a range that is empty, or lists of the wrong length.
         NotImplementedError: a cloud is a QTensor.
     """
-    require_values(op, op, points_list)
+    require_values(_op, _op, points_list)
     lower, upper, size = _grid(pc_range, voxel_size)
     features, coords = [], []
     for index, points in enumerate(points_list):

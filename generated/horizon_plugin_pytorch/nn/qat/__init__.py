@@ -19,7 +19,9 @@ from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional
 from .gelu import GELU
+from .grid_sample import GridSample
 from .hardsigmoid import HardSigmoid
+from .interpolate import Interpolate
 from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
 from .look_up_table import LookUpTable
@@ -34,6 +36,7 @@ from .silu import SiLU
 from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
 from .tanh import Tanh
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = (
     "AvgPool2d",
@@ -62,7 +65,9 @@ __all__ = (
     "ELU",
     "FloatFunctional",
     "GELU",
+    "GridSample",
     "HardSigmoid",
+    "Interpolate",
     "LeakyReLU",
     "Linear",
     "LinearAdd",
@@ -82,4 +87,7 @@ __all__ = (
     "Sigmoid",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 )

@@ -12,7 +12,9 @@ from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
 from .gelu import GELU
+from .grid_sample import GridSample
 from .hardsigmoid import HardSigmoid
+from .interpolate import Interpolate
 from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .look_up_table import LookUpTable
@@ -27,6 +29,7 @@ from .sigmoid import Sigmoid
 from .silu import SiLU
 from .softplus import Softplus
 from .tanh import Tanh
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = (
     "AvgPool2d",
@@ -49,7 +52,9 @@ __all__ = (
     "ELU",
     "FloatFunctional",
     "GELU",
+    "GridSample",
     "HardSigmoid",
+    "Interpolate",
     "LeakyReLU",
     "Linear",
     "LinearAdd",
@@ -68,4 +73,7 @@ __all__ = (
     "Sigmoid",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 )
