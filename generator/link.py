@@ -5,7 +5,7 @@ field came from and how (own or extends); error messages, `explain` and coverage
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -31,6 +31,16 @@ class Linked(Generic[S]):
     spec: S
     doc: Doc
     origins: Mapping[Pointer, Origin]
+
+    @property
+    def kind(self) -> str:
+        """The kind of the spec: `march`, `op`, ..."""
+        return str(self.doc.value["schema"]).partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The id of the spec, its family where it has one; the kind where there is one file of it."""
+        return getattr(self.spec, "id", None) or getattr(self.spec, "family", None) or self.kind
 
     def origin(self, *pointer: str | int) -> Origin:
         """The origin of a field; of the nearest enclosing one when the field itself was defaulted."""
@@ -76,6 +86,14 @@ class Catalog:
     ops: Mapping[str, Linked[Op]]
     patterns: tuple[Linked[Patterns], ...]
     colors: Mapping[str, Linked[Color]]
+
+    def specs(self) -> Iterator["Linked[Any]"]:
+        """Every spec of every kind, file by file."""
+        for section in fields(self):
+            value = getattr(self, section.name)
+            several = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+            owners = (item.family if isinstance(item, KernelEntry) else item for item in several)
+            yield from {id(linked): linked for linked in owners}.values()
 
     def lineage(self, march: str) -> Iterator[str]:
         """The march, its parent, its grandparent, ..."""

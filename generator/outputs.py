@@ -14,7 +14,20 @@ from generator.memo import Memo
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import c_header, docs, exports, kernels, modules, package, presets, tables, tests, unary
+from generator.views import (
+    c_header,
+    docs,
+    exports,
+    formula_pages,
+    kernel_names,
+    kernels,
+    modules,
+    package,
+    presets,
+    tables,
+    tests,
+    unary,
+)
 from generator.views import functional as functional_views
 from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
@@ -76,6 +89,7 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+    yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
 
 
 def _headers(catalog: Catalog, compiled: CompiledMarches, memo: Memo) -> Iterator[Job]:
@@ -180,6 +194,9 @@ def _docs(
         "docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops")
     )
     yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
+    for family, page in formula_pages.formula_pages(catalog, compiled):
+        specs = (f"kernels/{family}", "marches", "rounding")
+        yield Job(f"docs/formulas/{family}.md", "docs/formulas/[family].md.j2", page, specs)
     for march in catalog.marches:
         view = docs.march_view(catalog, decisions, compiled, march)
         yield Job(f"docs/marches/{march}.md", "docs/marches/[march].md.j2", view, ("kernels", f"march/{march}"))

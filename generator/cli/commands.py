@@ -45,9 +45,29 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         (Option("--full", "trust nothing: render everything, compare bytes, import every module", _FLAG), *_OVERLAY),
     ),
     "diff": ("the text of what a build would change", ()),
+    "review": (
+        "what the edits of specs since a git revision do to every march, with both versions of each kernel executed",
+        (
+            Option("rev", "the revision to compare with; HEAD by default", _OPTIONAL),
+            Option("--format", "how to write it", (("choices", ("text", "markdown", "html")), ("default", "text"))),
+            Option("--out", "a file to write it to"),
+        ),
+    ),
+    "trace": (
+        "from a line of generated/ back to its template line and the spec fields that decide it",
+        (
+            Option("place", "generated/FILE:LINE", _OPTIONAL),
+            Option("--audit", "print which share of all lines has an answer", _FLAG),
+        ),
+    ),
     "explain": (
         "why an operator is or is not supported, by which formulas it is computed, and where",
-        (Option("march", "a march"), Option("op", "an operator"), Option("dtype", "an input dtype", _OPTIONAL)),
+        (
+            Option("march", "a march", _OPTIONAL),
+            Option("op", "an operator", _OPTIONAL),
+            Option("dtype", "an input dtype", _OPTIONAL),
+            Option("--pattern", "a pattern, or a chain of operators such as 'a b c': why it fuses or does not"),
+        ),
     ),
     "matrix": (
         "operator x march x dtype: supported, unsupported with the reason, to do with the reason",

@@ -1,9 +1,10 @@
-"""`explain MARCH OP [DTYPE]`: why an operator is or is not supported, by which formulas it is computed, and where."""
+"""`explain MARCH OP [DTYPE]` or `explain --pattern NAME`: why an operator is or is not supported, by which formulas it is computed, and where."""
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from generator.cli.explain_pattern import explain_pattern
 from generator.decide import Decision, feature_dtypes
 from generator.diag import did_you_mean, errors, render
 from generator.pipeline import Knowledge, understand
@@ -17,6 +18,13 @@ def run(args: argparse.Namespace, root: Path) -> int:
         print(render(understood.diagnostics, understood.texts), end="")
         return 1
     known = understood.knowledge
+    if args.pattern:
+        status, lines = explain_pattern(known, args.pattern)
+        print("\n".join(lines))
+        return status
+    if not args.march or not args.op:
+        print("say what: horizon-gen explain MARCH OPERATOR [DTYPE], or --pattern NAME")
+        return 1
     for name, kind, names in ((args.march, "march", known.catalog.marches), (args.op, "operator", known.catalog.ops)):
         if name not in names:
             print(f"no {kind} {name!r}. {did_you_mean(name, names)}")

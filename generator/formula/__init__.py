@@ -7,6 +7,7 @@ evaluated as Python; no formula is written twice.
 from generator.formula.c_helpers import C_HELPERS
 from generator.formula.compiler import compile_kernel
 from generator.formula.lower_c import CBody, c_name, c_type, lower_c
+from generator.formula.lower_latex import latex
 from generator.formula.lower_python import PYTHON_HELPERS
 from generator.formula.lower_torch import TORCH_HELPERS
 from generator.formula.model import Arg, Compiled, Dtype, Formula, Kernel, Kind, MarchFacts, Param, Proved, RoundingMode
@@ -33,6 +34,7 @@ __all__ = [
     "c_name",
     "c_type",
     "compile_kernel",
+    "latex",
     "lower_c",
     "parse",
 ]

@@ -22,9 +22,9 @@ _RANDOM_SETTINGS = 4
 _HOST_INTEGERS = (1, 2, 3, 7, 9, 16, 25, 49)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vectors:
-    """Operands of one length, and whether they are all that there are."""
+    """Operands of one length, and whether they are all that there are; the same object for the same ranges."""
 
     operands: tuple[Tensor, ...]
     exhaustive: bool

@@ -3,6 +3,7 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
 from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, set_fake_quantize
@@ -35,6 +36,7 @@ from .quantize_fx import convert_fx, fuse_fx, prepare_qat_fx
 from .stubs import QuantStub
 
 __all__ = [
+    "Explanation",
     "FakeQuantState",
     "FakeQuantize",
     "FixedScaleObserver",
@@ -60,6 +62,7 @@ __all__ = [
     "default_qat_8bit_weight_16bit_fixed_act_fake_quant_qconfig",
     "default_qat_8bit_weight_32bit_out_fake_quant_qconfig",
     "default_qat_out_8bit_fake_quant_qconfig",
+    "explain",
     "fake_quantize",
     "fuse_fx",
     "get_default_calib_qconfig",
