@@ -26,6 +26,7 @@ NEEDS = {
     "window_mean": ("window", "kernel", "python.file", "python.class_", "float.modules"),
     "clamp": ("tail", "float.modules", "float.functions"),
     "tensor_function": ("behaviour",),
+    "tensor_module": ("tensor", "python.file", "python.class_"),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),

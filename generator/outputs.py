@@ -121,6 +121,8 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
         yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "tensor_module"):
+        yield from _classes("tensor_module", op.python.file, modules.tensor_module_view(op), (f"op/{op.id}",))
     yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)

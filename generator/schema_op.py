@@ -82,6 +82,16 @@ class Window(Spec):
     arguments: tuple[PythonName, ...] = Field(description="Module attributes it takes after input.")
 
 
+class TensorUse(Spec):
+    """The torch function that a module is."""
+
+    function: DottedName
+    arguments: tuple[PythonName | int | float, ...] = Field(
+        description="After the input: attributes of the module, numbers."
+    )
+    mode: PythonName | None = Field(default=None, description="A word among the arguments, behind the first.")
+
+
 class ColorUse(Spec):
     """Which colour space, and in which channel order."""
 
@@ -126,16 +136,17 @@ class RuntimeNames(Spec):
 
 
 Behaviour = Literal[
-    "plain", "keep", "keep_list", "select", "value_and_index", "ordered", "leading", "compare", "pointwise", "unit",
-    "scale", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
+    "plain", "keep", "inert", "keep_list", "select", "value_and_index", "ordered", "leading", "compare", "pointwise", "unit",
+    "scale", "as_module", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
 ]  # fmt: skip
 """What a torch function does with a QTensor.
 
 plain: run on the data, the result is an ordinary value. keep: scale and dtype are the input's; keep_list: of each item.
+inert: changes values in training only.
 select: keep, by a float function that only picks values. value_and_index: keep the values, indices are ordinary; the lowest
 index on ties. ordered: the same, sorted stably; leading: of the first ones. compare: order both operands at the larger
 scale. pointwise: the kernel, element by element; unit: its result is int8 of scale 1. scale: times a number, which goes
-into the scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
+into the scale. as_module: run the module that stands for it, with the input's scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
 kernel where they are no QTensors, then limit, replace or extend it. dequantize: run on the values. refuse: no rule.
 """
 
@@ -159,7 +170,7 @@ class Op(Spec):
     id: Identifier
     family: Literal[
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
-        "tensor_function",
+        "tensor_function", "tensor_module",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary", "slope", "power",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
@@ -169,6 +180,7 @@ class Op(Spec):
     python: PythonNames = PythonNames()
     mac: Mac | None = None
     window: Window | None = None
+    tensor: TensorUse | None = None
     color: ColorUse | None = None
     table: Table | None = None
     runtime: RuntimeNames | None = None

@@ -14,7 +14,7 @@ KERNELS: dict[str, str] = {
     "minimum": "requantize",
     "mul": "mul",
     "mul_scalar": "mul_scalar",
-    "rsub_scalar": "rsub_scalar",
+    "rsub": "rsub_scalar",
     "stack": "requantize",
     "sub": "sub",
     "sum": "total",

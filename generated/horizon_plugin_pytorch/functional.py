@@ -10,10 +10,12 @@ from torch import Tensor
 
 from ._colors import BT601
 from ._runtime import color
+from ._runtime.absolute import absolute as abs  # noqa: A004 - the public name
 from ._runtime.qtensor import QTensor
 from ._runtime.suppression import batched_nms, nms
 
 __all__ = [
+    "abs",
     "batched_nms",
     "nms",
     "bgr2centered_gray",

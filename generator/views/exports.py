@@ -74,7 +74,9 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "slope"):
+        for op in of_family(
+            catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "slope", "tensor_module"
+        ):
             if op.python.class_ and (op.python.file or op.family in ("unary", "slope")):
                 modules.setdefault(op.python.file or op.id, []).append(class_name(op))
         for op in of_family(catalog, "runtime_module"):

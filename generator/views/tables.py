@@ -142,7 +142,7 @@ def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "power"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "power", "tensor_module"):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
@@ -260,7 +260,7 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
 
 
 _KEEPING = frozenset(
-    {"keep", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
+    {"keep", "inert", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
 )
 """Behaviours whose result has the scale of the first input."""
 

@@ -19,7 +19,18 @@ _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 
 _WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
 _MODULE_FAMILIES = frozenset(
-    {"weighted", "norm", "window_max", "window_mean", "clamp", "identity", "unary", "slope", "runtime_module"}
+    {
+        "weighted",
+        "norm",
+        "window_max",
+        "window_mean",
+        "clamp",
+        "identity",
+        "unary",
+        "slope",
+        "runtime_module",
+        "tensor_module",
+    }
 )
 
 

@@ -93,7 +93,7 @@ def dispatch(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], 
     registered = _REGISTERED.get(func)
     if registered is not None:
         return registered(*args, **kwargs)
-    rule, behaviour = (_RULES or _fill_rules()).get(func) or _property_rule(func)
+    rule, behaviour = rule_of(func)
     call = Call(cls, rule, func, args, kwargs)
     refusal = _refusal(call, behaviour)
     if refusal and _Switch.float_allowed:
@@ -105,6 +105,11 @@ def dispatch(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], 
     except Exception as error:
         error.add_note(f"when calling function {func}")
         raise
+
+
+def rule_of(func: Implementation) -> tuple[TensorRule, Behaviour | None]:
+    """The rule of a function with its mechanism; None where it has none."""
+    return (_RULES or _fill_rules()).get(func) or _property_rule(func)
 
 
 def _refusal(call: Call, behaviour: Behaviour | None) -> str:
@@ -147,7 +152,10 @@ def _fill_rules() -> dict[Implementation, tuple[TensorRule, Behaviour]]:
 
 
 def _behaviour(name: str) -> Behaviour | None:
-    return next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
+    from . import tensor_module  # it imports modules that import this one
+
+    modules = (*_MODULES, tensor_module)
+    return next((getattr(module, name) for module in modules if hasattr(module, name)), None)
 
 
 def _property_rule(func: Function) -> tuple[TensorRule, Behaviour | None]:

@@ -83,7 +83,7 @@ def scale(call: Call) -> Any:
     scaled = Grid(kernels.scaled_scale(source.scale, number=number), source.qtype, source.is_quantized)
     if not scaled.is_integer:
         return call.cls(scaled.limited(source._data * other), scaled.scale, source.qtype)
-    p = getattr(kernels, f"derive_{call.rule.kernel}")(number=number)
+    p = getattr(kernels, f"derive_{call.rule.kernel}")(number=number, input=source.qtype, output=source.qtype)
     return call.cls(call.kernel(source._data, p, output=source.qtype), scaled.scale, source.qtype)
 
 

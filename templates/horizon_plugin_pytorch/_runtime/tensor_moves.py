@@ -30,6 +30,11 @@ def keep_in_place(call: Call) -> Any:
     return call.keep(call.run())
 
 
+def inert(call: Call) -> Any:
+    """What changes values in training only: integers stay what they are."""
+    return call.source if call.source.is_quantized else keep_in_place(call)
+
+
 def keep_list(call: Call) -> Any:
     """`keep` for each item of the result."""
     source = call.source
@@ -89,7 +94,7 @@ def dequantize(call: Call) -> Any:
 def move(call: Call) -> Any:
     """`Tensor.to`: a float dtype asks for the values, anything else moves the data."""
     wanted = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, torch.dtype)]
-    if any(dtype.is_floating_point for dtype in wanted) and call.source.is_quantized:
+    if any(dtype.is_floating_point for dtype in wanted):
         return dequantize(call)
     return keep_in_place(call)
 

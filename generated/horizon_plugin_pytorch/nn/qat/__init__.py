@@ -5,6 +5,9 @@
 
 from .avg_pool2d import AvgPool2d
 from .batchnorm import BatchNorm2d, BatchNorm3d
+from .constant_pad1d import ConstantPad1d
+from .constant_pad2d import ConstantPad2d
+from .constant_pad3d import ConstantPad3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvAddReLU62d, ConvReLU2d, ConvReLU62d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvAddReLU63d, ConvReLU3d, ConvReLU63d
 from .conv_transpose2d import (
@@ -29,6 +32,10 @@ from .max_pool2d import MaxPool2d
 from .point_pillars_scatter import PointPillarsScatter
 from .prelu import PReLU
 from .relu import ReLU
+from .relu6 import ReLU6
+from .replication_pad1d import ReplicationPad1d
+from .replication_pad2d import ReplicationPad2d
+from .replication_pad3d import ReplicationPad3d
 from .segment_lut import SegmentLUT
 from .selu import SELU
 from .sigmoid import Sigmoid
@@ -37,11 +44,17 @@ from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
 from .tanh import Tanh
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from .zero_pad1d import ZeroPad1d
+from .zero_pad2d import ZeroPad2d
+from .zero_pad3d import ZeroPad3d
 
 __all__ = (
     "AvgPool2d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv2d",
     "Conv3d",
     "ConvAdd2d",
@@ -81,6 +94,10 @@ __all__ = (
     "PointPillarsScatter",
     "QuantStub",
     "ReLU",
+    "ReLU6",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "SELU",
     "SegmentLUT",
     "SiLU",
@@ -90,4 +107,7 @@ __all__ = (
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 )
