@@ -87,8 +87,9 @@ def _plain(text: str) -> str:
 
 
 def _imports(text: str) -> list[_Import]:
+    """The imports of a module's top level, which alone are sorted."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.parse(text).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = f"{'.' * node.level}{node.module or ''}" if isinstance(node, ast.ImportFrom) else ""
             names = tuple((f"{module}:{alias.name}:{alias.asname}", alias.lineno) for alias in node.names)

@@ -20,14 +20,11 @@ from generator.link import Catalog, KernelEntry, Linked
 from generator.pipeline import Knowledge
 from generator.plan import Job
 from generator.source import Pointer
+from generator.trace.index import SENTENCE, WORD, SpecIndex, bare
 from generator.trace.pieces import Piece
 
-_WORD = re.compile(r"[A-Za-z_][\w.-]*\w|-?\d+(?:\.\d+)?")
 _DEFINED = re.compile(r"(?:(?:const )?\w+ )?(?:p\.)?(\w+)(?:, (\w+))?(?: = .*|;.*|)", re.DOTALL)
-_SENTENCE = 12
 _MOST = 6
-
-Place = tuple[Pointer, Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,10 @@ class Tracer:
     def _catalog(self) -> Catalog:
         return self.known.catalog
 
+    @cached_property
+    def _specs(self) -> SpecIndex:
+        return SpecIndex(self._catalog)
+
     def sources(self, job: Job, pieces: tuple[Piece, ...]) -> tuple[Source, ...]:
         """The fields behind the pieces of one line; those that are exact before those of the block."""
         line = " ".join(piece.text for piece in pieces)
@@ -65,7 +66,9 @@ class Tracer:
         else:
             owners = (self._owner(item) for item in reversed(piece.items))
             searched = [*[doc for doc in owners if doc][:1], *self._docs(job)]
-            found = next((m for linked in searched if (m := list(self._matches(linked, piece, line)))), [])
+            mentioning = self._specs.mentioning(piece.text)
+            likely = (linked for linked in searched if linked.doc.path in mentioning)
+            found = next((m for linked in likely if (m := list(self._matches(linked, piece, line)))), [])
         yield from found or self._of_block(job, piece)
 
     def _of_block(self, job: Job, piece: Piece) -> Iterator[Source]:
@@ -87,42 +90,21 @@ class Tracer:
 
         A text that stands in several places is taken where a word of the same line is the key above it, if anywhere.
         """
-        index = self._index[linked.doc.path]
-        keys = {pointer for word in _WORD.findall(line) for pointer, _ in index.get(word, ()) if pointer[-1] == word}
+        index = self._specs.places[linked.doc.path]
+        keys = {pointer for word in WORD.findall(line) for pointer, _ in index.get(word, ()) if pointer[-1] == word}
 
         def best(text: str) -> Span | None:
             places = [place for place in index.get(text, ()) if place[0][: len(within)] == within]
             return max(places, key=lambda place: (place[0] in keys, place[0][:-1] in keys))[1] if places else None
 
-        text = piece.text.strip().strip("\"'")
-        if len(text) >= _SENTENCE and text not in index:
-            text = next((leaf for leaf in self._holding(linked.doc.path, text.rstrip(".")) if best(leaf)), text)
+        text = bare(piece.text)
+        if len(text) >= SENTENCE and text not in index:
+            text = next((leaf for leaf in self._specs.holding(linked.doc.path, text.rstrip(".")) if best(leaf)), text)
         if (span := best(text)) is not None:
             yield Source(span, piece.text.strip(), "field")
             return
-        words = [(word, span) for word in dict.fromkeys(_WORD.findall(piece.text)) if (span := best(word))]
+        words = [(word, span) for word in dict.fromkeys(WORD.findall(piece.text)) if (span := best(word))]
         yield from (Source(span, word, "field") for word, span in sorted(words, key=lambda w: -len(w[0]))[:3])
-
-    def _holding(self, path: str, text: str) -> tuple[str, ...]:
-        """The sentences of a spec that hold a text."""
-        found = self._held.get((path, text))
-        if found is None:
-            sentences = ((leaf, " ".join(leaf.split())) for leaf in self._index[path] if len(leaf) >= len(text))
-            found = self._held[path, text] = tuple(leaf for leaf, plain in sentences if text in plain)
-        return found
-
-    @cached_property
-    def _held(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        return {}
-
-    @cached_property
-    def _index(self) -> Mapping[str, Mapping[str, list[Place]]]:
-        """Path -> text of a scalar or a key -> its places."""
-        return {linked.doc.path: _scalars(linked) for linked in self._all}
-
-    @cached_property
-    def _all(self) -> tuple[Linked[Any], ...]:
-        return tuple(self._catalog.specs())
 
     def _docs(self, job: Job) -> list[Linked[Any]]:
         """The specs that a job names."""
@@ -139,7 +121,7 @@ class Tracer:
         prefixes = tuple(prefix for name, prefix in plural.items() if name in wanted)
         return [
             linked
-            for linked in self._all
+            for linked in self._specs.all
             if (name := _name(linked)) in wanted
             or name.startswith(prefixes or ("\0",))
             or name.partition("/")[0] in wanted
@@ -248,18 +230,3 @@ def _places(expr: Expr) -> Iterator[str]:
 def _name(linked: Linked[Any]) -> str:
     """`march/x`, `kernels/x`, `rounding`: how jobs call a spec."""
     return linked.kind if linked.name == linked.kind else f"{linked.kind}/{linked.name}"
-
-
-def _scalars(linked: Linked[Any]) -> dict[str, list[Place]]:
-    """Every scalar and key of a spec by its text, with all its places."""
-    found: dict[str, list[Place]] = {}
-    doc = linked.doc
-    for pointer, span in doc.spans.items():
-        value: Any = doc.value
-        for step in pointer:
-            value = value[step]
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            found.setdefault(str(value).strip(), []).append((pointer, span))
-    for pointer, span in doc.key_spans.items():
-        found.setdefault(str(pointer[-1]), []).append((pointer, span))
-    return found
