@@ -30,7 +30,7 @@ def read_texts(specs_dir: Path, root: Path, found: list[Diagnostic], shown: dict
     read = {}
     for path, file in sorted(_files(specs_dir, root, found)):
         data = _read(file, path, found)
-        if data is not None and (text := _decode(data, path, found, shown)) is not None:
+        if data is not None and (text := decode(data, path, found, shown)) is not None:
             read[path] = text
     return read
 
@@ -69,7 +69,7 @@ def _read(file: Path, path: str, found: list[Diagnostic]) -> bytes | None:
     return data
 
 
-def _decode(data: bytes, path: str, found: list[Diagnostic], shown: dict[str, str]) -> str | None:
+def decode(data: bytes, path: str, found: list[Diagnostic], shown: dict[str, str]) -> str | None:
     """Return text with plain line ends and no byte order mark, or None after reporting why not."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")

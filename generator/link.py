@@ -212,7 +212,7 @@ def _kind(linker: _Linker, doc: Doc) -> str | None:
             "S013",
             f"unknown version {version!r} of schema {kind!r}",
             doc.spans[("schema",)],
-            f"this generator reads {kind}/1",
+            f"this generator reads {kind}/1; horizon-gen migrate rewrites older ones",
         )
         return None
     return kind

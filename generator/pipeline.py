@@ -49,6 +49,13 @@ def understand(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = 
         added, wrong = _load_overlays(overlays, texts)
         docs, misplaced = merge(docs, added)
         unreadable = (*unreadable, *wrong, *misplaced)
+    return understand_docs(docs, unreadable, texts, memo)
+
+
+def understand_docs(
+    docs: tuple[Doc, ...], unreadable: tuple[Diagnostic, ...], texts: dict[str, str], memo: Memo | None = None
+) -> Understood:
+    """The same of specs that were read already; `unreadable` is what reading found."""
     catalog, mistyped = link(docs, complete=not unreadable)
     if catalog is None or errors(unreadable):
         return Understood(None, (*unreadable, *_further(mistyped, unreadable)), texts)

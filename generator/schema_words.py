@@ -25,6 +25,8 @@ WORDS: Mapping[str, str] = {
     "dtypes": "Quantized dtypes by name.",
     "modes": "Rounding modes by name.",
     "boards": "Boards that carry this hardware.",
+    "segments": "How the march approximates a function by pieces.",
+    "behaviours": "What functions do with integers and their scale, by name.",
     "kernels": "The formulas of the family.",
     "types": "Names that stand for a dtype -> the dtypes they may be.",
     "scales": "Scales by name, and what each is the scale of.",

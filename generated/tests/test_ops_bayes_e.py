@@ -9,6 +9,8 @@ import pytest
 import torch
 from harness_ops import OpCase, check_supported, check_unsupported
 
+from horizon_plugin_pytorch import nn
+
 SUPPORTED = [
     OpCase(
         id="relu-0-qint8-qint8",
@@ -1973,8 +1975,8 @@ SUPPORTED = [
     OpCase(
         id="grid_sample-0-qint8-qint8",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -1987,8 +1989,8 @@ SUPPORTED = [
     OpCase(
         id="grid_sample-1-qint8-qint8",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(mode="nearest", padding_mode="border", align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -2001,8 +2003,8 @@ SUPPORTED = [
     OpCase(
         id="grid_sample-2-qint8-qint8",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(grid_form="offset"),
         shapes=((2, 3, 9, 7), (2, 9, 7, 2)),
         values=None,
         arguments=(),
@@ -2015,8 +2017,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-0-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),
@@ -2029,8 +2031,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-1-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2, mode="bilinear"),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),
@@ -2043,8 +2045,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-2-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(size=(7, 3), mode="bilinear", align_corners=False),
         shapes=((2, 3, 5, 8),),
         values=None,
         arguments=(),
@@ -5746,8 +5748,8 @@ UNSUPPORTED = [
     OpCase(
         id="grid_sample-0-qint16-qint16",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -5760,8 +5762,8 @@ UNSUPPORTED = [
     OpCase(
         id="interpolate-0-qint16-qint16",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),

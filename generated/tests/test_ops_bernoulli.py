@@ -9,6 +9,8 @@ import pytest
 import torch
 from harness_ops import OpCase, check_supported, check_unsupported
 
+from horizon_plugin_pytorch import nn
+
 SUPPORTED = [
     OpCase(
         id="relu-0-qint8-qint8",
@@ -167,8 +169,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-0-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),
@@ -181,8 +183,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-1-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2, mode="bilinear"),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),
@@ -195,8 +197,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-2-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(size=(7, 3), mode="bilinear", align_corners=False),
         shapes=((2, 3, 5, 8),),
         values=None,
         arguments=(),
@@ -1168,8 +1170,8 @@ UNSUPPORTED = [
     OpCase(
         id="grid_sample-0-qint8-qint8",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -1182,8 +1184,8 @@ UNSUPPORTED = [
     OpCase(
         id="grid_sample-0-qint16-qint16",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -1196,8 +1198,8 @@ UNSUPPORTED = [
     OpCase(
         id="interpolate-0-qint16-qint16",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),

@@ -9,6 +9,8 @@ import pytest
 import torch
 from harness_ops import OpCase, check_supported, check_unsupported
 
+from horizon_plugin_pytorch import nn
+
 SUPPORTED = [
     OpCase(
         id="relu-0-qint8-qint8",
@@ -713,8 +715,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-0-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),
@@ -727,8 +729,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-1-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2, mode="bilinear"),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),
@@ -741,8 +743,8 @@ SUPPORTED = [
     OpCase(
         id="interpolate-2-qint8-qint8",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(size=(7, 3), mode="bilinear", align_corners=False),
         shapes=((2, 3, 5, 8),),
         values=None,
         arguments=(),
@@ -1784,8 +1786,8 @@ UNSUPPORTED = [
     OpCase(
         id="grid_sample-0-qint8-qint8",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -1798,8 +1800,8 @@ UNSUPPORTED = [
     OpCase(
         id="grid_sample-0-qint16-qint16",
         op="grid_sample",
-        kind="function",
-        make=lambda: torch.nn.functional.grid_sample,
+        kind="module",
+        make=lambda: nn.GridSample(align_corners=True),
         shapes=((2, 3, 9, 7), (2, 4, 5, 2)),
         values=None,
         arguments=(),
@@ -1812,8 +1814,8 @@ UNSUPPORTED = [
     OpCase(
         id="interpolate-0-qint16-qint16",
         op="interpolate",
-        kind="function",
-        make=lambda: torch.nn.functional.interpolate,
+        kind="module",
+        make=lambda: nn.Interpolate(scale_factor=2),
         shapes=((2, 3, 5, 7),),
         values=None,
         arguments=(),

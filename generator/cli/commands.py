@@ -92,6 +92,20 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         "build whenever a spec or a template is saved, until interrupted",
         (Option("--builds", "end after so many builds", (("type", int),)),),
     ),
+    "migrate": (
+        "rewrite specs of older schema versions; comments stay",
+        (
+            Option("paths", "files or folders; specs/ by default", (("nargs", "*"),)),
+            Option("--dry-run", "only say what would change", _FLAG),
+        ),
+    ),
+    "mutate": (
+        "change every leaf of every spec and say what notices",
+        (
+            Option("--only", "specs that match this glob"),
+            Option("--limit", "try so many changes at most", (("type", int),)),
+        ),
+    ),
     "lint": ("specs, templates and mechanism", ()),
     "demo": (
         "build, then float -> calibration -> QAT -> integers on real photos",

@@ -196,7 +196,7 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
 
 def _kind(op: Op) -> str:
     """How a test writes the operator: as a module, a function, a method of a tensor or of a FloatFunctional."""
-    if op.family in _MODULE_FAMILIES and op.float.modules:
+    if op.family in _MODULE_FAMILIES and (op.float.modules or op.runtime is not None):
         return "module"
     if op.float.functions:
         return "function"

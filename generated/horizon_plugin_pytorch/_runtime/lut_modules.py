@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from .lut_float import TableModule
 from .qat_module import QATModule
 from .qconfig import QConfig
 from .qtensor import QTensor
@@ -73,7 +74,10 @@ class QATTable(_WithoutStoredTables, QATModule):
 
     def _away_from_zero(self, x: Tensor, values: Tensor) -> Tensor:
         """Values whose magnitude is at least what the table begins with."""
-        if not isinstance(x, QTensor) or (steps := self.options.least(x.dtype)) is None:
+        if not isinstance(x, QTensor):
+            return values
+        steps = self.options.least(x.dtype)
+        if steps is None:
             return values
         least: Tensor = self.kernels.dequantize(torch.as_tensor(steps), x.scale.detach())
         return torch.where(values < 0, torch.minimum(values, -least), torch.maximum(values, least))
@@ -140,3 +144,6 @@ class QuantizedTable(_WithoutStoredTables, QuantizedModule):
         """Integers in, integers out."""
         table: Table = self.bound(self._derive, x)
         return self._result(table.look_up(self.kernels, x.int_repr()))
+
+
+__all__ = ["QATTable", "QATUnary", "QuantizedTable", "TableModule"]
