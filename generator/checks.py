@@ -32,6 +32,8 @@ NEEDS = {
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "recurrent": ("cell", "python.file", "python.class_"),
+    "composite": ("composite", "python.file", "python.class_"),
     "table": ("python.file", "python.class_"),
     "unary": (),
     "power": ("python.module",),

@@ -93,6 +93,15 @@ DIAGNOSTICS: Mapping[str, str] = {
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",
     "D003": "support for a dtype that is no feature of any march",
+    # G0xx graphs of composites.
+    "G001": "a child of a composite is no operator that can be one",
+    "G002": "unknown name in a composite",
+    "G003": "a construct is outside of the language of graphs",
+    "G004": "operands or targets of the wrong number or kind",
+    "G005": "a child is used twice",
+    "G006": "a target is no new name",
+    "G007": "something in a composite is unused",
+    "G008": "a child does not support what reaches it",
     # T0xx templates.
     "T001": "a template is not well-formed Jinja",
     "T002": "a template uses a construct outside the white list",

@@ -16,6 +16,7 @@ from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import (
     c_header,
+    composite,
     docs,
     exports,
     formula_pages,
@@ -127,6 +128,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
     methods = tuple(f"op/{f.op}" for shape in (*shapes, functional.reduction) for f in shape)
@@ -140,6 +142,21 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     yield _job("nn/__init__.py", exports.nn_view(catalog), ("ops",))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _composites(catalog: Catalog) -> Iterator[Job]:
+    """Operators that are graphs of others: a QAT module, and what torch or the quantized form lacks."""
+    ops = tuple(modules.of_family(catalog, "composite"))
+    every = tuple(f"op/{op.id}" for op in ops)
+    yield _job(f"nn/{composite.FILE}.py", composite.float_composites_view(ops), every)
+    for op in ops:
+        folders = ("qat", *(["quantized"] if op.python.quantized else []))
+        for folder in folders:
+            view = composite.composite_view(catalog, op)
+            yield _job(f"nn/{folder}/{op.python.file}.py", view, ("ops",), f"nn/{folder}/[composite].py")
+    for op in modules.of_family(catalog, "recurrent"):
+        layer = composite.recurrent_view(catalog, op)
+        yield _job(f"nn/qat/{op.python.file}.py", layer, (f"op/{op.id}",), "nn/qat/[recurrent].py")
 
 
 def _tables(catalog: Catalog) -> Iterator[Job]:

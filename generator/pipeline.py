@@ -9,6 +9,7 @@ from pathlib import Path
 
 from generator.checks import check_catalog
 from generator.compile import CompiledMarches, compile_all
+from generator.composite.check import check_composites
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
@@ -66,7 +67,8 @@ def understand_docs(
     patterns, nameless = expand(catalog)
     overlapping = tuple(diagnostics(patterns))
     compiled, unproved = compile_all(catalog, memo)
-    found = (*unreadable, *dangling, *undecided, *nameless, *overlapping, *unproved)
+    unfit = check_composites(catalog, decisions)
+    found = (*unreadable, *dangling, *undecided, *nameless, *overlapping, *unproved, *unfit)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 

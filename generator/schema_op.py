@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+from generator.schema_composite import Composite
 from generator.schema_limits import Limits
 
 
@@ -34,6 +35,9 @@ class FloatForms(Spec):
     constructor: tuple[PythonName, ...] = Field(
         default=(), description="Arguments of a function that its module takes."
     )
+    ignored: tuple[PythonName, ...] = Field(
+        default=(), description="Arguments of a function without effect on the integers of a composite."
+    )
     overloads: tuple[DottedName, ...] = Field(
         default=(), description="Functions of another operator that are this one for other kinds of operands."
     )
@@ -53,6 +57,10 @@ class PythonNames(Spec):
     module: PythonName | None = Field(default=None, description="Class in horizon_plugin_pytorch.nn of a function.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
+    quantized: PythonName | None = Field(
+        default=None,
+        description="Class in nn.quantized of a composite; none: its QAT class stays, with quantized children.",
+    )
     function: PythonName | None = Field(default=None, description="Function in horizon_plugin_pytorch.functional.")
 
 
@@ -114,6 +122,7 @@ class Table(Spec):
         default=None, description="Slopes of the left and the right line, where they are not the function's."
     )
     inverse: DottedName | None = Field(default=None, description="The inverse function, which bounds the range below.")
+    inverse_formula: str | None = Field(default=None, description="The same over x, where torch has no such function.")
     upper_inverse: DottedName | None = Field(
         default=None, description="The inverse of a rising function, which bounds the range above."
     )
@@ -172,6 +181,7 @@ class Op(Spec):
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
         "tensor_function", "tensor_module",
         "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary", "slope", "power",
+        "composite", "recurrent",
         "runtime_module", "runtime_function",
     ]  # fmt: skip
     title: Sentence
@@ -182,6 +192,8 @@ class Op(Spec):
     window: Window | None = None
     tensor: TensorUse | None = None
     color: ColorUse | None = None
+    composite: Composite | None = None
+    cell: Identifier | None = Field(default=None, description="The operator that computes one step of a recurrent one.")
     table: Table | None = None
     runtime: RuntimeNames | None = None
     host: Literal["before_quant", "after_dequant"] | None = Field(

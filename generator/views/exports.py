@@ -61,6 +61,9 @@ def nn_view(catalog: Catalog) -> PackageExportsView:
     views += [
         ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary", "power") if op.python.module
     ]
+    views += [
+        ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module
+    ]
     views.append(ModuleExportView("identity", "Identity"))
     doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
     return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
@@ -73,6 +76,10 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         fused = view.quantized_fused if folder == "quantized" else view.fused
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
+    for op in of_family(catalog, "composite", "recurrent"):
+        names = {"qat": op.python.class_, "quantized": op.python.quantized}
+        if name := names.get(folder):
+            modules.setdefault(op.python.file or "", []).append(name)
     if folder != "intrinsic":
         for op in of_family(
             catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "slope", "tensor_module"

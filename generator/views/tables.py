@@ -12,28 +12,12 @@ from generator.compile import CompiledMarches
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_op import Op
+from generator.views.composite import float_classes as composite_classes
 from generator.views.modules import class_name, fused_name, of_family
+from generator.views.replacements import FUNCTIONAL, ReplacementView, as_tuple, replacements
 from generator.views.runtime_modules import float_classes
 
-_FUNCTIONAL = "quantized.FloatFunctional"
 _TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
-_METHOD_FAMILIES = {"binary": 2, "pairwise": 2, "concat": 0, "reduction": 1, "product": 2, "scalar": 2}
-"""Families of FloatFunctional methods that functions are replaced by, and how many operands they take."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplacementView:
-    """A traced call that becomes a sub-module."""
-
-    op: str
-    functions: str
-    methods: tuple[str, ...]
-    module: str
-    method: str | None
-    data_args: int
-    numbers: str
-    constructor_args: tuple[str, ...]
-    drop_kwargs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +83,7 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
     pattern_views = tuple(_pattern(catalog, pattern, steps) for pattern in patterns)
     rules = tuple(_tensor_rules(catalog, compiled))
     return TablesView(
-        replacements=tuple(_replacements(catalog)),
+        replacements=tuple(replacements(catalog)),
         steps=tuple(steps.values()),
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
@@ -124,58 +108,6 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _tuple(names: Iterable[str]) -> str:
-    return "".join(f"{name}, " for name in dict.fromkeys(names))
-
-
-def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
-    for op in of_family(catalog, *_METHOD_FAMILIES):
-        count = _METHOD_FAMILIES[op.family]
-        yield ReplacementView(
-            op=op.id,
-            functions=_tuple((*op.float.functions, *(f for f in op.float.overloads if f not in tensor_overloads(op)))),
-            methods=(*op.float.methods, *tensor_overloads(op).values()),
-            module=_FUNCTIONAL,
-            method=op.python.method,
-            data_args=count,
-            numbers=_numbers(op),
-            constructor_args=(),
-            drop_kwargs=(),
-        )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "power", "tensor_module"):
-        form = op.float
-        module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
-        yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
-        )
-    for op in of_family(catalog, "runtime_module"):
-        if op.float.functions:
-            form, count = op.float, len(op.cases[0].inputs)
-            yield ReplacementView(
-                op.id,
-                _tuple(form.functions),
-                form.methods,
-                float_classes(op)[0],
-                None,
-                count,
-                "none",
-                form.constructor,
-                (),
-            )
-
-
-def tensor_overloads(op: Op) -> dict[str, str]:
-    """Overloads that are Tensor methods, by dotted name: their names as methods."""
-    return {name: name.rpartition(".")[2] for name in op.float.overloads if name.startswith("torch.Tensor.")}
-
-
-def _numbers(op: Op) -> str:
-    """Which operands may be numbers: none, one of them, or the last one, which must be."""
-    if op.family == "scalar":
-        return "last"
-    return "one" if op.numbers is not None and op.numbers.own_scale else "none"
-
-
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
     names = []
     for role in pattern.steps:
@@ -188,7 +120,7 @@ def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) ->
         catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else ""
     )
     fused = f"intrinsic.{fused_name(op, tail)}" if pattern.tail else "None"
-    return PatternView(pattern.id, _tuple(names), fused, pattern.priority)
+    return PatternView(pattern.id, as_tuple(names), fused, pattern.priority)
 
 
 def _step(catalog: Catalog, pattern: Expanded, role: str) -> StepView:
@@ -198,12 +130,12 @@ def _step(catalog: Catalog, pattern: Expanded, role: str) -> StepView:
         return StepView("_NORM", "norm", _modules(catalog, pattern.norms), None)
     if role == "add":
         method = catalog.ops[pattern.adds[0]].spec.python.method
-        return StepView("_ADD", "add", f"{_FUNCTIONAL}, {_TORCH_FUNCTIONAL}", method)
+        return StepView("_ADD", "add", f"{FUNCTIONAL}, {_TORCH_FUNCTIONAL}", method)
     return StepView(f"_{pattern.activation.upper()}", "activation", _modules(catalog, (pattern.activation,)), None)
 
 
 def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
-    return _tuple(module for op in ops for module in catalog.ops[op].spec.float.modules)
+    return as_tuple(module for op in ops for module in catalog.ops[op].spec.float.modules)
 
 
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
@@ -213,10 +145,10 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
                 yield PairView(module, f"qat.{class_name(op.spec)}")
         elif op.spec.python.class_:
             given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
-            for module in given:
+            for module in composite_classes(op.spec) if op.spec.family == "composite" else given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
-    yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
+    yield PairView(FUNCTIONAL, "qat.FloatFunctional")
     yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
     for name in _fused_names(catalog, patterns):
         yield PairView(f"intrinsic.{name}", f"qat.{name}")
@@ -247,8 +179,16 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub", *_without_qat(op.spec)):
+        if op.spec.python.class_ and op.spec.family not in (
+            "quantize_stub",
+            "dequantize_stub",
+            "composite",
+            "recurrent",
+            *_without_qat(op.spec),
+        ):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
+        elif op.spec.python.quantized:
+            yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{op.spec.python.quantized}")
     yield PairView("qat.QuantStub", "quantized.Quantize")
     yield PairView("qat.DeQuantStub", "quantized.DeQuantize")
     yield PairView("qat.FloatFunctional", "quantized.QFunctional")
@@ -285,7 +225,7 @@ def _rule(
     op: str, behaviour: str, kernel: str | None, functions: Iterable[str], compiled: CompiledMarches
 ) -> TensorRuleView:
     dtypes = compiled.compute_dtypes(kernel) if kernel else ()
-    return TensorRuleView(op, behaviour, kernel or "", dtypes, _tuple(functions))
+    return TensorRuleView(op, behaviour, kernel or "", dtypes, as_tuple(functions))
 
 
 def _torch_functions(op: Op) -> Iterable[str]:

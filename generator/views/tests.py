@@ -30,6 +30,7 @@ _MODULE_FAMILIES = frozenset(
         "slope",
         "runtime_module",
         "tensor_module",
+        "composite",
     }
 )
 

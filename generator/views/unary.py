@@ -122,9 +122,7 @@ def function_modules_view(catalog: Catalog) -> FunctionModulesView:
     return FunctionModulesView(
         table_file=FILE,
         table_class=_segment_class(catalog),
-        formulas=tuple(
-            FormulaFunctionView(_function(op), sentence(op.doc), op.formula) for op in ops if op.formula is not None
-        ),
+        formulas=tuple(formula for op in ops for formula in _formulas(op)),
         functions=tuple(
             FunctionView(
                 op=op.id,
@@ -155,6 +153,17 @@ def unary_view(catalog: Catalog, op: Op) -> UnaryView:
     )
 
 
+def _formulas(op: Op) -> tuple[FormulaFunctionView, ...]:
+    """The functions of an operator that torch does not have: its own, its inverse."""
+    inverse = op.table.inverse_formula if op.table else None
+    named = ((_function(op), sentence(op.doc), op.formula), (_inverse(op), f"The inverse of {op.title}.", inverse))
+    return tuple(FormulaFunctionView(name, doc, formula) for name, doc, formula in named if formula is not None)
+
+
+def _inverse(op: Op) -> str:
+    return f"_{op.id}_inverse"
+
+
 def _function(op: Op) -> str:
     """The float function: one of torch, or the one made of the operator's formula."""
     return op.float.functions[0] if op.formula is None else f"_{op.id}"
@@ -169,7 +178,7 @@ def _options(op: Op) -> str:
         "dividing_points": repr(table.points) if table.points else None,
         "input_range": repr(table.range) if table.range else None,
         "gradients": repr(table.gradients) if table.gradients else None,
-        "inverse_func": table.inverse,
+        "inverse_func": _inverse(op) if table.inverse_formula else table.inverse,
         "upper_inverse": table.upper_inverse,
         "kernel": repr(op.kernel) if op.kernel and op.python.module else None,
         "least_steps": repr(tuple(table.least_steps.items())) if table.least_steps else None,

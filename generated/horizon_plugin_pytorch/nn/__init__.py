@@ -6,6 +6,7 @@
 from . import functional, intrinsic, qat, quantized
 from .anchor_generator import AnchorGenerator
 from .bgr_to_yuv444 import BgrToYuv444
+from .composites import Div, LayerNorm
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
@@ -30,6 +31,7 @@ from .unary import (
     HardLog,
     Pow,
     Reciprocal,
+    Rsqrt,
     Selu,
     Sin,
     Sinh,
@@ -51,6 +53,7 @@ __all__ = [
     "Cosh",
     "DetectionPostProcess",
     "DetectionPostProcessV1",
+    "Div",
     "Erf",
     "Exp",
     "Floor",
@@ -58,11 +61,13 @@ __all__ = [
     "HardLog",
     "Identity",
     "Interpolate",
+    "LayerNorm",
     "LookUpTable",
     "PointPillarsScatter",
     "Pow",
     "RcnnPostProcess",
     "Reciprocal",
+    "Rsqrt",
     "SegmentLUT",
     "Selu",
     "Sin",

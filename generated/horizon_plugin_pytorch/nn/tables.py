@@ -2,8 +2,8 @@
 # template: horizon_plugin_pytorch/nn/tables.py.j2
 # specs: op/acos, op/acosh, op/asin, op/asinh, op/atan, op/atanh, op/ceil, op/cos, op/cosh, op/elu, op/erf,
 #        op/exp, op/floor, op/gelu, op/hardsigmoid, op/leaky_relu, op/log, op/look_up_table, op/pow,
-#        op/reciprocal, op/segment_lut, op/selu, op/sigmoid, op/silu, op/sin, op/sinh, op/softplus, op/sqrt,
-#        op/tan, op/tanh
+#        op/reciprocal, op/rsqrt, op/segment_lut, op/selu, op/sigmoid, op/silu, op/sin, op/sinh, op/softplus,
+#        op/sqrt, op/tan, op/tanh
 """Float modules of any function of one variable that is to be computed by a table."""
 
 from collections.abc import Sequence

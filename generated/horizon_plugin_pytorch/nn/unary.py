@@ -2,8 +2,8 @@
 # template: horizon_plugin_pytorch/nn/unary.py.j2
 # specs: op/acos, op/acosh, op/asin, op/asinh, op/atan, op/atanh, op/ceil, op/cos, op/cosh, op/elu, op/erf,
 #        op/exp, op/floor, op/gelu, op/hardsigmoid, op/leaky_relu, op/log, op/look_up_table, op/pow,
-#        op/reciprocal, op/segment_lut, op/selu, op/sigmoid, op/silu, op/sin, op/sinh, op/softplus, op/sqrt,
-#        op/tan, op/tanh
+#        op/reciprocal, op/rsqrt, op/segment_lut, op/selu, op/sigmoid, op/silu, op/sin, op/sinh, op/softplus,
+#        op/sqrt, op/tan, op/tanh
 """Float modules of functions of one variable; each holds its table, which prepare and convert swap."""
 
 import torch
@@ -20,6 +20,11 @@ from .tables import SegmentLUT
 def _log(x: Tensor) -> Tensor:
     """The natural logarithm, at least -10; its gradient is 0 where it is limited."""
     return torch.clamp(torch.log(torch.clamp(x, min=4.0e-05)), min=-10.0)
+
+
+def _rsqrt_inverse(x: Tensor) -> Tensor:
+    """The inverse of torch.rsqrt."""
+    return 1 / (x * x)
 
 
 class Pow(PowerFunction):
@@ -158,6 +163,23 @@ class Reciprocal(UnaryFunction):
             is_centrosymmetric=True,
             gradients=(0.0, None),
             least_steps=(("qint8", 1), ("qint16", 32)),
+        ),
+    )
+    _TABLE = SegmentLUT
+
+
+class Rsqrt(UnaryFunction):
+    """The reciprocal of the square root; QAT keeps x at least as far from 0 as the table does."""
+
+    _CHILD = "rsqrt"
+    _TABULATED = Tabulated(
+        "rsqrt",
+        torch.rsqrt,
+        TableOptions(
+            auto_divide_strategy="curvature",
+            is_centrosymmetric=True,
+            inverse_func=_rsqrt_inverse,
+            least_steps=(("qint8", 1), ("qint16", 1)),
         ),
     )
     _TABLE = SegmentLUT

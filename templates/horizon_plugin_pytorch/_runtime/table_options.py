@@ -6,7 +6,7 @@ In: what a user gives, or what an operator's spec says. Out: `TableOptions`, whi
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -80,3 +80,23 @@ def pair(values: Sequence[float | None] | None, name: str) -> Limits | None:
     if len(values) != 2:  # noqa: PLR2004 - a pair
         raise ArgumentError(f"{name} must be two values, of which each may be None, not {values}")
     return values[0], values[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """A function of x + `offset`, or with `inverse` the inverse of one: the function less `offset`."""
+
+    function: Function
+    offset: float
+    inverse: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The value."""
+        return self.function(x) - self.offset if self.inverse else self.function(x + self.offset)
+
+
+def shifted(function: Function, options: TableOptions, offset: float) -> tuple[Function, TableOptions]:
+    """A function of x + `offset` with the settings of the function; it is finite at 0."""
+    inverse = options.inverse_func
+    moved = None if inverse is None else Shifted(inverse, offset, inverse=True)
+    return Shifted(function, offset), replace(options, inverse_func=moved, least_steps=())

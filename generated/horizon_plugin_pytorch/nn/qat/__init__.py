@@ -19,16 +19,23 @@ from .conv_transpose2d import (
     ConvTransposeReLU62d,
 )
 from .detection_post_process_v1 import DetectionPostProcessV1
+from .div import Div
 from .elu import ELU
 from .functional_modules import FloatFunctional
 from .gelu import GELU
+from .glu import GLU
 from .grid_sample import GridSample
 from .hardsigmoid import HardSigmoid
 from .interpolate import Interpolate
+from .layer_norm import LayerNorm
 from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
+from .log_softmax import LogSoftmax
 from .look_up_table import LookUpTable
+from .lstm import LSTM
+from .lstm_cell import LSTMCell
 from .max_pool2d import MaxPool2d
+from .multihead_attention import MultiheadAttention
 from .point_pillars_scatter import PointPillarsScatter
 from .prelu import PReLU
 from .relu import ReLU
@@ -40,6 +47,7 @@ from .segment_lut import SegmentLUT
 from .selu import SELU
 from .sigmoid import Sigmoid
 from .silu import SiLU
+from .softmax import Softmax
 from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
 from .tanh import Tanh
@@ -75,12 +83,17 @@ __all__ = (
     "ConvTransposeReLU62d",
     "DeQuantStub",
     "DetectionPostProcessV1",
+    "Div",
     "ELU",
     "FloatFunctional",
     "GELU",
+    "GLU",
     "GridSample",
     "HardSigmoid",
     "Interpolate",
+    "LSTM",
+    "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearAdd",
@@ -88,8 +101,10 @@ __all__ = (
     "LinearAddReLU6",
     "LinearReLU",
     "LinearReLU6",
+    "LogSoftmax",
     "LookUpTable",
     "MaxPool2d",
+    "MultiheadAttention",
     "PReLU",
     "PointPillarsScatter",
     "QuantStub",
@@ -102,6 +117,7 @@ __all__ = (
     "SegmentLUT",
     "SiLU",
     "Sigmoid",
+    "Softmax",
     "Softplus",
     "Tanh",
     "Upsample",

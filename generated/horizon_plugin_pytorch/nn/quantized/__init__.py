@@ -34,6 +34,7 @@ from .segment_lut import SegmentLUT
 from .selu import SELU
 from .sigmoid import Sigmoid
 from .silu import SiLU
+from .softmax import QuantSoftmax
 from .softplus import Softplus
 from .tanh import Tanh
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -78,6 +79,7 @@ __all__ = (
     "PReLU",
     "PointPillarsScatter",
     "QFunctional",
+    "QuantSoftmax",
     "Quantize",
     "ReLU",
     "ReLU6",
