@@ -13,7 +13,7 @@ from .._runtime.errors import ArgumentError
 from .._runtime.lut_float import UnaryFunction
 from .._runtime.power import PowerFunction
 from .._runtime.table_options import TableOptions, Tabulated
-from .quantized import FloatFunctional
+from .float_functional import FloatFunctional
 from .tables import SegmentLUT
 
 
