@@ -37,6 +37,8 @@ NEEDS = {
     "composite": ("composite", "python.file", "python.class_"),
     "table": ("python.file", "python.class_"),
     "unary": (),
+    "power": ("python.module",),
+    "slope": ("kernel", "python.class_"),
     "runtime_module": ("runtime", "python.file", "python.class_"),
     "runtime_function": ("runtime.function", "python.file", "python.function"),
 }

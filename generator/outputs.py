@@ -163,14 +163,14 @@ def _composites(catalog: Catalog) -> Iterator[Job]:
 
 def _tables(catalog: Catalog) -> Iterator[Job]:
     """Functions of one variable."""
-    every = tuple(f"op/{op.id}" for op in modules.of_family(catalog, "table", "unary"))
+    every = tuple(f"op/{op.id}" for op in modules.of_family(catalog, "table", "unary", "power"))
     yield _job(f"nn/{unary.FILE}.py", unary.table_modules_view(catalog), every)
     yield _job("nn/unary.py", unary.function_modules_view(catalog), every)
     for op in modules.of_family(catalog, "table"):
         yield from _classes("table", op.python.file, unary.table_view(op), (f"op/{op.id}",))
-    for op in modules.of_family(catalog, "unary"):
+    for op in modules.of_family(catalog, "unary", "slope"):
         if op.python.class_:
-            yield from _classes("unary", op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
+            yield from _classes(op.family, op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
 
 
 def _runtime_modules(catalog: Catalog) -> Iterator[Job]:

@@ -180,7 +180,7 @@ class Op(Spec):
     family: Literal[
         "weighted", "norm", "binary", "pairwise", "concat", "reduction", "product", "scalar", "scaling", "window_max", "window_mean", "clamp",
         "tensor_function", "tensor_module",
-        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary",
+        "passthrough", "identity", "quantize_stub", "dequantize_stub", "color_inverse", "table", "unary", "slope", "power",
         "composite", "recurrent",
         "runtime_module", "runtime_function",
     ]  # fmt: skip

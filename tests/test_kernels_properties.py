@@ -74,6 +74,7 @@ class Call:
     scales: dict[str, float]
     integers: dict[str, int]
     operands: dict[str, list[Any]]
+    tables: dict[str, list[int]]
 
 
 @st.composite
@@ -98,13 +99,18 @@ def calls(draw: st.DrawFn, role: str, march: str) -> Call:
     same = draw(st.booleans())
     given_scales = {name: shared if same else draw(scales()) for name in entry.scales}
     given_scales |= {name: draw(reals()) for name in given_scales if name == "b"}
-    return Call(types, given_scales, {name: draw(integers(*ends)) for name, ends in entry.integers.items()}, rows)
+    host = {name: draw(integers(*ends)) for name, ends in entry.integers.items()}
+    tables = {
+        name: sorted(draw(st.lists(operand(kind), min_size=size, max_size=size)))
+        for name, (kind, size) in entry.tables.items()
+    }
+    return Call(types, given_scales, host, rows, tables)
 
 
 def torch_results(kernels: ModuleType, role: str, call: Call) -> tuple[dict[str, Any], list[Any]]:
     """(parameters, results) of the generated torch kernel."""
     values = {**{n: f32(s) for n, s in call.scales.items()}, **call.integers, **call.dtypes}
-    rows = {name: torch.tensor(row) for name, row in call.operands.items()}
+    rows = {name: torch.tensor(row) for name, row in {**call.operands, **call.tables}.items()}
     compute, extra, params = getattr(kernels, role), {}, {}
     if derive := getattr(kernels, f"derive_{role}", None):
         p = derive(**accepted(derive, values))
@@ -115,7 +121,7 @@ def torch_results(kernels: ModuleType, role: str, call: Call) -> tuple[dict[str,
 
 def exact_results(kernels: ModuleType, role: str, call: Call) -> tuple[dict[str, Any], list[Any]]:
     """The same of the generated reference, element by element."""
-    values = {**call.scales, **call.integers, **call.dtypes}
+    values = {**call.scales, **call.integers, **call.dtypes, **call.tables}
     compute, extra, params = getattr(kernels, role), {}, {}
     if derive := getattr(kernels, f"derive_{role}", None):
         p = derive(**accepted(derive, values))

@@ -675,7 +675,7 @@ static inline int32_t bayes_e_segment_lookup(int64_t x, const int64_t *limits, c
 
 /*
  * Positive integers and slope times negative integers, each requantized to the output's scale.
- * Source: numerics 6.4, specs: kernels, prelu.
+ * Source: numerics 6.4, specs: kernels, channel_slope.
  * Proved ranges:
  *     positive_wide: 0 .. 32767, fits int32
  *     positive_t: 0 .. 32767, fits int32
@@ -695,10 +695,10 @@ typedef struct {
     int64_t negative_mult; /* -32768 .. 32767 */
     int64_t negative_pre_shift; /* 0 .. 17 */
     int64_t negative_post_shift; /* 0 .. 31 */
-} bayes_e_prelu_params;
+} bayes_e_channel_slope_params;
 
-static inline bayes_e_prelu_params bayes_e_derive_prelu(float s_in, float s_w, float s_out, float w,
-    bpu_dtype output)
+static inline bayes_e_channel_slope_params bayes_e_derive_channel_slope(float s_in, float s_w,
+    float s_out, float w, bpu_dtype output)
 {
     const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
     const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
@@ -719,7 +719,7 @@ static inline bayes_e_prelu_params bayes_e_derive_prelu(float s_in, float s_w, f
     const int64_t negative_pre_shift = bpu_clip(negative_total - (29 - output.fraction_bits), 0,
         17);
     const int64_t negative_post_shift = bpu_clip(negative_total - negative_pre_shift, 0, 31);
-    bayes_e_prelu_params p;
+    bayes_e_channel_slope_params p;
     p.q = q;
     p.positive_mult = positive_mult;
     p.positive_pre_shift = positive_pre_shift;
@@ -730,7 +730,8 @@ static inline bayes_e_prelu_params bayes_e_derive_prelu(float s_in, float s_w, f
     return p;
 }
 
-static inline int32_t bayes_e_prelu(int64_t x, const bayes_e_prelu_params *p, bpu_dtype output)
+static inline int32_t bayes_e_channel_slope(int64_t x, const bayes_e_channel_slope_params *p,
+    bpu_dtype output)
 {
     const int64_t positive_wide = bpu_max(x, 0);
     const int64_t positive_t = bpu_clip(bpu_shift_right(positive_wide, p->positive_pre_shift),

@@ -427,7 +427,7 @@ static inline int32_t bernoulli_lut_unfold(int64_t x, int64_t y, bpu_dtype outpu
 
 /*
  * Positive integers and slope times negative integers, each requantized to the output's scale.
- * Source: numerics 6.4, specs: kernels, prelu.
+ * Source: numerics 6.4, specs: kernels, channel_slope.
  * Proved ranges:
  *     positive_wide: 0 .. 32767, fits int32
  *     positive_y_wide: 0 .. 274869518336, fits int64
@@ -443,10 +443,10 @@ typedef struct {
     int64_t positive_right; /* 0 .. 23 */
     int64_t negative_left; /* 0 .. 23 */
     int64_t negative_right; /* 0 .. 23 */
-} bernoulli_prelu_params;
+} bernoulli_channel_slope_params;
 
-static inline bernoulli_prelu_params bernoulli_derive_prelu(float s_in, float s_w, float s_out,
-    float w)
+static inline bernoulli_channel_slope_params bernoulli_derive_channel_slope(float s_in, float s_w,
+    float s_out, float w)
 {
     const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
     const int64_t positive_e = bpu_exponent(s_in / s_out);
@@ -456,7 +456,7 @@ static inline bernoulli_prelu_params bernoulli_derive_prelu(float s_in, float s_
     const int64_t negative_e = bpu_exponent(negative_s_in / s_out);
     const int64_t negative_left = bpu_clip(negative_e - 1, 0, 23);
     const int64_t negative_right = bpu_clip(1 - negative_e, 0, 23);
-    bernoulli_prelu_params p;
+    bernoulli_channel_slope_params p;
     p.q = q;
     p.positive_left = positive_left;
     p.positive_right = positive_right;
@@ -465,7 +465,8 @@ static inline bernoulli_prelu_params bernoulli_derive_prelu(float s_in, float s_
     return p;
 }
 
-static inline int32_t bernoulli_prelu(int64_t x, const bernoulli_prelu_params *p, bpu_dtype output)
+static inline int32_t bernoulli_channel_slope(int64_t x, const bernoulli_channel_slope_params *p,
+    bpu_dtype output)
 {
     const int64_t positive_wide = bpu_max(x, 0);
     const int64_t positive_y_wide = bpu_shift_left(positive_wide, p->positive_left);

@@ -506,7 +506,7 @@ static inline int32_t bernoulli2_lut_unfold(int64_t x, int64_t y, bpu_dtype outp
 
 /*
  * Positive integers and slope times negative integers, each requantized to the output's scale.
- * Source: numerics 6.4, specs: kernels, prelu.
+ * Source: numerics 6.4, specs: kernels, channel_slope.
  * Proved ranges:
  *     positive_wide: 0 .. 32767, fits int32
  *     positive_t: 0 .. 32767, fits int32
@@ -526,10 +526,10 @@ typedef struct {
     int64_t negative_mult; /* -32768 .. 32767 */
     int64_t negative_pre_shift; /* 0 .. 31 */
     int64_t negative_post_shift; /* 0 .. 31 */
-} bernoulli2_prelu_params;
+} bernoulli2_channel_slope_params;
 
-static inline bernoulli2_prelu_params bernoulli2_derive_prelu(float s_in, float s_w, float s_out,
-    float w, bpu_dtype output)
+static inline bernoulli2_channel_slope_params bernoulli2_derive_channel_slope(float s_in, float s_w,
+    float s_out, float w, bpu_dtype output)
 {
     const int64_t q = bpu_clip(bpu_to_int(floorf(w / s_w + 0.5f)), -32768, 32767);
     const float positive_r = bpu_clipf(s_in / s_out, -32768.0f, 32767.0f);
@@ -550,7 +550,7 @@ static inline bernoulli2_prelu_params bernoulli2_derive_prelu(float s_in, float 
     const int64_t negative_pre_shift = bpu_clip(negative_total - (29 - output.fraction_bits), 0,
         31);
     const int64_t negative_post_shift = bpu_clip(negative_total - negative_pre_shift, 0, 31);
-    bernoulli2_prelu_params p;
+    bernoulli2_channel_slope_params p;
     p.q = q;
     p.positive_mult = positive_mult;
     p.positive_pre_shift = positive_pre_shift;
@@ -561,7 +561,7 @@ static inline bernoulli2_prelu_params bernoulli2_derive_prelu(float s_in, float 
     return p;
 }
 
-static inline int32_t bernoulli2_prelu(int64_t x, const bernoulli2_prelu_params *p,
+static inline int32_t bernoulli2_channel_slope(int64_t x, const bernoulli2_channel_slope_params *p,
     bpu_dtype output)
 {
     const int64_t positive_wide = bpu_max(x, 0);

@@ -99,7 +99,17 @@ def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping
                 prover.report("F020", line.expr, f"parameter {name!r} has no proven finite range", "wrap it in clip()")
     for line in flat.compute:
         prover.line(line)
+    _report_unread_entries(kernel, prover)
     return prover
+
+
+def _report_unread_entries(kernel: Kernel, prover: Prover) -> None:
+    """A table is as long as its indices reach, no longer."""
+    for name, last in prover.last_read.items():
+        size = prover.tables[name][1]
+        if last < size - 1 and not prover.problems:
+            what = f"{name!r} has {size} entries, but no index is beyond {int(last)}"
+            prover.problems.append(problem("F026", Place(kernel.where, 0), what, f"give it {int(last) + 1} entries"))
 
 
 def _operand(kind: TensorType, types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> Value:
@@ -243,7 +253,8 @@ class _Assembly:
             return (f"return {code.text}",) if code.kind.is_tensor else (f"return torch.as_tensor({code.text})",)
         dtypes = self.provers[0].dtypes
         storage = f"{result}.storage" if result in self.kernel.types else f"torch.{dtypes[result].storage}"
-        statement = f"{line.targets[-1]} = {code.text}"
+        text = code.text if code.kind.is_tensor else f"torch.as_tensor({code.text})"
+        statement = f"{line.targets[-1]} = {text}"
         return statement, f"return {line.targets[-1]}.to({storage})"
 
     def _python_compute(self, lowering: PythonLowering) -> tuple[str, ...]:

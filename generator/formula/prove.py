@@ -54,6 +54,7 @@ class Prover:
     values: dict[str, Value]
     tables: Mapping[str, tuple[Value, int]] = field(default_factory=dict)
     phase: str = "derive"
+    last_read: dict[str, float] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, line: Line) -> None:

@@ -224,6 +224,8 @@ def _lookup(p: Prover, call: Call, v: list[Value]) -> Value:
     if not v[0].within(0, size - 1):
         what = f"the index may be {v[0].lo} .. {v[0].hi}, but the table has entries 0 .. {size - 1}"
         return p.report("F026", call, what, "clip the index")
+    name = call.args[0].text  # type: ignore[union-attr]  # _table has seen that it is a name
+    p.last_read[name] = max(p.last_read.get(name, 0), v[0].hi)
     return entry
 
 

@@ -58,7 +58,9 @@ def nn_view(catalog: Catalog) -> PackageExportsView:
         if op.runtime and op.runtime.float
     ]
     views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
-    views += [ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary") if op.python.module]
+    views += [
+        ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary", "power") if op.python.module
+    ]
     views += [
         ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module
     ]
@@ -79,8 +81,10 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         if name := names.get(folder):
             modules.setdefault(op.python.file or "", []).append(name)
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "tensor_module"):
-            if op.python.class_ and (op.python.file or op.family == "unary"):
+        for op in of_family(
+            catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "slope", "tensor_module"
+        ):
+            if op.python.class_ and (op.python.file or op.family in ("unary", "slope")):
                 modules.setdefault(op.python.file or op.id, []).append(class_name(op))
         for op in of_family(catalog, "runtime_module"):
             if getattr(op.runtime, folder):

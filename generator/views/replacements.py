@@ -54,7 +54,7 @@ def replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "tensor_module"):
+    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "power", "tensor_module"):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(

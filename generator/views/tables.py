@@ -91,7 +91,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
         tensor_rules=rules,
         passthrough=_listed_functions(rules, _KEEPING),
         passthrough_lists=_listed_functions(rules, {"keep_list"}),
-        leaf_modules=_listed(f"nn.{op.python.module}" for op in of_family(catalog, "unary") if op.python.module),
+        leaf_modules=_listed(
+            f"nn.{op.python.module}" for op in of_family(catalog, "unary", "power") if op.python.module
+        ),
         recognized=tuple(
             PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
         ),

@@ -28,6 +28,7 @@ _MODULE_FAMILIES = frozenset(
         "clamp",
         "identity",
         "unary",
+        "slope",
         "runtime_module",
         "tensor_module",
         "composite",

@@ -8,7 +8,7 @@ In: the catalog. Out: views; the settings of a table are the final text of a cal
 from dataclasses import dataclass
 
 from generator.link import Catalog
-from generator.schema_op import Op
+from generator.schema_op import Op, Table
 from generator.views.modules import class_name, of_family
 from generator.views.names import sentence
 
@@ -54,6 +54,15 @@ class FunctionView:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerView:
+    """Powers in module form."""
+
+    op: str
+    doc: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionModulesView:
     """Every function in module form."""
 
@@ -61,6 +70,7 @@ class FunctionModulesView:
     table_class: str
     formulas: tuple[FormulaFunctionView, ...]
     functions: tuple[FunctionView, ...]
+    powers: tuple[PowerView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,7 @@ def function_modules_view(catalog: Catalog) -> FunctionModulesView:
             )
             for op in ops
         ),
+        powers=tuple(PowerView(op.id, sentence(op.doc), op.python.module or "") for op in of_family(catalog, "power")),
     )
 
 
@@ -160,9 +171,7 @@ def _function(op: Op) -> str:
 
 def _options(op: Op) -> str:
     """The settings that differ from the defaults, as a call."""
-    table = op.table
-    if table is None:
-        return "TableOptions()"
+    table = op.table or Table()
     settings = {
         "auto_divide_strategy": repr(table.divide) if table.divide != "evenly" else None,
         "is_centrosymmetric": "True" if table.odd else None,
@@ -171,6 +180,7 @@ def _options(op: Op) -> str:
         "gradients": repr(table.gradients) if table.gradients else None,
         "inverse_func": _inverse(op) if table.inverse_formula else table.inverse,
         "upper_inverse": table.upper_inverse,
+        "kernel": repr(op.kernel) if op.kernel and op.python.module else None,
         "least_steps": repr(tuple(table.least_steps.items())) if table.least_steps else None,
     }
     return f"TableOptions({', '.join(f'{name}={text}' for name, text in settings.items() if text is not None)})"

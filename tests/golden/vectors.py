@@ -6,6 +6,7 @@ In: the modules that register them. Out: `GOLDENS`, and the register itself.
 from . import (
     vectors_arithmetic,
     vectors_detection,
+    vectors_lut,
     vectors_requantize,
     vectors_sampling,
     vectors_scalar,
@@ -21,6 +22,7 @@ __all__ = [
     "keys",
     "vectors_arithmetic",
     "vectors_detection",
+    "vectors_lut",
     "vectors_requantize",
     "vectors_sampling",
     "vectors_scalar",

@@ -13,7 +13,7 @@ from torch import Tensor
 from .dtype import QuantDType
 from .errors import ArgumentError
 
-Function = Callable[[Tensor], Tensor]
+Function = Callable[..., Tensor]
 Limits = tuple[float | None, float | None]
 
 EVENLY, CURVATURE = "evenly", "curvature"
@@ -32,6 +32,7 @@ class TableOptions:
             rising function) or above (of a falling one).
         upper_inverse: of a rising function; tightens the range to where the output does not saturate above.
         gradients: slopes of the left and the right line; None: taken from the function.
+        kernel: a kernel that computes wider dtypes instead of segments.
         least_steps: (input dtype, the smallest |x| in steps of the input that the function is given), where there is one.
     """
 
@@ -42,6 +43,7 @@ class TableOptions:
     inverse_func: Function | None = None
     upper_inverse: Function | None = None
     gradients: Limits | None = None
+    kernel: str | None = None
     least_steps: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:

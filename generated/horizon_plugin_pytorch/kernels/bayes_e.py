@@ -433,7 +433,8 @@ def segment_tables() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(6)
+    n = torch.as_tensor(6)
+    return n.to(torch.int16)
 
 
 def segment_entries() -> Tensor:
@@ -441,7 +442,8 @@ def segment_entries() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(64)
+    n = torch.as_tensor(64)
+    return n.to(torch.int16)
 
 
 def segment_last_position() -> Tensor:
@@ -449,7 +451,8 @@ def segment_last_position() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(16128)
+    n = torch.as_tensor(16128)
+    return n.to(torch.int16)
 
 
 def segment_samples() -> Tensor:
@@ -457,7 +460,8 @@ def segment_samples() -> Tensor:
 
     Source: numerics 7.
     """
-    return torch.as_tensor(256)
+    n = torch.as_tensor(256)
+    return n.to(torch.int16)
 
 
 def segment_even_point(i: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -664,7 +668,7 @@ def segment_lookup(
     return y.to(output.storage)
 
 
-def prelu_scale(w: Tensor) -> Tensor:
+def slope_scale(w: Tensor) -> Tensor:
     """The scale of int16 slopes, one for all channels.
 
     Source: numerics 6.4.
@@ -675,8 +679,8 @@ def prelu_scale(w: Tensor) -> Tensor:
     )
 
 
-class PreluParams(NamedTuple):
-    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`, derived once from its scales; broadcastable against its tensors."""
 
     q: Tensor
     """-32768 .. 32767"""
@@ -694,10 +698,10 @@ class PreluParams(NamedTuple):
     """0 .. 31"""
 
 
-def derive_prelu(
+def derive_channel_slope(
     s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
-) -> PreluParams:
-    """Derive the integers of `prelu`.
+) -> ChannelSlopeParams:
+    """Derive the integers of `channel_slope`.
 
     s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
     """
@@ -715,7 +719,7 @@ def derive_prelu(
     negative_total = 15 - negative_e
     negative_pre_shift = torch.clamp(negative_total - (29 - output.fraction_bits), 0, 17)
     negative_post_shift = torch.clamp(negative_total - negative_pre_shift, 0, 31)
-    return PreluParams(
+    return ChannelSlopeParams(
         q,
         positive_mult,
         positive_pre_shift,
@@ -726,7 +730,7 @@ def derive_prelu(
     )
 
 
-def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Tensor:
     """Positive integers and slope times negative integers, each requantized to the output's scale.
 
     Proved ranges:

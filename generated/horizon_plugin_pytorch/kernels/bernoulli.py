@@ -382,7 +382,7 @@ def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
     return z.to(output.storage)
 
 
-def prelu_scale(w: Tensor) -> Tensor:
+def slope_scale(w: Tensor) -> Tensor:
     """The scale of int16 slopes, one for all channels.
 
     Source: numerics 6.4.
@@ -394,8 +394,8 @@ def prelu_scale(w: Tensor) -> Tensor:
     return 1 / exp2(torch.clamp(to_int(torch.floor(-log2(s_covering))), 1, 14))
 
 
-class PreluParams(NamedTuple):
-    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`, derived once from its scales; broadcastable against its tensors."""
 
     q: Tensor
     """-32768 .. 32767"""
@@ -409,10 +409,10 @@ class PreluParams(NamedTuple):
     """0 .. 23"""
 
 
-def derive_prelu(
+def derive_channel_slope(
     s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
-) -> PreluParams:
-    """Derive the integers of `prelu`.
+) -> ChannelSlopeParams:
+    """Derive the integers of `channel_slope`.
 
     s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
     """
@@ -424,10 +424,10 @@ def derive_prelu(
     _, negative_e = frexp(negative_s_in / s_out)
     negative_left = torch.clamp(negative_e - 1, 0, 23)
     negative_right = torch.clamp(1 - negative_e, 0, 23)
-    return PreluParams(q, positive_left, positive_right, negative_left, negative_right)
+    return ChannelSlopeParams(q, positive_left, positive_right, negative_left, negative_right)
 
 
-def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Tensor:
     """Positive integers and slope times negative integers, each requantized to the output's scale.
 
     Proved ranges:

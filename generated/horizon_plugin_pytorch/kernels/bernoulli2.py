@@ -438,7 +438,7 @@ def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
     return z.to(output.storage)
 
 
-def prelu_scale(w: Tensor) -> Tensor:
+def slope_scale(w: Tensor) -> Tensor:
     """The scale of int16 slopes, one for all channels.
 
     Source: numerics 6.4.
@@ -449,8 +449,8 @@ def prelu_scale(w: Tensor) -> Tensor:
     )
 
 
-class PreluParams(NamedTuple):
-    """Integers of `prelu`, derived once from its scales; broadcastable against its tensors."""
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`, derived once from its scales; broadcastable against its tensors."""
 
     q: Tensor
     """-32768 .. 32767"""
@@ -468,10 +468,10 @@ class PreluParams(NamedTuple):
     """0 .. 31"""
 
 
-def derive_prelu(
+def derive_channel_slope(
     s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
-) -> PreluParams:
-    """Derive the integers of `prelu`.
+) -> ChannelSlopeParams:
+    """Derive the integers of `channel_slope`.
 
     s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
     """
@@ -489,7 +489,7 @@ def derive_prelu(
     negative_total = 15 - negative_e
     negative_pre_shift = torch.clamp(negative_total - (29 - output.fraction_bits), 0, 31)
     negative_post_shift = torch.clamp(negative_total - negative_pre_shift, 0, 31)
-    return PreluParams(
+    return ChannelSlopeParams(
         q,
         positive_mult,
         positive_pre_shift,
@@ -500,7 +500,7 @@ def derive_prelu(
     )
 
 
-def prelu(x: Tensor, p: PreluParams, *, output: QuantDType) -> Tensor:
+def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Tensor:
     """Positive integers and slope times negative integers, each requantized to the output's scale.
 
     Proved ranges:

@@ -449,14 +449,14 @@ def segment_lookup(
     return clip_int((table if clip_int(i, 1, 6) == i else line), output.min, output.max)
 
 
-def prelu_scale(w: int) -> float:
+def slope_scale(w: int) -> float:
     """The scale of int16 slopes, one for all channels."""
     s_wide = -w
     return max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
 
 
-class PreluParams(NamedTuple):
-    """Integers of `prelu`."""
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`."""
 
     q: int
     """-32768 .. 32767"""
@@ -474,9 +474,9 @@ class PreluParams(NamedTuple):
     """0 .. 31"""
 
 
-def derive_prelu(
+def derive_channel_slope(
     s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
-) -> PreluParams:
+) -> ChannelSlopeParams:
     """Positive integers and slope times negative integers, each requantized to the output's scale."""
     q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
     positive_r = clip(div(s_in, s_out), -32768, 32767)
@@ -492,7 +492,7 @@ def derive_prelu(
     negative_total = 15 - negative_e
     negative_pre_shift = clip_int(negative_total - (29 - output.fraction_bits), 0, 17)
     negative_post_shift = clip_int(negative_total - negative_pre_shift, 0, 31)
-    return PreluParams(
+    return ChannelSlopeParams(
         q,
         positive_mult,
         positive_pre_shift,
@@ -503,7 +503,7 @@ def derive_prelu(
     )
 
 
-def prelu(x: int, p: PreluParams, *, output: QuantDType) -> int:
+def channel_slope(x: int, p: ChannelSlopeParams, *, output: QuantDType) -> int:
     """Positive integers and slope times negative integers, each requantized to the output's scale."""
     positive_wide = max(x, 0)
     positive_t = clip_int(positive_wide >> p.positive_pre_shift, -32768, 32767)

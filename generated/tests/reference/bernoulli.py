@@ -265,15 +265,15 @@ def lut_unfold(x: int, y: int, *, output: QuantDType) -> int:
     return clip_int((-y if x < 0 else y), output.min, output.max)
 
 
-def prelu_scale(w: int) -> float:
+def slope_scale(w: int) -> float:
     """The scale of int16 slopes, one for all channels."""
     s_wide = -w
     s_covering = max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
     return div(1, exp2(clip_int(to_int(-log2(s_covering), math.floor), 1, 14)))
 
 
-class PreluParams(NamedTuple):
-    """Integers of `prelu`."""
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`."""
 
     q: int
     """-32768 .. 32767"""
@@ -287,9 +287,9 @@ class PreluParams(NamedTuple):
     """0 .. 23"""
 
 
-def derive_prelu(
+def derive_channel_slope(
     s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
-) -> PreluParams:
+) -> ChannelSlopeParams:
     """Positive integers and slope times negative integers, each requantized to the output's scale."""
     q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
     _, positive_e = math.frexp(div(s_in, s_out))
@@ -299,10 +299,10 @@ def derive_prelu(
     _, negative_e = math.frexp(div(negative_s_in, s_out))
     negative_left = clip_int(negative_e - 1, 0, 23)
     negative_right = clip_int(1 - negative_e, 0, 23)
-    return PreluParams(q, positive_left, positive_right, negative_left, negative_right)
+    return ChannelSlopeParams(q, positive_left, positive_right, negative_left, negative_right)
 
 
-def prelu(x: int, p: PreluParams, *, output: QuantDType) -> int:
+def channel_slope(x: int, p: ChannelSlopeParams, *, output: QuantDType) -> int:
     """Positive integers and slope times negative integers, each requantized to the output's scale."""
     positive_wide = max(x, 0)
     positive_y_wide = positive_wide << p.positive_left

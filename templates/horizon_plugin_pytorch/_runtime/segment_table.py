@@ -85,6 +85,24 @@ class SegmentTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """No table at all: a kernel of its own, and the integers that it derived from the scales."""
+
+    kernel: str
+    params: Any
+    output: QuantDType
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return replace(self, params=type(self.params)(*(p.to(device) for p in self.params)))
+
+    def look_up(self, kernels: Any, x: Tensor) -> Tensor:
+        """The kernel's output for each input."""
+        computed: Tensor = getattr(kernels, self.kernel)(x, self.params, output=self.output)
+        return computed
+
+
+@dataclass(frozen=True, slots=True)
 class Maker:
     """What a table is made for; `kernels` are those of a march, scales are float32."""
 
@@ -97,12 +115,14 @@ class Maker:
     output: QuantDType
 
     def value(self, x: Tensor) -> Tensor:
-        """The function at float32 points.
+        """The function at float32 points; where it is NaN beyond the range, at the end of that.
 
         Raises:
-            ValueError: it is NaN somewhere.
+            ValueError: it is NaN inside.
         """
         y = self.function(x).to(torch.float32)
+        if bool(torch.isnan(y).any()):
+            y = torch.where(torch.isnan(y), self.function(torch.clamp(x, *self.range())).to(torch.float32), y)
         if bool(torch.isnan(y).any()):
             first = x[torch.isnan(y)][0].item()
             raise ValueError(
@@ -156,7 +176,7 @@ def make_table(
     input: QuantDType,
     output: QuantDType,
 ) -> Table:
-    """The table that a march computes a function with: 256 entries from int8 to int8, else segments.
+    """What a march computes a function with: 256 entries from int8 to int8, else segments, or a kernel of its own.
 
     Raises:
         ValueError: the function is NaN somewhere in the range, or a scale is not one number.
@@ -166,18 +186,27 @@ def make_table(
     scale, output_scale = (s.detach().reshape(()).to("cpu", torch.float32) for s in (s_in, s_out))
     maker = Maker(kernels, function, options, scale, output_scale, input, output)
     with torch.no_grad():
-        return _byte_table(maker) if input.storage is output.storage is torch.int8 else _segment_table(maker)
+        if input.storage is output.storage is torch.int8:
+            return _byte_table(maker)
+        return _segment_table(maker) if options.kernel is None else _computed(maker, options.kernel)
+
+
+def _computed(m: Maker, kernel: str) -> Computed:
+    derive = getattr(m.kernels, f"derive_{kernel}")
+    return Computed(kernel, derive(s_in=m.s_in, s_out=m.s_out, output=m.output), m.output)
 
 
 def _byte_table(m: Maker) -> ByteTable:
-    """The function at every input; where it is NaN there, by the rules of segments: range and symmetry."""
+    """The function at every input; an odd one that is NaN below 0 is mirrored, as segments are."""
     integers = torch.arange(m.input.min, m.input.max + 1).to(m.input.storage)
     x = m.kernels.lut_point(integers, m.s_in)
     y = m.function(x).to(torch.float32)
-    inside = torch.clamp(x.abs() if m.options.is_centrosymmetric else x, *m.range())
-    replacement = m.value(inside) if bool(torch.isnan(y).any()) else y
-    odd = torch.where(x < 0, -replacement, replacement) if m.options.is_centrosymmetric else replacement
-    return ByteTable(m.quantized(torch.where(torch.isnan(y), odd, y)))
+    if m.options.is_centrosymmetric:
+        mirrored = m.value(x.abs())
+        y = torch.where(torch.isnan(y), torch.where(x < 0, -mirrored, mirrored), y)
+    else:
+        y = m.value(x)
+    return ByteTable(m.quantized(y))
 
 
 def _segment_table(m: Maker) -> SegmentTable:

@@ -37,6 +37,7 @@ from .lstm_cell import LSTMCell
 from .max_pool2d import MaxPool2d
 from .multihead_attention import MultiheadAttention
 from .point_pillars_scatter import PointPillarsScatter
+from .prelu import PReLU
 from .relu import ReLU
 from .relu6 import ReLU6
 from .replication_pad1d import ReplicationPad1d
@@ -104,6 +105,7 @@ __all__ = (
     "LookUpTable",
     "MaxPool2d",
     "MultiheadAttention",
+    "PReLU",
     "PointPillarsScatter",
     "QuantStub",
     "ReLU",

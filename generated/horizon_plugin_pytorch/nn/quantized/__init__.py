@@ -23,6 +23,7 @@ from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
 from .point_pillars_scatter import PointPillarsScatter
+from .prelu import PReLU
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
 from .relu6 import ReLU6
@@ -75,6 +76,7 @@ __all__ = (
     "LinearReLU",
     "LookUpTable",
     "MaxPool2d",
+    "PReLU",
     "PointPillarsScatter",
     "QFunctional",
     "QuantSoftmax",
