@@ -264,18 +264,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
-        "lstm",
-        ("bayes-e", "bayes"),
-        (
-            Limit(
-                Condition("dims", bounds=Bounds(one_of=(2,))),
-                rule="number of dimensions of the input",
-                limit="2",
-                remedy="reshape the input before this layer",
-            ),
-        ),
-    ),
-    (
         "lstm_cell",
         ("bayes-e", "bayes"),
         (

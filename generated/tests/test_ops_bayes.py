@@ -66,7 +66,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="add-0-qint8-qint8",
@@ -1984,7 +1984,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=400,
+        steps=258,
     ),
     OpCase(
         id="glu-0-qint8-qint8",
@@ -2012,7 +2012,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="glu-0-qint16-qint8",
@@ -2040,7 +2040,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="layer_norm-0-qint8-qint8",
@@ -2068,7 +2068,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=24,
+        steps=13,
     ),
     OpCase(
         id="layer_norm-1-qint8-qint8",
@@ -2096,7 +2096,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=24,
+        steps=13,
     ),
     OpCase(
         id="layer_norm-2-qint8-qint8",
@@ -2124,7 +2124,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=24,
+        steps=13,
     ),
     OpCase(
         id="log_softmax-0-qint8-qint8",
@@ -2152,7 +2152,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=40,
+        steps=3,
     ),
     OpCase(
         id="softmax-0-qint8-qint8",
@@ -2180,7 +2180,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=300,
+        steps=153,
     ),
     OpCase(
         id="softmax-1-qint8-qint8",
@@ -2208,7 +2208,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=300,
+        steps=153,
     ),
     OpCase(
         id="grid_sample-0-qint8-qint8",
@@ -2712,7 +2712,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="cos-0-qint8-qint8",
@@ -3020,7 +3020,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="gelu-0-qint8-qint8",
@@ -3272,7 +3272,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=60,
+        steps=20,
     ),
     OpCase(
         id="pow-0-qint16-qint8",
@@ -3300,7 +3300,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=60,
+        steps=20,
     ),
     OpCase(
         id="pow-1-qint8-qint8",
@@ -3328,7 +3328,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=60,
+        steps=20,
     ),
     OpCase(
         id="pow-1-qint16-qint8",
@@ -3356,7 +3356,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=60,
+        steps=20,
     ),
     OpCase(
         id="pow-2-qint8-qint8",
@@ -3384,7 +3384,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=60,
+        steps=20,
     ),
     OpCase(
         id="pow-2-qint16-qint8",
@@ -3412,7 +3412,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=60,
+        steps=20,
     ),
     OpCase(
         id="prelu-0-qint8-qint8",
@@ -3440,7 +3440,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="prelu-0-qint16-qint8",
@@ -3468,7 +3468,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="prelu-1-qint8-qint8",
@@ -3496,7 +3496,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="prelu-1-qint16-qint8",
@@ -3524,7 +3524,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="reciprocal-0-qint8-qint8",
@@ -3594,7 +3594,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=8,
+        steps=2,
     ),
     OpCase(
         id="rsqrt-0-qint8-qint16",
@@ -3608,7 +3608,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=1500,
+        steps=5,
     ),
     OpCase(
         id="rsqrt-0-qint16-qint8",
@@ -3622,7 +3622,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=8,
+        steps=2,
     ),
     OpCase(
         id="rsqrt-0-qint16-qint16",
@@ -3636,7 +3636,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=1500,
+        steps=5,
     ),
     OpCase(
         id="selu-0-qint8-qint8",
@@ -4392,7 +4392,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="constant_pad1d-0-qint8-qint8",
@@ -4420,7 +4420,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="constant_pad2d-0-qint8-qint8",
@@ -4448,7 +4448,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="constant_pad3d-0-qint8-qint8",
@@ -4476,7 +4476,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="expand-0-qint8-qint8",
@@ -4616,7 +4616,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pixel_unshuffle-0-qint8-qint8",
@@ -4644,7 +4644,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="repeat-0-qint8-qint8",
@@ -4700,7 +4700,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="replication_pad2d-0-qint8-qint8",
@@ -4728,7 +4728,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="replication_pad3d-0-qint8-qint8",
@@ -4756,7 +4756,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="reshape-0-qint8-qint8",
@@ -4980,7 +4980,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="zero_pad2d-0-qint8-qint8",
@@ -5008,7 +5008,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="zero_pad3d-0-qint8-qint8",
@@ -5036,7 +5036,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="abs-0-qint8-qint8",

@@ -1060,7 +1060,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pixel_unshuffle-0-qint8-qint8",
@@ -1088,7 +1088,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="replication_pad2d-0-qint8-qint8",
