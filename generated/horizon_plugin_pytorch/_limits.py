@@ -472,6 +472,46 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "ceil",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("magnitude", bounds=Bounds(below=1000000)),
+                rule="largest absolute value of the input",
+                limit="below 1000000, if dtype of the input qint8",
+                remedy="scale the input down before this layer",
+                when=Condition("dtype", bounds=Bounds(one_of=("qint8",))),
+            ),
+            Limit(
+                Condition("magnitude", bounds=Bounds(below=100000000)),
+                rule="largest absolute value of the input",
+                limit="below 100000000, if dtype of the input qint16",
+                remedy="scale the input down before this layer",
+                when=Condition("dtype", bounds=Bounds(one_of=("qint16",))),
+            ),
+        ),
+    ),
+    (
+        "floor",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("magnitude", bounds=Bounds(below=1000000)),
+                rule="largest absolute value of the input",
+                limit="below 1000000, if dtype of the input qint8",
+                remedy="scale the input down before this layer",
+                when=Condition("dtype", bounds=Bounds(one_of=("qint8",))),
+            ),
+            Limit(
+                Condition("magnitude", bounds=Bounds(below=100000000)),
+                rule="largest absolute value of the input",
+                limit="below 100000000, if dtype of the input qint16",
+                remedy="scale the input down before this layer",
+                when=Condition("dtype", bounds=Bounds(one_of=("qint16",))),
+            ),
+        ),
+    ),
+    (
         "batch_norm2d",
         ("bayes-e", "bayes"),
         (
