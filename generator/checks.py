@@ -10,6 +10,7 @@ from generator.checks_kernels import KERNEL_RULES
 from generator.checks_limits import check_limits
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
+from generator.ratchet import check_ratchet_names
 from generator.schema_op import Op, Refusal
 
 NEEDS = {
@@ -283,5 +284,6 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _qconfig_defaults,
     _refusals,
     check_limits,
+    check_ratchet_names,
     *KERNEL_RULES,
 )

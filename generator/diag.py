@@ -89,10 +89,12 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C050": "a limit names no quantity or several, or is not bounded as its quantity is",
     "C051": "a limit names an argument that the operator does not have",
     "C052": "a limit of the weight of an operator without one",
+    "C053": "a number is kept of an unknown operator, march or dtype",
     # D0xx decide. F0xx formula: see `generator.formula.CODES`.
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",
     "D003": "support for a dtype that is no feature of any march",
+    "D004": "the number of cells that are to do is not the one that is written",
     # G0xx graphs of composites.
     "G001": "a child of a composite is no operator that can be one",
     "G002": "unknown name in a composite",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from generator.decide import DEFAULT
 from generator.diag import Span
 from generator.link import Catalog
-from generator.schema_limits import QUANTITIES, Bounded, Limit
+from generator.schema_limits import QUANTITIES, Bounded, Limit, Which
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ def quantity(bounded: Bounded) -> str:
 def quantities(bounded: Bounded) -> tuple[str, ...]:
     """Every quantity that a limit says; exactly one when it is well-formed."""
     return tuple(name for name in QUANTITIES if getattr(bounded, name) is not None)
+
+
+def tensors_of(bounded: Bounded) -> Which:
+    """Which tensors a limit speaks of."""
+    by_quantity: dict[str, Which] = {"place": "output", "count": "inputs"}
+    return bounded.of or by_quantity.get(quantity(bounded), "input")
 
 
 def limits_of(catalog: Catalog, op: str, march: str) -> tuple[Held, ...]:
@@ -52,4 +58,4 @@ def _own(catalog: Catalog, op: str, march: str) -> Iterator[Held]:
 
 def _subject(limit: Bounded) -> tuple[str, object, str]:
     name = quantity(limit)
-    return name, getattr(limit, name), limit.of
+    return name, getattr(limit, name), tensors_of(limit)

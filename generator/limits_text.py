@@ -1,10 +1,10 @@
 """Limits in words: what `check_model` prints, and the pages of operators say.
 
-In: a limit. Out: its rule as one clause ("kernel_size from 1 to 7") and its remedy as one clause. Both follow from the
-fields, unless the spec says them itself.
+In: a limit. Out: what is limited ("kernel_size"), the bounds ("from 1 to 7") and the remedy, each a clause. They follow
+from the fields, unless the spec says them itself.
 """
 
-from generator.limits import quantity
+from generator.limits import quantity, tensors_of
 from generator.schema_limits import Bounded, Derived, Limit
 
 _TENSORS = {
@@ -12,7 +12,7 @@ _TENSORS = {
     "outputs": "of each output", "tensors": "of each input and output", "weight": "of the weight",
 }  # fmt: skip
 _NOUNS = {
-    "constants": "number of constant operands", "count": "number of tensors", "dims": "number of dimensions",
+    "constants": "number of constant operands", "dims": "number of dimensions",
     "bytes": "size in bytes", "magnitude": "largest absolute value", "scale": "scale", "dtype": "dtype",
 }  # fmt: skip
 _REMEDIES = {
@@ -33,10 +33,15 @@ _REMEDIES = {
 }
 
 
-def rule_text(limit: Limit) -> str:
-    """The rule as a clause without a full stop."""
-    text = limit.says or _bounded(limit)
-    return f"{text}, if {_bounded(limit.when)}" if limit.when and not limit.says else text
+def subject_text(limit: Limit) -> str:
+    """What is limited; the whole rule where the spec says it."""
+    return limit.says or _subject(limit)
+
+
+def bounds_text(limit: Limit) -> str:
+    """The bounds, and the condition under which they hold."""
+    text = _bounds(limit)
+    return f"{text}, if {_subject(limit.when)} {_bounds(limit.when)}" if limit.when else text
 
 
 def remedy_text(limit: Limit) -> str:
@@ -44,38 +49,42 @@ def remedy_text(limit: Limit) -> str:
     return limit.remedy or _REMEDIES[quantity(limit)].format(name=limit.attribute or limit.axes)
 
 
-def _bounded(bounded: Bounded) -> str:
+def _subject(bounded: Bounded) -> str:
     name = quantity(bounded)
-    if name == "place":
-        return "used as an output of the model" if bounded.place == "output" else "used further inside the model"
-    if name == "broadcast":
-        return f"only one operand is broadcast, along {_letters(bounded.broadcast)}"
-    return f"{_subject(bounded, name)} {_bounds(bounded)}".strip()
-
-
-def _subject(bounded: Bounded, name: str) -> str:
     value = getattr(bounded, name)
     if name == "attribute":
         return str(value)
+    if name == "broadcast":
+        return "broadcasting"
     if name == "axes":
-        return f"dimensions that {value} names:"
-    tensor = _TENSORS[bounded.of] + ("" if bounded.item is None else f" {bounded.item}")
+        return f"dimensions that {value} names"
+    tensor = _TENSORS[tensors_of(bounded)] if bounded.item is None else f"of output {bounded.item}"
+    if name == "place":
+        return tensor.removeprefix("of ")
     if name == "scaling":
         return f"output / input of {_letters(value)}"
     if name == "product":
         return f"{'*'.join(value)} {tensor}"
+    if name == "count":
+        return f"number of {tensors_of(bounded)}"
+    if name == "constants":
+        return _NOUNS[name]
     return f"{_letters(value) if name == 'sizes' else _NOUNS[name]} {tensor}"
 
 
 def _bounds(bounded: Bounded) -> str:
+    if bounded.place is not None:
+        return "leaves the model" if bounded.place == "output" else "is read inside the model"
+    if bounded.broadcast is not None:
+        return f"of one operand only, along {_letters(bounded.broadcast)}"
     parts = []
     if bounded.min is not None and bounded.max is not None:
         parts.append(f"from {_value(bounded.min)} to {_value(bounded.max)}")
     else:
         parts += [f"at least {_value(bounded.min)}"] if bounded.min is not None else []
         parts += [f"at most {_value(bounded.max)}"] if bounded.max is not None else []
-    parts += [f"above {bounded.above:g}"] if bounded.above is not None else []
-    parts += [f"below {bounded.below:g}"] if bounded.below is not None else []
+    parts += [f"above {_value(bounded.above)}"] if bounded.above is not None else []
+    parts += [f"below {_value(bounded.below)}"] if bounded.below is not None else []
     parts += [f"in steps of {bounded.step}"] if bounded.step is not None else []
     parts += [f"{_choice(bounded.one_of)}"] if bounded.one_of is not None else []
     parts += [f"not {_choice(bounded.none_of)}"] if bounded.none_of is not None else []

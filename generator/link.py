@@ -17,11 +17,12 @@ from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
+from generator.schema_ratchet import Ratchet
 from generator.source import Doc, Pointer
 
 S = TypeVar("S", bound=Spec)
 
-_SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor")
+_SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor", "ratchet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Catalog:
     observers: Linked[Observers]
     qconfigs: Linked[Qconfigs]
     qtensor: Linked[QTensorFunctions]
+    ratchet: Linked[Ratchet]
     marches: Mapping[str, Linked[March]]
     kernels: tuple[KernelEntry, ...]
     ops: Mapping[str, Linked[Op]]
@@ -262,6 +264,7 @@ def _catalog(linker: _Linker) -> Catalog:
         observers=kinds["observers"][0],  # type: ignore[arg-type]
         qconfigs=kinds["qconfigs"][0],  # type: ignore[arg-type]
         qtensor=kinds["qtensor"][0],  # type: ignore[arg-type]
+        ratchet=kinds["ratchet"][0],  # type: ignore[arg-type]
         marches=_by_id(linker, "march"),
         kernels=tuple(
             KernelEntry(kernel, family, index)  # type: ignore[arg-type]
@@ -279,13 +282,8 @@ def _by_id(linker: _Linker, kind: str) -> dict[str, Linked[Any]]:
     for linked in linker.by_kind[kind]:
         name = linked.spec.id  # type: ignore[attr-defined]
         if name in result:
-            linker.report(
-                "L001",
-                f"{kind} {name!r} is defined twice",
-                linked.span("id"),
-                "",
-                (result[name].span("id"), "first here"),
-            )
+            first = (result[name].span("id"), "first here")
+            linker.report("L001", f"{kind} {name!r} is defined twice", linked.span("id"), "", first)
         else:
             result[name] = linked
     return result

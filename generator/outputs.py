@@ -11,25 +11,25 @@ from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
 from generator.memo import Memo
+from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
 from generator.views import (
     c_header,
     composite,
-    docs,
     exports,
-    formula_pages,
     kernel_names,
     kernels,
+    limits,
     modules,
     package,
     presets,
     tables,
-    tests,
     unary,
 )
 from generator.views import functional as functional_views
+from generator.views.accuracy import GeneratedTests, generated_tests
 from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -44,13 +44,14 @@ def jobs_of(
 ) -> tuple[Job, ...]:
     """Every output of a build; costly views that have not changed are taken from the memo."""
     memo = memo or Memo()
+    tests = generated_tests(catalog, decisions, compiled)
     return (
         *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
         *_headers(catalog, compiled, memo),
-        *_tests(catalog, decisions, compiled),
-        *_docs(catalog, decisions, patterns, compiled),
+        *_tests(catalog, compiled, tests),
+        *docs_jobs(catalog, decisions, patterns, compiled, tests),
         *memo.recall("schemas", (), lambda: tuple(schema_jobs())),
     )
 
@@ -70,6 +71,7 @@ def _package(
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
+    yield _job("_limits.py", limits.limits_view(catalog), ("marches", "ops"))
     yield _job("_tables.py", tables.tables_view(catalog, patterns, compiled), ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
@@ -188,34 +190,18 @@ def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...]
             yield _job(f"nn/{folder}/{file}.py", view, specs, f"nn/{folder}/[{family}].py")
 
 
-def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> Iterator[Job]:
+def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         name = kernels.module_path(march)
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         reference = kernels.reference_module(catalog, compiled, march)
         yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
-        cases = tests.kernel_tests(catalog, compiled, march)
+        cases = tests.kernels[march] if march else tests.common
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
-        ops = tests.op_tests(catalog, decisions, march)
         yield Job(
             f"tests/test_ops_{kernels.module_path(march)}.py",
             "tests/test_ops_[march].py.j2",
-            ops,
+            tests.ops[march],
             (f"march/{march}", "ops"),
         )
-
-
-def _docs(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
-) -> Iterator[Job]:
-    yield Job(
-        "docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops")
-    )
-    yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
-    for family, page in formula_pages.formula_pages(catalog, compiled):
-        specs = (f"kernels/{family}", "marches", "rounding")
-        yield Job(f"docs/formulas/{family}.md", "docs/formulas/[family].md.j2", page, specs)
-    for march in catalog.marches:
-        view = docs.march_view(catalog, decisions, compiled, march)
-        yield Job(f"docs/marches/{march}.md", "docs/marches/[march].md.j2", view, ("kernels", f"march/{march}"))

@@ -20,6 +20,7 @@ from generator.overlaps import diagnostics
 from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
+from generator.ratchet import check_todo_cells
 from generator.source import Doc, load_tree
 
 
@@ -67,8 +68,9 @@ def understand_docs(
     patterns, nameless = expand(catalog)
     overlapping = tuple(diagnostics(patterns))
     compiled, unproved = compile_all(catalog, memo)
+    rose = check_todo_cells(catalog, decisions)
     unfit = check_composites(catalog, decisions)
-    found = (*unreadable, *dangling, *undecided, *nameless, *overlapping, *unproved, *unfit)
+    found = (*unreadable, *dangling, *undecided, *rose, *nameless, *overlapping, *unproved, *unfit)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
 
 

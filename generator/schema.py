@@ -12,6 +12,7 @@ from generator.schema_base import DottedName, Formula, Identifier, PythonName, S
 from generator.schema_limits import Limit
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
+from generator.schema_ratchet import Ratchet
 
 
 class Dtype(Spec):
@@ -186,4 +187,5 @@ KINDS: dict[str, type[Spec]] = {
     "observers": Observers,
     "qconfigs": Qconfigs,
     "qtensor": QTensorFunctions,
+    "ratchet": Ratchet,
 }

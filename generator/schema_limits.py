@@ -66,7 +66,10 @@ class Bounded(Spec):
     place: Place | None = Field(
         default=None, description="output: what comes out leaves the model; inside: it is used further."
     )
-    of: Which = Field(default="input", description="Which tensors are meant.")
+    of: Which | None = Field(
+        default=None,
+        description="Which tensors are meant; the output of a place, all inputs of a count, else the input.",
+    )
     item: int | None = Field(default=None, ge=0, le=63, description="One of several outputs, counted from 0.")
 
     min: int | float | Derived | None = None

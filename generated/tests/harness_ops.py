@@ -87,11 +87,35 @@ class _Three(_OneOperator):
 _MODELS = {1: _One, 2: _Two, 3: _Three}
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One operator before and after conversion, what it was fed, and what came out."""
+
+    model: nn.Module
+    quantized: nn.Module
+    inputs: list[Tensor]
+    qat: list[Any]
+    integers: list[Any]
+
+
 def check_supported(march: str, case: OpCase) -> None:
-    """Assert that QAT and integers agree within the steps that the dtype allows, and that the result has the dtype of the cell."""
-    qat, integers = _run(march, case)
-    pairs = zip(qat, integers, strict=True) if isinstance(qat, (list, tuple)) else [(qat, integers)]
-    for expected, given in pairs:
+    """Assert that QAT and integers agree within the steps of the case, and that integers depend on no memory layout."""
+    run = _run(march, case)
+    worst = _worst_steps(run, case)
+    assert worst <= case.steps, (
+        f"{case.id}: {worst} steps apart, {case.steps} allowed by steps of the operator and by ratchet.yaml"
+    )
+    _check_layouts(run)
+
+
+def worst_steps(march: str, case: OpCase) -> int:
+    """How many steps of the output integers are from QAT at worst."""
+    return _worst_steps(_run(march, case), case)
+
+
+def _worst_steps(run: _Run, case: OpCase) -> int:
+    worst = 0
+    for expected, given in zip(run.qat, run.integers, strict=True):
         if not isinstance(given, QTensor):  # masks and indices are equal
             assert type(expected) is type(given) is Tensor
             assert torch.equal(given, expected), case.id
@@ -105,8 +129,41 @@ def check_supported(march: str, case: OpCase) -> None:
         else:
             assert torch.equal(given.q_scale(), expected.q_scale())
             difference = given.int_repr().to(torch.int64) - expected.int_repr().to(torch.int64)
-            worst = int(difference.abs().max())
-            assert worst <= case.steps, f"{case.id}: {worst} steps apart"
+            worst = max(worst, int(difference.abs().max()))
+    return worst
+
+
+def _check_layouts(run: _Run) -> None:
+    """The same integers from inputs that lie in memory in reverse order, or with their channels last."""
+    for layout in (_reversed, _channels_last):
+        inputs = [layout(x) for x in run.inputs]
+        try:
+            with torch.no_grad():
+                again = run.quantized(*inputs)
+        except RuntimeError:
+            with pytest.raises(RuntimeError):  # the float operator refuses this layout too
+                run.model(*inputs)
+            continue
+        for given, expected in zip(_listed(again), run.integers, strict=True):
+            assert torch.equal(_integers(given), _integers(expected)), layout.__name__
+
+
+def _integers(result: Tensor) -> Tensor:
+    return result.int_repr() if isinstance(result, QTensor) else result
+
+
+def _reversed(x: Tensor) -> Tensor:
+    order = tuple(reversed(range(x.dim())))
+    return x.permute(order).contiguous().permute(order)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return x.contiguous(memory_format=formats[x.dim()]) if x.dim() in formats else x
+
+
+def _listed(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (list, tuple)) else [result]
 
 
 def check_unsupported(march: str, case: OpCase) -> None:
@@ -115,7 +172,7 @@ def check_unsupported(march: str, case: OpCase) -> None:
         _run(march, case)
 
 
-def _run(march: str, case: OpCase) -> tuple[Any, Any]:
+def _run(march: str, case: OpCase) -> _Run:
     torch.manual_seed(sum(map(ord, case.id)))
     set_march(march)
     inputs = [_values(shape, case.values) * (1 + index) for index, shape in enumerate(case.shapes)]
@@ -129,7 +186,8 @@ def _run(march: str, case: OpCase) -> tuple[Any, Any]:
         prepared.eval()
         set_fake_quantize(prepared, FakeQuantState.VALIDATION)
         qat = prepared(*inputs)
-        return qat, convert_fx(prepared)(*inputs)
+        quantized = convert_fx(prepared)
+        return _Run(model, quantized, inputs, _listed(qat), _listed(quantized(*inputs)))
 
 
 def _values(shape: tuple[int, ...], ends: tuple[float, float] | None) -> Tensor:

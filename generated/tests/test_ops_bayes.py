@@ -38,7 +38,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="relu6-0-qint8-qint8",
@@ -94,7 +94,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add-0-qint16-qint8",
@@ -122,7 +122,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add-1-qint8-qint8",
@@ -150,7 +150,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add-1-qint16-qint8",
@@ -178,7 +178,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-0-qint8-qint8",
@@ -206,7 +206,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-0-qint16-qint8",
@@ -234,7 +234,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-1-qint8-qint8",
@@ -262,7 +262,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-1-qint16-qint8",
@@ -290,7 +290,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-2-qint8-qint8",
@@ -318,7 +318,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="add_scalar-2-qint16-qint8",
@@ -346,7 +346,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="cat-0-qint8-qint8",
@@ -374,7 +374,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-0-qint16-qint8",
@@ -402,7 +402,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint8-qint8",
@@ -430,7 +430,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint16-qint8",
@@ -458,7 +458,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="matmul-0-qint8-qint8",
@@ -486,7 +486,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-0-qint8-qint32",
@@ -528,7 +528,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-0-qint16-qint32",
@@ -570,7 +570,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-1-qint8-qint32",
@@ -612,7 +612,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=16,
+        steps=3,
     ),
     OpCase(
         id="matmul-1-qint16-qint32",
@@ -654,7 +654,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="maximum-0-qint16-qint8",
@@ -682,7 +682,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="maximum-1-qint8-qint8",
@@ -710,7 +710,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="maximum-1-qint16-qint8",
@@ -738,7 +738,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="mean-0-qint8-qint8",
@@ -766,7 +766,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-0-qint16-qint8",
@@ -794,7 +794,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint8-qint8",
@@ -822,7 +822,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint16-qint8",
@@ -850,7 +850,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="minimum-0-qint8-qint8",
@@ -878,7 +878,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="minimum-0-qint16-qint8",
@@ -906,7 +906,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="minimum-1-qint8-qint8",
@@ -934,7 +934,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="minimum-1-qint16-qint8",
@@ -962,7 +962,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="mul-0-qint8-qint8",
@@ -990,7 +990,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-0-qint16-qint8",
@@ -1018,7 +1018,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint8-qint8",
@@ -1046,7 +1046,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint16-qint8",
@@ -1074,7 +1074,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul_scalar-0-qint8-qint8",
@@ -1102,7 +1102,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-0-qint16-qint8",
@@ -1130,7 +1130,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-1-qint8-qint8",
@@ -1158,7 +1158,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-1-qint16-qint8",
@@ -1186,7 +1186,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-2-qint8-qint8",
@@ -1214,7 +1214,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="mul_scalar-2-qint16-qint8",
@@ -1242,7 +1242,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="rsub-0-qint8-qint8",
@@ -1438,7 +1438,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="stack-0-qint16-qint8",
@@ -1466,7 +1466,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sub-0-qint8-qint8",
@@ -1494,7 +1494,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-0-qint16-qint8",
@@ -1522,7 +1522,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-1-qint8-qint8",
@@ -1550,7 +1550,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-1-qint16-qint8",
@@ -1578,7 +1578,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sum-0-qint8-qint8",
@@ -1606,7 +1606,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sum-0-qint16-qint8",
@@ -1634,7 +1634,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sum-1-qint8-qint8",
@@ -1662,7 +1662,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sum-1-qint16-qint8",
@@ -1690,7 +1690,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="eq-0-qint8-qbool",
@@ -2376,7 +2376,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="acos-0-qint16-qint8",
@@ -2404,7 +2404,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="acosh-0-qint8-qint8",
@@ -2432,7 +2432,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=70,
+        steps=49,
     ),
     OpCase(
         id="acosh-0-qint16-qint8",
@@ -2460,7 +2460,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=70,
+        steps=49,
     ),
     OpCase(
         id="asin-0-qint8-qint8",
@@ -2488,7 +2488,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=400,
+        steps=285,
     ),
     OpCase(
         id="asin-0-qint16-qint8",
@@ -2516,7 +2516,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=400,
+        steps=285,
     ),
     OpCase(
         id="asinh-0-qint8-qint8",
@@ -2544,7 +2544,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="asinh-0-qint16-qint8",
@@ -2572,7 +2572,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="atan-0-qint8-qint8",
@@ -2600,7 +2600,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="atan-0-qint16-qint8",
@@ -2628,7 +2628,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="atanh-0-qint8-qint8",
@@ -2656,7 +2656,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=700,
+        steps=541,
     ),
     OpCase(
         id="atanh-0-qint16-qint8",
@@ -2684,7 +2684,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=700,
+        steps=541,
     ),
     OpCase(
         id="ceil-0-qint8-qint8",
@@ -2796,7 +2796,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="cosh-0-qint16-qint8",
@@ -2824,7 +2824,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="elu-0-qint8-qint8",
@@ -2852,7 +2852,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=40,
+        steps=30,
     ),
     OpCase(
         id="elu-0-qint16-qint8",
@@ -2880,7 +2880,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=40,
+        steps=30,
     ),
     OpCase(
         id="erf-0-qint8-qint8",
@@ -2908,7 +2908,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="erf-0-qint16-qint8",
@@ -2936,7 +2936,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="exp-0-qint8-qint8",
@@ -3048,7 +3048,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=250,
+        steps=198,
     ),
     OpCase(
         id="gelu-0-qint16-qint8",
@@ -3076,7 +3076,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=250,
+        steps=198,
     ),
     OpCase(
         id="hardsigmoid-0-qint8-qint8",
@@ -3104,7 +3104,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="hardsigmoid-0-qint16-qint8",
@@ -3132,7 +3132,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="leaky_relu-0-qint8-qint8",
@@ -3160,7 +3160,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="leaky_relu-0-qint16-qint8",
@@ -3188,7 +3188,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="log-0-qint8-qint8",
@@ -3202,7 +3202,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=8,
+        steps=7,
     ),
     OpCase(
         id="log-0-qint8-qint16",
@@ -3216,7 +3216,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=1500,
+        steps=1069,
     ),
     OpCase(
         id="log-0-qint16-qint8",
@@ -3230,7 +3230,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=8,
+        steps=7,
     ),
     OpCase(
         id="log-0-qint16-qint16",
@@ -3244,7 +3244,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=1500,
+        steps=1069,
     ),
     OpCase(
         id="pow-0-qint8-qint8",
@@ -3538,7 +3538,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint8",
-        steps=8,
+        steps=6,
     ),
     OpCase(
         id="reciprocal-0-qint8-qint16",
@@ -3552,7 +3552,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=1500,
+        steps=1065,
     ),
     OpCase(
         id="reciprocal-0-qint16-qint8",
@@ -3566,7 +3566,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint8",
-        steps=8,
+        steps=6,
     ),
     OpCase(
         id="reciprocal-0-qint16-qint16",
@@ -3580,7 +3580,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=1500,
+        steps=1065,
     ),
     OpCase(
         id="rsqrt-0-qint8-qint8",
@@ -3664,7 +3664,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=40,
+        steps=33,
     ),
     OpCase(
         id="selu-0-qint16-qint8",
@@ -3692,7 +3692,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=40,
+        steps=33,
     ),
     OpCase(
         id="sigmoid-0-qint8-qint8",
@@ -3720,7 +3720,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="sigmoid-0-qint16-qint8",
@@ -3748,7 +3748,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="silu-0-qint8-qint8",
@@ -3776,7 +3776,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=100,
+        steps=71,
     ),
     OpCase(
         id="silu-0-qint16-qint8",
@@ -3804,7 +3804,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=100,
+        steps=71,
     ),
     OpCase(
         id="sin-0-qint8-qint8",
@@ -3888,7 +3888,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=400,
+        steps=302,
     ),
     OpCase(
         id="sinh-0-qint16-qint8",
@@ -3916,7 +3916,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=400,
+        steps=302,
     ),
     OpCase(
         id="softplus-0-qint8-qint8",
@@ -3944,7 +3944,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=30,
+        steps=18,
     ),
     OpCase(
         id="softplus-0-qint16-qint8",
@@ -3972,7 +3972,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=30,
+        steps=18,
     ),
     OpCase(
         id="sqrt-0-qint8-qint8",
@@ -4000,7 +4000,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=60,
+        steps=37,
     ),
     OpCase(
         id="sqrt-0-qint16-qint8",
@@ -4028,7 +4028,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=60,
+        steps=37,
     ),
     OpCase(
         id="tan-0-qint8-qint8",
@@ -4056,7 +4056,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=450,
+        steps=339,
     ),
     OpCase(
         id="tan-0-qint16-qint8",
@@ -4084,7 +4084,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=450,
+        steps=339,
     ),
     OpCase(
         id="tanh-0-qint8-qint8",
@@ -4112,7 +4112,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="tanh-0-qint16-qint8",
@@ -4140,7 +4140,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="batch_norm2d-0-qint8-qint8",
@@ -4168,7 +4168,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="batch_norm2d-0-qint16-qint8",
@@ -4196,7 +4196,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="batch_norm3d-0-qint8-qint8",
@@ -4224,7 +4224,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="avg_pool2d-0-qint8-qint8",
@@ -4252,7 +4252,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="avg_pool2d-0-qint16-qint8",
@@ -4280,7 +4280,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="avg_pool2d-1-qint8-qint8",
@@ -4308,7 +4308,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="avg_pool2d-1-qint16-qint8",
@@ -4336,7 +4336,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="max_pool2d-0-qint8-qint8",
@@ -4364,7 +4364,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="channel_shuffle-0-qint8-qint8",
@@ -4504,7 +4504,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="flatten-0-qint8-qint8",
@@ -4532,7 +4532,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="getitem-0-qint8-qint8",
@@ -4560,7 +4560,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="permute-0-qint8-qint8",
@@ -4588,7 +4588,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pixel_shuffle-0-qint8-qint8",
@@ -4672,7 +4672,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="replication_pad1d-0-qint8-qint8",
@@ -4784,7 +4784,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="split-0-qint8-qint8",
@@ -4812,7 +4812,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="squeeze-0-qint8-qint8",
@@ -4840,7 +4840,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="tile-0-qint8-qint8",
@@ -4868,7 +4868,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="transpose-0-qint8-qint8",
@@ -4896,7 +4896,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="unsqueeze-0-qint8-qint8",
@@ -4924,7 +4924,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="view-0-qint8-qint8",
@@ -4952,7 +4952,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="zero_pad1d-0-qint8-qint8",
@@ -5064,7 +5064,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="argmax-0-qint8-qint32",
@@ -5148,7 +5148,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="clamp-1-qint8-qint8",
@@ -5176,7 +5176,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="clamp-2-qint8-qint8",
@@ -5204,7 +5204,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="max-0-qint8-qint8",
@@ -5232,7 +5232,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="min-0-qint8-qint8",
@@ -5260,7 +5260,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-0-qint8-qint8",
@@ -5288,7 +5288,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-1-qint8-qint8",
@@ -5297,8 +5297,8 @@ SUPPORTED = [
         make=lambda: torch.nn.functional.pad,
         shapes=((2, 3, 4, 5),),
         values=None,
-        arguments=((1, 2, 0, 1), "constant", 0.7),
-        keywords=(),
+        arguments=((1, 2, 0, 1),),
+        keywords=(("mode", "constant"), ("value", 0.7)),
         as_list=False,
         source="qint8",
         output="qint8",
@@ -5311,12 +5311,12 @@ SUPPORTED = [
         make=lambda: torch.nn.functional.pad,
         shapes=((2, 3, 4, 5),),
         values=None,
-        arguments=((1, 2, 0, 1), "constant", 0.7),
-        keywords=(),
+        arguments=((1, 2, 0, 1),),
+        keywords=(("mode", "constant"), ("value", 0.7)),
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-2-qint8-qint8",
@@ -5344,7 +5344,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pad-3-qint8-qint8",
@@ -5372,7 +5372,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="sign-0-qint8-qint8",
@@ -5428,7 +5428,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="sort-1-qint8-qint8",
@@ -5456,7 +5456,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="topk-0-qint8-qint8",
@@ -5484,7 +5484,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="topk-1-qint8-qint8",
@@ -5512,7 +5512,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="conv2d-0-qint8-qint8",
@@ -5540,7 +5540,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-0-qint8-qint32",
@@ -5582,7 +5582,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-0-qint16-qint32",
@@ -5624,7 +5624,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-1-qint8-qint32",
@@ -5666,7 +5666,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-1-qint16-qint32",
@@ -5708,7 +5708,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-2-qint8-qint32",
@@ -5750,7 +5750,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv2d-2-qint16-qint32",
@@ -5792,7 +5792,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="conv3d-0-qint8-qint32",
@@ -5894,7 +5894,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-0-qint8-qint32",
@@ -5936,7 +5936,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-0-qint16-qint32",
@@ -5978,7 +5978,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-1-qint8-qint32",
@@ -6020,7 +6020,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="linear-1-qint16-qint32",

@@ -66,7 +66,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="add-0-qint16-qint8",
@@ -94,7 +94,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="add-1-qint8-qint8",
@@ -122,7 +122,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="add-1-qint16-qint8",
@@ -150,7 +150,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=40,
     ),
     OpCase(
         id="cat-0-qint8-qint8",
@@ -178,7 +178,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-0-qint16-qint8",
@@ -206,7 +206,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint8-qint8",
@@ -234,7 +234,7 @@ SUPPORTED = [
         as_list=True,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="cat-1-qint16-qint8",
@@ -262,7 +262,7 @@ SUPPORTED = [
         as_list=True,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=2,
     ),
     OpCase(
         id="matmul-0-qint8-qint8",
@@ -346,7 +346,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-0-qint16-qint8",
@@ -374,7 +374,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint8-qint8",
@@ -402,7 +402,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mean-1-qint16-qint8",
@@ -430,7 +430,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-0-qint8-qint8",
@@ -458,7 +458,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-0-qint16-qint8",
@@ -486,7 +486,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint8-qint8",
@@ -514,7 +514,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="mul-1-qint16-qint8",
@@ -542,7 +542,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=3,
     ),
     OpCase(
         id="sub-0-qint8-qint8",
@@ -570,7 +570,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sub-0-qint16-qint8",
@@ -598,7 +598,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sub-1-qint8-qint8",
@@ -626,7 +626,7 @@ SUPPORTED = [
         as_list=False,
         source="qint8",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sub-1-qint16-qint8",
@@ -654,7 +654,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=130,
+        steps=63,
     ),
     OpCase(
         id="sum-0-qint8-qint8",
@@ -976,7 +976,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="getitem-0-qint8-qint8",
@@ -1004,7 +1004,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="permute-0-qint8-qint8",
@@ -1032,7 +1032,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="pixel_shuffle-0-qint8-qint8",
@@ -1130,7 +1130,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="squeeze-0-qint8-qint8",
@@ -1158,7 +1158,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="unsqueeze-0-qint8-qint8",
@@ -1186,7 +1186,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="view-0-qint8-qint8",
@@ -1214,7 +1214,7 @@ SUPPORTED = [
         as_list=False,
         source="qint16",
         output="qint16",
-        steps=4,
+        steps=1,
     ),
     OpCase(
         id="zero_pad2d-0-qint8-qint8",

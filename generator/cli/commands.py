@@ -71,7 +71,14 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     ),
     "matrix": (
         "operator x march x dtype: supported, unsupported with the reason, to do with the reason",
-        (Option("--undecided", "print only how many cells are undecided", _FLAG), Option("--march", "one march only")),
+        (
+            Option("--undecided", "print only how many cells are undecided, and the totals", _FLAG),
+            Option("--march", "one march only"),
+        ),
+    ),
+    "accuracy": (
+        "how many tests hold each operator, and how far integers are from QAT at worst",
+        (Option("--measure", "run the operator tests and write specs/ratchet.yaml", _FLAG),),
     ),
     "new": (
         "a new spec that is complete as created",

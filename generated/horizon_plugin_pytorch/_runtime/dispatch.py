@@ -112,6 +112,11 @@ def rule_of(func: Implementation) -> tuple[TensorRule, Behaviour | None]:
     return (_RULES or _fill_rules()).get(func) or _property_rule(func)
 
 
+def has_quantized_form(func: Implementation) -> bool:
+    """Whether something says what `func` does with a QTensor."""
+    return func in _REGISTERED or rule_of(func)[1] is not None
+
+
 def _refusal(call: Call, behaviour: Behaviour | None) -> str:
     """Why a call cannot run on integers; empty when it can."""
     if behaviour is None and not call.rule.op:

@@ -20,6 +20,7 @@ from .module_tree import swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
 from .recognize import replace_recognized
 from .support import require_operator
+from .unconverted import unconverted
 from .user_input import check_config_dict
 
 
@@ -74,6 +75,8 @@ def prepare_qat_fx(
         )
     _check_host_modules(fused, march)
     _warn(fused, report)
+    for text in unconverted(fused, quantized):
+        warnings.warn(text, UserWarning, stacklevel=2)
     return _prepared(fused, quantized, report)
 
 
@@ -123,6 +126,15 @@ def check_is_float(model: nn.Module, caller: str) -> None:
                 f"{caller} takes a float model, but this one is already prepared: {name!r} is a {_path(type(module))}. "
                 f"Eager and FX interfaces must not be mixed: prepare the float model"
             )
+
+
+def is_prepared(model: nn.Module) -> bool:
+    """Whether a model holds at least one QAT or quantized module."""
+    swapped = {*TABLES.qat_modules.values(), *TABLES.quantized_modules.values()} - {
+        TABLES.identity,
+        *TABLES.qat_modules,
+    }
+    return any(type(module) in swapped for module in model.modules())
 
 
 def _path(cls: type) -> str:

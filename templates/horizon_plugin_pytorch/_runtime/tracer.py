@@ -28,6 +28,8 @@ from .wrap import is_leaf_class, methods_recorded, noted_functions, noted_names_
 
 MODULE_METHOD = "module_method"
 """Key in `node.meta`: the call is that of a method of a module, not of a tensor."""
+SOURCE = "source"
+"""Key in `node.meta`: (file, line) of the user's code that made the call."""
 
 _NOT_USER_CODE = (str(Path(torch.__file__).parent), str(Path(__file__).parent), functools.__file__)
 _REMEDY = (
@@ -89,9 +91,10 @@ class QuantTracer(fx.Tracer):
             ) from error
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        """As torch.fx does, with the scope noted."""
+        """As torch.fx does, with the scope and the line of code noted."""
         node = super().create_node(*args, **kwargs)
         node.meta["scope"] = self.scope.module_path
+        node.meta[SOURCE] = _user_frame()
         return node
 
     def create_arg(self, a: Any) -> Any:
@@ -168,3 +171,9 @@ def _raising_frame(error: BaseException) -> tuple[str, int]:
 
 def _line_of(file: str, line: int) -> str:
     return f"{file}:{line}: `{linecache.getline(file, line).strip()}`"
+
+
+def source_line(node: fx.Node) -> str:
+    """Where the user's code made the call of a node: file, line and text; "" when it is not known."""
+    file, line = node.meta.get(SOURCE, ("", 0))
+    return _line_of(file, line) if line else ""
