@@ -107,7 +107,7 @@ def segment_lookup_equals_its_slow_definition(b: Build, march: str) -> None:
     rows = [
         Row(limit, 1000 - 257 * i, (-1) ** i * 900 - limit // 7, i % 3, (i * 5) % 9) for i, limit in enumerate(limits)
     ]
-    rows[4] = Row(500, 40, 0, 0, 0)  # reaches the fractions behind each entry, the last but one included
+    rows[4] = Row(500, 41, 0, 0, 0)  # reaches the fractions behind each entry, the last but one included
     tables = [[((row * 64 + n) * 7919 + 31) % 60001 - 30000 for n in range(64)] for row in range(6)]
     inputs = [*range(-3100, 2100, 3), -32768, -1001, -1000, -999, 500, 501, 32766, 32767]
     lines = {"k": [r.k for r in rows], "b": [r.b for r in rows], "left": [r.left for r in rows]}

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from .lut_float import TableModule
 from .qat_module import QATModule
 from .qconfig import QConfig
 from .qtensor import QTensor
@@ -144,6 +143,3 @@ class QuantizedTable(_WithoutStoredTables, QuantizedModule):
         """Integers in, integers out."""
         table: Table = self.bound(self._derive, x)
         return self._result(table.look_up(self.kernels, x.int_repr()))
-
-
-__all__ = ["QATTable", "QATUnary", "QuantizedTable", "TableModule"]
