@@ -25,6 +25,7 @@ KERNELS: dict[str, str] = {
     "gt": "difference",
     "le": "difference",
     "lt": "difference",
+    "softmax_bernoulli2": "softmax_lookup",
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
     "grid_sample": "warp_position",
@@ -114,6 +115,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bayes-e",
+        "softmax_lookup",
+    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+    (
+        "bayes-e",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bayes-e", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
@@ -178,6 +183,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bayes",
+        "softmax_lookup",
+    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+    (
+        "bayes",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bayes", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
@@ -240,6 +249,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bernoulli",
+        "softmax_lookup",
+    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+    (
+        "bernoulli",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bernoulli", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
@@ -297,6 +310,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli2",
         "difference",
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
+    (
+        "bernoulli2",
+        "softmax_lookup",
+    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
     (
         "bernoulli2",
         "warp_position",
