@@ -7,24 +7,40 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from generator.checks_kernels import KERNEL_RULES
+from generator.checks_limits import check_limits
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
+from generator.ratchet import check_ratchet_names
 from generator.schema_op import Op, Refusal
 
-_NEEDS = {
-    "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child"),
+NEEDS = {
+    "weighted": ("mac", "kernel", "python.file", "python.class_", "python.fused", "python.child", "float.modules"),
     "norm": (),
     "binary": ("kernel", "formula", "python.method"),
+    "pairwise": ("kernel", "python.method"),
     "concat": ("kernel", "python.method"),
+    "product": ("kernel", "python.method"),
+    "scalar": ("kernel", "formula", "python.method"),
+    "scaling": ("kernel", "formula", "python.method"),
     "reduction": ("kernel", "python.method"),
-    "window_max": ("window", "python.file", "python.class_"),
-    "window_mean": ("window", "kernel", "python.file", "python.class_"),
-    "clamp": ("tail",),
+    "window_max": ("window", "python.file", "python.class_", "float.modules"),
+    "window_mean": ("window", "kernel", "python.file", "python.class_", "float.modules"),
+    "clamp": ("tail", "float.modules", "float.functions"),
+    "tensor_function": ("behaviour",),
+    "tensor_module": ("tensor", "python.file", "python.class_"),
     "passthrough": (),
     "identity": (),
     "quantize_stub": ("kernel", "python.class_"),
     "dequantize_stub": ("kernel", "python.class_"),
     "color_inverse": ("color", "python.function"),
+    "recurrent": ("cell", "python.file", "python.class_"),
+    "composite": ("composite", "python.file", "python.class_"),
+    "table": ("python.file", "python.class_"),
+    "unary": (),
+    "power": ("python.module",),
+    "slope": ("kernel", "python.class_"),
+    "runtime_module": ("runtime", "python.file", "python.class_"),
+    "runtime_function": ("runtime.function", "python.file", "python.function"),
 }
 """Fields that the templates of a family read."""
 
@@ -98,11 +114,11 @@ def _op_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
 
 def _op_fields(catalog: Catalog) -> Iterator[Diagnostic]:
     for op in catalog.ops.values():
-        for needed in _NEEDS[op.spec.family]:
+        for needed in NEEDS[op.spec.family]:
             value: object = op.spec
             for step in needed.split("."):
-                value = getattr(value, step)
-            if value is None:
+                value = getattr(value, step, None)
+            if value is None or value == ():
                 written = needed.replace("class_", "class")
                 yield Diagnostic(
                     "C027", f"{op.spec.id}: an operator of family {op.spec.family} needs {written!r}", op.span("family")
@@ -267,5 +283,7 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _unused_quantizers,
     _qconfig_defaults,
     _refusals,
+    check_limits,
+    check_ratchet_names,
     *KERNEL_RULES,
 )

@@ -96,6 +96,9 @@ def _used_types(entry: KernelEntry) -> Iterator[tuple[Span, str]]:
     for tensor, kind in entry.kernel.tensors.items():
         if isinstance(kind, str):
             yield entry.span("tensors", tensor), kind
+    for table, (kind, _) in entry.kernel.tables.items():
+        if isinstance(kind, str):
+            yield entry.span("tables", table, 0), kind
     if isinstance(entry.kernel.result, str):
         yield entry.span("result"), entry.kernel.result
 
@@ -105,6 +108,7 @@ def _kernel_ranges(catalog: Catalog) -> Iterator[Diagnostic]:
         kernel = entry.kernel
         ranges = [(("integers", name), value) for name, value in kernel.integers.items()]
         ranges += [(("tensors", name), value) for name, value in kernel.tensors.items() if isinstance(value, tuple)]
+        ranges += [(("tables", name), kind) for name, (kind, _) in kernel.tables.items() if isinstance(kind, tuple)]
         for place, (low, high) in ranges:
             if low > high:
                 span = entry.span(*place)
@@ -127,7 +131,7 @@ def _kernel_names(catalog: Catalog) -> Iterator[Diagnostic]:
 
 def _names(kernel: Kernel) -> Iterator[tuple[str, str]]:
     yield "id", kernel.id
-    for section in ("types", "scales", "integers", "tensors", "sites", "derive", "compute"):
+    for section in ("types", "scales", "integers", "tensors", "tables", "sites", "derive", "compute"):
         yield from ((section, name) for name in getattr(kernel, section))
 
 

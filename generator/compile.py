@@ -4,19 +4,25 @@ In: the Catalog. Out: for every march (and for what is common to all) its compil
 formula's own line and column for everything that cannot be proved.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from generator import formula
 from generator.compile_problems import Problems, unknown_names
 from generator.diag import Diagnostic, did_you_mean
 from generator.formula import Compiled, MarchFacts
 from generator.link import Catalog, KernelEntry, Linked
-from generator.schema import March
+from generator.memo import Memo
+from generator.schema import Kernel, March
 from generator.schema_base import Spec
 
 Kernels = Mapping[str, Compiled]
 COMMON = "common"
+_WORD = re.compile(r"\w+")
+ABSENT = "none"
+"""What a march chooses for a role of which it has no kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,11 @@ class CompiledMarches:
         return tuple(sorted(set(names)))
 
 
-def compile_all(catalog: Catalog) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
-    """Compile every kernel for every march that it applies to."""
+def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
+    """Compile every kernel for every march that it applies to; what has not changed is taken from the memo."""
     if dangling := (*_check_algorithms(catalog), *_check_rounding(catalog)):
         return CompiledMarches({}, {}), dangling
-    compiler = _Compiler(catalog)
+    compiler = _Compiler(catalog, memo or Memo())
     by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
     common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
     compiled = CompiledMarches(by_march, common)
@@ -70,6 +76,12 @@ def march_facts(march: Linked[March], catalog: Catalog) -> MarchFacts:
     return MarchFacts(spec.id, dict(_constants(spec)), dict(spec.rounding), algorithms)
 
 
+def formula_dtypes(catalog: Catalog) -> dict[str, formula.Dtype]:
+    """The dtypes as formulas know them."""
+    dtypes = catalog.dtypes.spec.dtypes
+    return {name: formula.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in dtypes.items()}
+
+
 def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
     """The numeric fields of a march under dotted names."""
     for name in type(spec).model_fields:
@@ -83,7 +95,8 @@ def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
 class _Compiler:
     """Holds what every compilation shares, and collects problems."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, memo: Memo | None = None) -> None:
+        self.memo = memo or Memo()
         self.facts = {name: march_facts(march, catalog) for name, march in catalog.marches.items()}
         self.entries = {str(number): entry for number, entry in enumerate(catalog.kernels)}
         self.problems = Problems(catalog, self.entries)
@@ -91,9 +104,7 @@ class _Compiler:
             (entry.kernel.id, entry.kernel.variant or ""): _to_formula(entry, number)
             for number, entry in self.entries.items()
         }
-        self.dtypes = {
-            name: formula.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in catalog.dtypes.spec.dtypes.items()
-        }
+        self.dtypes = formula_dtypes(catalog)
         self.rounding = {
             name: formula.RoundingMode(name, m.real, m.shift, m.doc) for name, m in catalog.rounding.spec.modes.items()
         }
@@ -106,14 +117,49 @@ class _Compiler:
             chosen = kernel.variant is None or facts.algorithms.get(kernel.id) == kernel.variant
             if entry.family.spec.scope != scope or not chosen:
                 continue
-            result = formula.compile_kernel(
-                self.kernels[kernel.id, kernel.variant or ""], facts, self.kernels, self.dtypes, self.rounding
-            )
-            if isinstance(result, tuple):
-                self.problems.add(result, number, facts.id)
-            else:
-                compiled[kernel.id] = result
+            try:
+                compiled[kernel.id] = self.memo.recall(
+                    "kernel", self._reads(kernel, facts), partial(self._prove, kernel, facts)
+                )
+            except _RefusedError as error:
+                self.problems.add(error.problems, number, facts.id)
         return compiled
+
+    def _prove(self, kernel: Kernel, facts: MarchFacts) -> Compiled:
+        result = formula.compile_kernel(
+            self.kernels[kernel.id, kernel.variant or ""], facts, self.kernels, self.dtypes, self.rounding
+        )
+        if isinstance(result, tuple):
+            raise _RefusedError(result)
+        return result
+
+    def _reads(self, kernel: Kernel, facts: MarchFacts) -> tuple[object, ...]:
+        """Everything that a kernel's compilation may read: itself, what it may call, and the facts that these name."""
+        found = {repr(kernel): None}
+        waiting = [kernel]
+        while waiting:
+            for called in self._called(waiting.pop(), facts):
+                if repr(called) not in found:
+                    found[repr(called)] = None
+                    waiting.append(called)
+        text = "".join(found)
+        sites = {site: mode for site, mode in facts.sites.items() if site in text}
+        return facts.id, tuple(found), sites, dict(facts.constants), self.dtypes, self.rounding
+
+    def _called(self, kernel: Kernel, facts: MarchFacts) -> Iterator[Kernel]:
+        """Kernels whose names stand in the formulas of this one, in the variant that the march chose."""
+        words = set(_WORD.findall(" ".join(map(str, (*kernel.derive.values(), *kernel.compute.values())))))
+        for entry in self.entries.values():
+            if entry.kernel.id in words and entry.kernel.variant in (None, facts.algorithms.get(entry.kernel.id)):
+                yield entry.kernel
+
+
+class _RefusedError(Exception):
+    """A kernel cannot be proved."""
+
+    def __init__(self, problems: tuple[formula.Problem, ...]) -> None:
+        super().__init__()
+        self.problems = problems
 
 
 def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
@@ -126,6 +172,7 @@ def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
         scales=kernel.scales,
         integers=kernel.integers,
         tensors=kernel.tensors,
+        tables=kernel.tables,
         sites=kernel.sites,
         derive=_formulas(kernel.derive, f"{number}:derive"),
         compute=_formulas(kernel.compute, f"{number}:compute"),
@@ -168,7 +215,7 @@ def _check_algorithms(catalog: Catalog) -> Iterator[Diagnostic]:
                     span,
                     hint=did_you_mean(role, variants),
                 )
-            elif variant not in variants[role]:
+            elif variant not in (*variants[role], ABSENT):
                 yield Diagnostic(
                     "C002", f"{role} has no variant {variant!r}", span, hint=did_you_mean(variant, variants[role])
                 )

@@ -64,10 +64,10 @@ class Problems:
         if number in self.entries:
             section, _, name = rest.partition(".")
             entry = self.entries[number]
-            return _moved(entry.span(*filter(None, (section, name))), problem.offset, entry.family.doc.text)
+            return moved(entry.span(*filter(None, (section, name))), problem.offset, entry.family.doc.text)
         mode, _, form = rest.partition(".")
         rounding = self.catalog.rounding
-        return _moved(rounding.span("modes", mode, form), problem.offset, rounding.doc.text)
+        return moved(rounding.span("modes", mode, form), problem.offset, rounding.doc.text)
 
 
 def unknown_names(expr: Expr, known: set[str]) -> tuple[Problem, ...]:
@@ -79,7 +79,7 @@ def unknown_names(expr: Expr, known: set[str]) -> tuple[Problem, ...]:
     )
 
 
-def _moved(span: Span, offset: int, text: str) -> Span:
+def moved(span: Span, offset: int, text: str) -> Span:
     """A place `offset` characters into a scalar; its beginning when the scalar is a block or goes over several lines."""
     line = text.split("\n")[span.line - 1]
     first = line[span.col - 1 : span.col]

@@ -1,8 +1,8 @@
 """(operator, march, dtype) to a Decision: supported, unsupported with a reason, or todo with a reason.
 
 In: the Catalog. Out: a decision for every cell, with the chain of reasons and their places, and a diagnostic for every
-cell that no spec decides. A march takes its own entry, else its parent's, else the operator's `default`, else what its
-`features` say of the dtype.
+cell that no spec decides. A march takes its own entry, else its parent's, else the operator's `default`; else a float
+operator of the host takes float32 alone; else what the march's `features` say of the dtype.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,12 @@ from generator.link import Catalog, Linked
 from generator.schema_op import Cell, Op, Refusal
 
 DEFAULT = "default"
+FLOAT = "float32"
+HOST = {
+    "before_quant": "a float operator of the host CPU; use it on float32, before the QuantStubs",
+    "after_dequant": "a float operator of the host CPU; use it on float32, after a DeQuantStub",
+}
+"""Why a float operator takes no integers, by where it stands in a model."""
 Status = Literal["supported", "unsupported", "todo"]
 
 
@@ -85,7 +91,7 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
         for dtype, cell in row.items():
             named = (dtype, *(cell if isinstance(cell, tuple) else ()))
             for name in named:
-                if name not in columns:
+                if name not in columns and (name == dtype or name not in catalog.dtypes.spec.dtypes):
                     place = ("support", march, dtype)
                     span = op.key_span(*place) if name == dtype else op.span(*place, named.index(name) - 1)
                     found.append(
@@ -104,6 +110,12 @@ def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decisio
     cell = _written(catalog, op, march, dtype, chain)
     if cell is not None:
         return _from_cell(op.spec.id, march, dtype, cell, tuple(chain))
+    if op.spec.host is not None:
+        outputs, reason = ((FLOAT,), "") if dtype == FLOAT else ((), HOST[op.spec.host])
+        chain.append(Reason(f"{op.spec.id} runs on the host CPU", op.span("host")))
+        return Decision(
+            op.spec.id, march, dtype, "supported" if outputs else "unsupported", outputs, reason, tuple(chain)
+        )
     linked = catalog.marches[march]
     feature = linked.spec.features.get(dtype)
     origin = linked.origin("features", dtype)

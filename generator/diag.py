@@ -53,6 +53,8 @@ DIAGNOSTICS: Mapping[str, str] = {
     "L003": "a march extends itself, directly or through others",
     "L004": "a schema that may stand in one file only stands in several",
     "L005": "a schema that the package needs stands in no file",
+    "L006": "a spec of an overlay overrides what it cannot",
+    "L007": "a folder of specs does not exist",
     # C0xx checks between specs.
     "C001": "a march chooses an algorithm for an unknown role",
     "C002": "a march chooses an unknown variant",
@@ -60,6 +62,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C010": "a pattern names an unknown operator",
     "C011": "a pattern does not start with its base, or has it twice",
     "C012": "two patterns match the same graph",
+    "C060": "a pattern can never match, for others always win",
     "C020": "the range of a dtype is not of its width",
     "C021": "unknown rounding mode",
     "C022": "no kernel reads a rounding site",
@@ -83,10 +86,24 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C040": "no march has a rounding site that a kernel names",
     "C041": "no kernel that a march chose reads one of its rounding sites",
     "C042": "an operator is like one that does not exist, or like itself",
+    "C050": "a limit names no quantity or several, or is not bounded as its quantity is",
+    "C051": "a limit names an argument that the operator does not have",
+    "C052": "a limit of the weight of an operator without one",
+    "C053": "a number is kept of an unknown operator, march or dtype",
     # D0xx decide. F0xx formula: see `generator.formula.CODES`.
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",
     "D003": "support for a dtype that is no feature of any march",
+    "D004": "the number of cells that are to do is not the one that is written",
+    # G0xx graphs of composites.
+    "G001": "a child of a composite is no operator that can be one",
+    "G002": "unknown name in a composite",
+    "G003": "a construct is outside of the language of graphs",
+    "G004": "operands or targets of the wrong number or kind",
+    "G005": "a child is used twice",
+    "G006": "a target is no new name",
+    "G007": "something in a composite is unused",
+    "G008": "a child does not support what reaches it",
     # T0xx templates.
     "T001": "a template is not well-formed Jinja",
     "T002": "a template uses a construct outside the white list",
@@ -104,6 +121,10 @@ DIAGNOSTICS: Mapping[str, str] = {
     "T016": "a generated module cannot be imported",
     "T017": "no job renders a template, or a job names a template that does not exist",
     "T018": "the formatter is not installed",
+    "T019": "the package that an overlay adds to is not there",
+    # R0xx review.
+    "R001": "a git revision, or its specs, cannot be found",
+    "R002": "the specs of a revision are not what this generator reads",
     # P0xx publish.
     "P002": "a generated file was edited by hand",
     "P003": "a file in generated/ was not written by the generator",

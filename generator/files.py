@@ -30,7 +30,7 @@ def read_texts(specs_dir: Path, root: Path, found: list[Diagnostic], shown: dict
     read = {}
     for path, file in sorted(_files(specs_dir, root, found)):
         data = _read(file, path, found)
-        if data is not None and (text := _decode(data, path, found, shown)) is not None:
+        if data is not None and (text := decode(data, path, found, shown)) is not None:
             read[path] = text
     return read
 
@@ -43,7 +43,7 @@ def _files(specs_dir: Path, root: Path, found: list[Diagnostic]) -> Iterator[tup
         subfolders[:] = [name for name in subfolders if name not in linked and not name.startswith(".")]
         for name in (*linked, *(name for name in names if not name.startswith("."))):
             file = Path(folder, name)
-            path = file.relative_to(root).as_posix()
+            path = _shown(file, root)
             if name in linked or not os.path.realpath(file).startswith(home + os.sep):
                 found.append(Diagnostic("S114", "a symbolic link to a folder, or out of specs/", Span(path, 1, 1)))
             elif name.endswith(SUFFIX):
@@ -69,7 +69,7 @@ def _read(file: Path, path: str, found: list[Diagnostic]) -> bytes | None:
     return data
 
 
-def _decode(data: bytes, path: str, found: list[Diagnostic], shown: dict[str, str]) -> str | None:
+def decode(data: bytes, path: str, found: list[Diagnostic], shown: dict[str, str]) -> str | None:
     """Return text with plain line ends and no byte order mark, or None after reporting why not."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
@@ -100,6 +100,11 @@ def _place(path: str, before: str) -> Span:
     return Span(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
+def _shown(file: Path, root: Path) -> str:
+    """A path relative to the root, also where it leads out of it, as an overlay's does."""
+    return os.path.relpath(file, root).replace(os.sep, "/")
+
+
 def _unreadable(error: OSError, root: Path) -> Diagnostic:
-    path = Path(error.filename).relative_to(root).as_posix()
+    path = _shown(Path(error.filename), root)
     return Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1))

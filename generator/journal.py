@@ -36,14 +36,14 @@ def write_journal(paths: tuple[str, ...], new: Mapping[str, str], home: Path, jo
     draft.rename(journal)
 
 
-def recover(root: Path) -> bool:
+def recover(root: Path, folder: str = GENERATED) -> bool:
     """Put back what an interrupted build replaced; whether there was anything to put back."""
-    home, journal = root / GENERATED, root / STATE / JOURNAL
+    home, journal = root / folder, root / STATE / JOURNAL
     if not journal.is_dir():
         return False
     old = {path: Path(file).read_bytes() for path, file, _ in files_below(str(journal / "old"))}
     absent = (journal / "absent").read_text(encoding="utf-8").splitlines()
-    save(_edited_since(home, journal, old, absent), root)
+    save(_edited_since(home, journal, old, absent), root, folder)
     for path, data in old.items():
         replace_file(home / path, data)
     for path in absent:
@@ -97,12 +97,12 @@ def remove_empty(path: Path, home: Path) -> None:
         folder.rmdir()
 
 
-def save(edited: tuple[str, ...], root: Path) -> tuple[str, ...]:
+def save(edited: tuple[str, ...], root: Path, folder: str = GENERATED) -> tuple[str, ...]:
     """Copies of hand-edited files; each copy's path."""
     saved = []
     for path in edited:
         copy = root / STATE / "backup" / path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / GENERATED / path, copy)
+        shutil.copyfile(root / folder / path, copy)
         saved.append(copy.relative_to(root).as_posix())
     return tuple(saved)

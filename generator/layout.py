@@ -15,7 +15,9 @@ MANIFEST = "MANIFEST"
 INSTALL = "pip install 'open-horizon-plugin[generator]', or pip install -e . in a checkout"
 STATE = ".horizon-gen"  # private, never committed: stamps, the journal, caches, backups
 
-_CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".benchmarks")
+DATA = "data"  # in a wheel, specs/ and templates/ lie below the generator; see build_backend
+
+_CACHES = (STATE, "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".benchmarks")
 _LITTER = (".pyc", ".pyo", ".egg-info", ".swp")
 
 
@@ -32,6 +34,12 @@ def find_root(start: str) -> str:
         if folder:
             return folder
     return ""
+
+
+def find_base(start: str) -> str:
+    """Return the root whose specs an overlay adds to: a checkout, else what this generator was installed with."""
+    data = os.path.join(os.path.dirname(os.path.abspath(__file__)), DATA)
+    return find_root(start) or (data if is_root(data) else "")
 
 
 def is_root(folder: str) -> bool:

@@ -5,7 +5,7 @@ field came from and how (own or extends); error messages, `explain` and coverage
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -17,11 +17,12 @@ from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
+from generator.schema_ratchet import Ratchet
 from generator.source import Doc, Pointer
 
 S = TypeVar("S", bound=Spec)
 
-_SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor")
+_SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor", "ratchet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class Linked(Generic[S]):
     spec: S
     doc: Doc
     origins: Mapping[Pointer, Origin]
+
+    @property
+    def kind(self) -> str:
+        """The kind of the spec: `march`, `op`, ..."""
+        return str(self.doc.value["schema"]).partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The id of the spec, its family where it has one; the kind where there is one file of it."""
+        return getattr(self.spec, "id", None) or getattr(self.spec, "family", None) or self.kind
 
     def origin(self, *pointer: str | int) -> Origin:
         """The origin of a field; of the nearest enclosing one when the field itself was defaulted."""
@@ -71,11 +82,20 @@ class Catalog:
     observers: Linked[Observers]
     qconfigs: Linked[Qconfigs]
     qtensor: Linked[QTensorFunctions]
+    ratchet: Linked[Ratchet]
     marches: Mapping[str, Linked[March]]
     kernels: tuple[KernelEntry, ...]
     ops: Mapping[str, Linked[Op]]
     patterns: tuple[Linked[Patterns], ...]
     colors: Mapping[str, Linked[Color]]
+
+    def specs(self) -> Iterator["Linked[Any]"]:
+        """Every spec of every kind, file by file."""
+        for section in fields(self):
+            value = getattr(self, section.name)
+            several = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+            owners = (item.family if isinstance(item, KernelEntry) else item for item in several)
+            yield from {id(linked): linked for linked in owners}.values()
 
     def lineage(self, march: str) -> Iterator[str]:
         """The march, its parent, its grandparent, ..."""
@@ -194,7 +214,7 @@ def _kind(linker: _Linker, doc: Doc) -> str | None:
             "S013",
             f"unknown version {version!r} of schema {kind!r}",
             doc.spans[("schema",)],
-            f"this generator reads {kind}/1",
+            f"this generator reads {kind}/1; horizon-gen migrate rewrites older ones",
         )
         return None
     return kind
@@ -244,6 +264,7 @@ def _catalog(linker: _Linker) -> Catalog:
         observers=kinds["observers"][0],  # type: ignore[arg-type]
         qconfigs=kinds["qconfigs"][0],  # type: ignore[arg-type]
         qtensor=kinds["qtensor"][0],  # type: ignore[arg-type]
+        ratchet=kinds["ratchet"][0],  # type: ignore[arg-type]
         marches=_by_id(linker, "march"),
         kernels=tuple(
             KernelEntry(kernel, family, index)  # type: ignore[arg-type]
@@ -261,13 +282,8 @@ def _by_id(linker: _Linker, kind: str) -> dict[str, Linked[Any]]:
     for linked in linker.by_kind[kind]:
         name = linked.spec.id  # type: ignore[attr-defined]
         if name in result:
-            linker.report(
-                "L001",
-                f"{kind} {name!r} is defined twice",
-                linked.span("id"),
-                "",
-                (result[name].span("id"), "first here"),
-            )
+            first = (result[name].span("id"), "first here")
+            linker.report("L001", f"{kind} {name!r} is defined twice", linked.span("id"), "", first)
         else:
             result[name] = linked
     return result

@@ -1,24 +1,24 @@
 """What must hold of templates and mechanism: logic-free, typed, and without policy.
 
-In: the planned jobs and the folder of templates. Out: diagnostics at the offending line, and the texts they point into.
+In: the planned jobs and the texts. Out: diagnostics at the offending line.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from generator.diag import Diagnostic, Span
 from generator.layout import GENERATOR, TEMPLATES
 from generator.plan import PipelineResult
-from generator.templates_lint import check_template
 
 MIRRORED = "# mirrored to generated/ by the generator; edit only templates/{}"
 RUNTIME = "_runtime"
 
 
-def lint(planned: PipelineResult, root: Path) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
-    """Run every lint."""
-    texts = _texts(root)
+def lint(planned: PipelineResult, texts: Mapping[str, str]) -> tuple[Diagnostic, ...]:
+    """Run every lint over `lint_texts_of` the root."""
+    from generator.templates_lint import check_template  # which imports Jinja; often nothing is to be checked anew
+
     found: list[Diagnostic] = []
     for path, text in texts.items():
         if path.endswith(".j2"):
@@ -27,10 +27,11 @@ def lint(planned: PipelineResult, root: Path) -> tuple[tuple[Diagnostic, ...], d
             found.extend(_check_mirrored(path, text))
         if _is_mechanism(path):
             found.extend(_check_names(path, text, planned.names, planned.plain_words))
-    return tuple(found), texts
+    return tuple(found)
 
 
-def _texts(root: Path) -> dict[str, str]:
+def lint_texts_of(root: Path) -> dict[str, str]:
+    """The texts of templates, of mechanism and of the generator by path."""
     files = [*sorted((root / TEMPLATES).rglob("*.j2")), *sorted((root / TEMPLATES).rglob("*.py"))]
     files += sorted((root / GENERATOR).rglob("*.py"))
     return {

@@ -5,30 +5,54 @@ marches, kernels or the operators of a family.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
+from generator.memo import Memo
+from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job
 from generator.schema_export import schema_jobs
-from generator.views import docs, exports, kernels, modules, package, presets, tables, tests
+from generator.views import (
+    c_header,
+    composite,
+    exports,
+    kernel_names,
+    kernels,
+    limits,
+    modules,
+    package,
+    presets,
+    tables,
+    unary,
+)
 from generator.views import functional as functional_views
+from generator.views.accuracy import GeneratedTests, generated_tests
+from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
 
 
 def jobs_of(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+    catalog: Catalog,
+    decisions: Decisions,
+    patterns: tuple[Expanded, ...],
+    compiled: CompiledMarches,
+    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
-    """Every output of a build."""
+    """Every output of a build; costly views that have not changed are taken from the memo."""
+    memo = memo or Memo()
+    tests = generated_tests(catalog, decisions, compiled)
     return (
-        *_package(catalog, decisions, patterns),
+        *_package(catalog, decisions, patterns, compiled),
         *_kernels(catalog, compiled),
         *_modules(catalog, patterns, compiled),
-        *_tests(catalog, decisions, compiled),
-        *_docs(catalog, decisions, patterns, compiled),
-        *schema_jobs(),
+        *_headers(catalog, compiled, memo),
+        *_tests(catalog, compiled, tests),
+        *docs_jobs(catalog, decisions, patterns, compiled, tests),
+        *memo.recall("schemas", (), lambda: tuple(schema_jobs())),
     )
 
 
@@ -36,7 +60,9 @@ def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") ->
     return Job(f"{PACKAGE}/{path}", f"{PACKAGE}/{template or path}.j2", view, specs)
 
 
-def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...]) -> Iterator[Job]:
+def _package(
+    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+) -> Iterator[Job]:
     marches = package.marches_view(catalog)
     every_march = tuple(f"march/{name}" for name in catalog.marches)
     every_op = tuple(f"op/{name}" for name in catalog.ops)
@@ -45,7 +71,8 @@ def _package(catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, .
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
-    yield _job("_tables.py", tables.tables_view(catalog, patterns), ("ops", "patterns", "qtensor"))
+    yield _job("_limits.py", limits.limits_view(catalog), ("marches", "ops"))
+    yield _job("_tables.py", tables.tables_view(catalog, patterns, compiled), ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
     yield _job("_colors.py", colors, every_color)
@@ -65,6 +92,28 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+    yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
+
+
+def _headers(catalog: Catalog, compiled: CompiledMarches, memo: Memo) -> Iterator[Job]:
+    for march in (*catalog.marches, None):
+        specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
+        make = partial(c_header.header_view, catalog, compiled, march)
+        view = memo.recall("header", _said_in_header(catalog, compiled, march), make)
+        yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+
+
+def _said_in_header(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> tuple[object, ...]:
+    """What a header follows from; its kernels are known by their torch code and their ranges."""
+    known = [
+        (k.label, k.params, k.derive_args, k.compute_args, k.torch_derive, k.torch_compute, k.proof, dict(k.ranges))
+        for k in (compiled.by_march[march] if march else compiled.common).values()
+    ]
+    texts = [
+        (entry.kernel.id, entry.kernel.doc, entry.kernel.source, entry.kernel.tensors) for entry in catalog.kernels
+    ]
+    colors = [color.spec for color in catalog.colors.values()]
+    return march, march and catalog.marches[march].spec.doc, known, texts, colors, catalog.dtypes.spec
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
@@ -75,18 +124,63 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
         yield from _classes(op.family, op.python.file, modules.window_view(catalog, op), (f"op/{op.id}",))
     for op in modules.of_family(catalog, "clamp"):
         yield from _classes("clamp", op.python.file, modules.clamp_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "tensor_module"):
+        yield from _classes("tensor_module", op.python.file, modules.tensor_module_view(op), (f"op/{op.id}",))
+    yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
     yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
-    methods = tuple(f"op/{f.op}" for f in (*functional.binary, *functional.concat, *functional.reduction))
-    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py"):
+    shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
+    methods = tuple(f"op/{f.op}" for shape in (*shapes, functional.reduction) for f in shape)
+    joins = "nn/quantized/functional_joins.py"
+    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py", joins):
         yield _job(path, functional, methods)
     stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))
+    yield from _runtime_modules(catalog)
+    yield _job("nn/__init__.py", exports.nn_view(catalog), ("ops",))
     for folder, exported in exports.nn_views(catalog, patterns).items():
         yield _job(f"nn/{folder}/__init__.py", exported, ("ops", "patterns"), "nn/[folder]/__init__.py")
+
+
+def _composites(catalog: Catalog) -> Iterator[Job]:
+    """Operators that are graphs of others: a QAT module, and what torch or the quantized form lacks."""
+    ops = tuple(modules.of_family(catalog, "composite"))
+    every = tuple(f"op/{op.id}" for op in ops)
+    yield _job(f"nn/{composite.FILE}.py", composite.float_composites_view(ops), every)
+    for op in ops:
+        folders = ("qat", *(["quantized"] if op.python.quantized else []))
+        for folder in folders:
+            view = composite.composite_view(catalog, op)
+            yield _job(f"nn/{folder}/{op.python.file}.py", view, ("ops",), f"nn/{folder}/[composite].py")
+    for op in modules.of_family(catalog, "recurrent"):
+        layer = composite.recurrent_view(catalog, op)
+        yield _job(f"nn/qat/{op.python.file}.py", layer, (f"op/{op.id}",), "nn/qat/[recurrent].py")
+
+
+def _tables(catalog: Catalog) -> Iterator[Job]:
+    """Functions of one variable."""
+    every = tuple(f"op/{op.id}" for op in modules.of_family(catalog, "table", "unary", "power"))
+    yield _job(f"nn/{unary.FILE}.py", unary.table_modules_view(catalog), every)
+    yield _job("nn/unary.py", unary.function_modules_view(catalog), every)
+    for op in modules.of_family(catalog, "table"):
+        yield from _classes("table", op.python.file, unary.table_view(op), (f"op/{op.id}",))
+    for op in modules.of_family(catalog, "unary", "slope"):
+        if op.python.class_:
+            yield from _classes(op.family, op.python.file or op.id, unary.unary_view(catalog, op), (f"op/{op.id}",))
+
+
+def _runtime_modules(catalog: Catalog) -> Iterator[Job]:
+    """Classes and functions that give a mechanism its operator."""
+    for (folder, file), view in runtime_files(catalog).items():
+        path = f"nn/{folder}/" if folder else "nn/"
+        specs = tuple(f"op/{c.op}" for c in view.classes)
+        yield _job(f"{path}{file}.py", view, specs, f"{path}[runtime_module].py")
+    for file, functions in runtime_functions_views(catalog).items():
+        yield _job(f"nn/{file}.py", functions, ("ops",), "nn/[runtime_function].py")
 
 
 def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...], *further: str) -> Iterator[Job]:
@@ -96,31 +190,18 @@ def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...]
             yield _job(f"nn/{folder}/{file}.py", view, specs, f"nn/{folder}/[{family}].py")
 
 
-def _tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> Iterator[Job]:
+def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         name = kernels.module_path(march)
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         reference = kernels.reference_module(catalog, compiled, march)
         yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
-        cases = tests.kernel_tests(catalog, compiled, march)
+        cases = tests.kernels[march] if march else tests.common
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
-        ops = tests.op_tests(catalog, decisions, march)
         yield Job(
             f"tests/test_ops_{kernels.module_path(march)}.py",
             "tests/test_ops_[march].py.j2",
-            ops,
+            tests.ops[march],
             (f"march/{march}", "ops"),
         )
-
-
-def _docs(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
-) -> Iterator[Job]:
-    yield Job(
-        "docs/support-matrix.md", "docs/support-matrix.md.j2", docs.matrix_view(catalog, decisions), ("marches", "ops")
-    )
-    yield Job("docs/patterns.md", "docs/patterns.md.j2", docs.patterns_view(catalog, patterns), ("patterns",))
-    for march in catalog.marches:
-        view = docs.march_view(catalog, decisions, compiled, march)
-        yield Job(f"docs/marches/{march}.md", "docs/marches/[march].md.j2", view, ("kernels", f"march/{march}"))

@@ -1,10 +1,12 @@
 """Pattern families to patterns: every combination of their axes, longest first.
 
-In: the catalog's pattern families. Out: `Expanded` patterns, and diagnostics for patterns that no graph could tell apart.
+In: the catalog's pattern families. Out: `Expanded` patterns, and diagnostics for names that lead nowhere. What patterns do to each other
+is in `overlaps`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from generator.diag import Diagnostic, Span, did_you_mean
@@ -45,21 +47,19 @@ def expand(catalog: Catalog) -> tuple[tuple[Expanded, ...], tuple[Diagnostic, ..
     """Expand every family.
 
     Returns:
-        Patterns, longer ones first, then by priority, then by id; and a diagnostic for each dangling operator and for
-        each pair of patterns that match the same graphs.
+        Patterns, longer ones first, then by priority, then by id; and a diagnostic for each dangling operator.
     """
     diagnostics: list[Diagnostic] = []
     expanded: list[Expanded] = []
     for family in catalog.patterns:
         diagnostics.extend(_dangling(catalog, family))
-        expanded.extend(_expand(family))
-    diagnostics.extend(_overlaps(expanded))
+        expanded.extend(expand_family(family.spec, partial(family.span, "patterns")))
     ordered = sorted(expanded, key=lambda p: (-len(p.steps), -p.priority, p.id))
     return tuple(ordered), tuple(diagnostics)
 
 
-def _expand(family: Linked[Patterns]) -> Iterator[Expanded]:
-    spec = family.spec
+def expand_family(spec: Patterns, place: Callable[[int], Span]) -> Iterator[Expanded]:
+    """The patterns of a family; `place` says where a line of it stands."""
     for index, steps in enumerate(spec.patterns):
         if not _starts_with_base(steps):
             continue  # told by _dangling
@@ -74,7 +74,7 @@ def _expand(family: Linked[Patterns]) -> Iterator[Expanded]:
                 adds=spec.roles.add,
                 activation=activation,
                 priority=spec.priority,
-                span=family.span("patterns", index),
+                span=place(index),
             )
 
 
@@ -99,42 +99,3 @@ def _dangling(catalog: Catalog, family: Linked[Patterns]) -> Iterator[Diagnostic
 
 def _starts_with_base(steps: tuple[str, ...]) -> bool:
     return steps[:1] == ("base",) and steps.count("base") == 1
-
-
-def _overlaps(patterns: list[Expanded]) -> Iterator[Diagnostic]:
-    """Pairs of lines, of equal length and priority, that match one and the same chain; the smallest chain is told."""
-    seen: list[Expanded] = []
-    told: set[tuple[Span, Span]] = set()
-    for pattern in patterns:
-        for other in seen:
-            chain = _common_chain(pattern, other)
-            lines = (other.span, pattern.span)
-            if chain and pattern.priority == other.priority and lines not in told:
-                told.add(lines)
-                yield Diagnostic(
-                    "C012",
-                    f"patterns {other.id} and {pattern.id} match the same graph: {' -> '.join(chain)}",
-                    pattern.span,
-                    hint="remove one of them, or give its family another priority",
-                    related=((other.span, "the other pattern"),),
-                )
-        seen.append(pattern)
-
-
-def _common_chain(left: Expanded, right: Expanded) -> tuple[str, ...]:
-    """The smallest chain of operators that both patterns match, or nothing."""
-    if len(left.steps) != len(right.steps):
-        return ()
-    chain = []
-    for mine, yours in zip(_choices(left), _choices(right), strict=True):
-        common = [name for name in mine if name in yours]
-        if not common:
-            return ()
-        chain.append(common[0])
-    return tuple(chain)
-
-
-def _choices(pattern: Expanded) -> list[tuple[str, ...]]:
-    """The operators that each step matches."""
-    of_role = {"base": (pattern.base,), "norm": pattern.norms, "add": pattern.adds, "activation": (pattern.activation,)}
-    return [of_role[step] for step in pattern.steps]

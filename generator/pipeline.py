@@ -9,14 +9,19 @@ from pathlib import Path
 
 from generator.checks import check_catalog
 from generator.compile import CompiledMarches, compile_all
+from generator.composite.check import check_composites
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
 from generator.layout import SPECS
 from generator.link import Catalog, link
+from generator.memo import Memo
 from generator.outputs import jobs_of
+from generator.overlaps import diagnostics
+from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
-from generator.source import load_tree
+from generator.ratchet import check_todo_cells
+from generator.source import Doc, load_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,21 @@ class Understood:
     texts: dict[str, str]
 
 
-def understand(root: Path) -> Understood:
-    """Read, type, link, check, decide and compile."""
+def understand(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> Understood:
+    """Read, type, link, check, decide and compile the specs of the root and of every overlay."""
     texts: dict[str, str] = {}
     docs, unreadable = load_tree(root / SPECS, root, texts)
+    if overlays:
+        added, wrong = _load_overlays(overlays, texts)
+        docs, misplaced = merge(docs, added)
+        unreadable = (*unreadable, *wrong, *misplaced)
+    return understand_docs(docs, unreadable, texts, memo)
+
+
+def understand_docs(
+    docs: tuple[Doc, ...], unreadable: tuple[Diagnostic, ...], texts: dict[str, str], memo: Memo | None = None
+) -> Understood:
+    """The same of specs that were read already; `unreadable` is what reading found."""
     catalog, mistyped = link(docs, complete=not unreadable)
     if catalog is None or errors(unreadable):
         return Understood(None, (*unreadable, *_further(mistyped, unreadable)), texts)
@@ -49,10 +65,20 @@ def understand(root: Path) -> Understood:
     if errors(dangling):
         return Understood(None, (*unreadable, *dangling), texts)
     decisions, undecided = decide(catalog)
-    patterns, overlapping = expand(catalog)
-    compiled, unproved = compile_all(catalog)
-    found = (*unreadable, *dangling, *undecided, *overlapping, *unproved)
+    patterns, nameless = expand(catalog)
+    overlapping = tuple(diagnostics(patterns))
+    compiled, unproved = compile_all(catalog, memo)
+    rose = check_todo_cells(catalog, decisions)
+    unfit = check_composites(catalog, decisions)
+    found = (*unreadable, *dangling, *undecided, *rose, *nameless, *overlapping, *unproved, *unfit)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
+
+
+def _load_overlays(folders: tuple[Path, ...], texts: dict[str, str]) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
+    """The specs of the overlays in the order given; their paths are relative to the current folder."""
+    loaded = [load_tree(folder, Path.cwd(), texts) for folder in folders if folder.is_dir()]
+    docs = tuple(doc for docs, _ in loaded for doc in docs)
+    return docs, (*missing(folders), *(problem for _, found in loaded for problem in found))
 
 
 def _further(mistyped: tuple[Diagnostic, ...], unreadable: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
@@ -61,9 +87,9 @@ def _further(mistyped: tuple[Diagnostic, ...], unreadable: tuple[Diagnostic, ...
     return tuple(d for d in mistyped if d.span is None or (d.span.path, d.span.line) not in told)
 
 
-def run(root: Path) -> PipelineResult:
+def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> PipelineResult:
     """Plan every output; no jobs when the specs have errors."""
-    understood = understand(root)
+    understood = understand(root, overlays, memo)
     jobs: tuple[Job, ...] = ()
     names: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
@@ -73,6 +99,7 @@ def run(root: Path) -> PipelineResult:
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
+            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)

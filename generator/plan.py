@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_SUFFIX = ".j2"
 MACROS = "_macros"
+OVERLAY = "_overlay"  # what makes an overlay's outputs a package; no part of the base
 RESERVED = ("MANIFEST",)
 
 
@@ -71,7 +72,7 @@ def plan_templates(templates_dir: Path) -> tuple[str, ...]:
 def check_plan(jobs: Iterable[Job], mirrors: Iterable[Mirror], templates: Iterable[str]) -> tuple[Diagnostic, ...]:
     """Report outputs that clash or lie outside generated/, missing templates, and templates that nothing renders."""
     planned = tuple(jobs)
-    known = {name for name in templates if name.split("/")[0] != MACROS}
+    known = {name for name in templates if name.split("/")[0] not in (MACROS, OVERLAY)}
     used = {job.template for job in planned}
     outputs = [(job.path, f"templates/{job.template}") for job in planned]
     outputs += [(mirror.path, f"templates/{mirror.path}") for mirror in mirrors]
@@ -113,4 +114,6 @@ def _folders(path: str) -> Iterable[str]:
 
 def _is_mirrored(name: str) -> bool:
     parts = name.split("/")
-    return parts[0] != MACROS and "__pycache__" not in parts and not any(p.startswith(".") for p in parts)
+    return (
+        parts[0] not in (MACROS, OVERLAY) and "__pycache__" not in parts and not any(p.startswith(".") for p in parts)
+    )

@@ -6,13 +6,15 @@ file is as we wrote it are taken from disk, unless everything is to be made anew
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from generator.diag import Diagnostic, errors
 from generator.format import format_texts
 from generator.layout import GENERATED, STATE, TEMPLATES
-from generator.lint import lint
+from generator.lint import lint, lint_texts_of
 from generator.manifest import Entries, body_hash
+from generator.memo import Memo
 from generator.pipeline import run
 from generator.plan import Job, PipelineResult, check_plan, plan_mirrors, plan_templates
 from generator.publish import read_entries
@@ -35,27 +37,32 @@ class Produced:
         return bool(errors(self.diagnostics))
 
 
-def produce(root: Path, *, trust: bool) -> Produced:
+def produce(root: Path, *, trust: bool, memo: Memo | None = None) -> Produced:
     """Run every stage but the last.
 
     Args:
         root: the checkout.
         trust: take outputs from disk where MANIFEST says that they are right.
+        memo: what earlier runs of this process worked out; otherwise what the last build left behind.
     """
-    planned = run(root)
+    memo = memo or (Memo(root / STATE) if trust else Memo())
+    planned = run(root, memo=memo)
     templates = root / TEMPLATES
     mirrors = plan_mirrors(templates)
     found, texts = planned.diagnostics, dict(planned.texts)
     if not errors(found):
         found = (*found, *check_plan(planned.jobs, mirrors, plan_templates(templates)))
     if not errors(found):
-        linted, lint_texts = lint(planned, root)
+        lint_texts = lint_texts_of(root)
+        parts = (sorted((path, body_hash(text.encode())) for path, text in lint_texts.items()), planned.names)
+        linted = memo.recall("lint", (*parts, planned.plain_words), partial(lint, planned, lint_texts))
         found, texts = (*found, *linted), texts | lint_texts
+    memo.save()
     if errors(found):
         return Produced({}, {}, found, texts)
     outputs = {mirror.path: (templates / mirror.path).read_bytes() for mirror in mirrors}
     keys = {path: body_hash(data) for path, data in outputs.items()}
-    keys |= job_keys(planned.jobs, templates, _tools(root))
+    keys |= job_keys(planned.jobs, templates, tools(root))
     kept = _kept(planned, keys, read_entries(root), root) if trust else {}
     fresh = tuple(job for job in planned.jobs if job.path not in kept)
     made, failures = _made(fresh, keys, root)
@@ -85,7 +92,7 @@ def _kept(planned: PipelineResult, keys: dict[str, str], entries: Entries, root:
     return kept
 
 
-def _tools(root: Path) -> str:
+def tools(root: Path) -> str:
     """What else decides the bytes: the formatter's version and line length, both fixed in pyproject.toml."""
     path = root / "pyproject.toml"
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []

@@ -16,6 +16,8 @@ from generator.layout import GENERATED, MANIFEST, STATE, files_below
 from generator.manifest import Entries, body_hash, dump, parse
 from generator.stamp import JOURNAL
 
+HERE = "."
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -36,6 +38,7 @@ class Change:
     edited: tuple[str, ...]
     foreign: tuple[str, ...]
     links: tuple[str, ...]
+    shown: str = f"{GENERATED}/"
 
     @property
     def drift(self) -> bool:
@@ -43,9 +46,13 @@ class Change:
         return bool(self.write or self.remove)
 
 
-def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path) -> Change:
+def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path, folder: str = GENERATED) -> Change:
     """Compare generated/ with what it should be; `entries` says which files are ours and what we wrote into them."""
-    found = {path: (file, regular) for path, file, regular in files_below(str(root / GENERATED)) if path != MANIFEST}
+    home = root / folder
+    found = {path: (file, regular) for path, file, regular in files_below(str(home)) if path != MANIFEST}
+    if folder == HERE:
+        tops = {path.partition("/")[0] for path in (*outputs, *entries)}
+        found = {path: file for path, file in found.items() if path.partition("/")[0] in tops}
     write: list[str] = []
     remove: list[str] = []
     edited: list[str] = []
@@ -66,11 +73,17 @@ def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path) -> Chang
         elif digest not in {body for body, _ in entries[path]}:
             edited.append(path)
         (write if path in outputs else remove if ours else foreign).append(path)
-    home = root / GENERATED
     links = tuple(path for path, (_, regular) in found.items() if not regular)
     links += tuple(path for path in outputs if (home / path).is_dir() and not (home / path).is_symlink())
     links += ("",) if home.is_symlink() else ()
-    return Change(tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links)
+    return Change(
+        tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links, _shown(root, folder)
+    )
+
+
+def _shown(root: Path, folder: str) -> str:
+    """What precedes a path in a message."""
+    return f"{root}/" if folder == HERE else f"{folder}/"
 
 
 def obstacles(change: Change, *, force: bool) -> tuple[Diagnostic, ...]:
@@ -79,14 +92,14 @@ def obstacles(change: Change, *, force: bool) -> tuple[Diagnostic, ...]:
     return (
         *(
             Diagnostic(
-                "P004", f"generated/{path} is a symbolic link, a folder or a special file", None, hint="remove it"
+                "P004", f"{change.shown}{path} is a symbolic link, a folder or a special file", None, hint="remove it"
             )
             for path in change.links
         ),
         *(
             Diagnostic(
                 "P002",
-                f"generated/{path} was edited by hand",
+                f"{change.shown}{path} was edited by hand",
                 None,
                 hint="move the change to specs/ or templates/, or build --force, which keeps a copy",
             )
@@ -94,16 +107,19 @@ def obstacles(change: Change, *, force: bool) -> tuple[Diagnostic, ...]:
         ),
         *(
             Diagnostic(
-                "P003", f"generated/{path} was not written by the generator", None, hint="move it out of generated/"
+                "P003",
+                f"{change.shown}{path} was not written by the generator",
+                None,
+                hint=f"move it out of {change.shown}",
             )
             for path in change.foreign
         ),
     )
 
 
-def read_entries(root: Path) -> Entries:
+def read_entries(root: Path, folder: str = GENERATED) -> Entries:
     """The entries of MANIFEST; none when there is none."""
-    path = root / GENERATED / MANIFEST
+    path = root / folder / MANIFEST
     return parse(path.read_bytes())[0] if path.is_file() else {}
 
 
@@ -112,9 +128,11 @@ def manifest_of(outputs: Mapping[str, bytes], keys: Mapping[str, str]) -> bytes:
     return dump({path: (body_hash(data), keys[path]) for path, data in outputs.items()})
 
 
-def manifest_differs(outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path) -> bool:
+def manifest_differs(
+    outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path, folder: str = GENERATED
+) -> bool:
     """Whether MANIFEST is not what a build would write: a line lost, or the markers of a merge."""
-    path = root / GENERATED / MANIFEST
+    path = root / folder / MANIFEST
     return not path.is_file() or path.read_bytes() != manifest_of(outputs, keys)
 
 
@@ -126,6 +144,7 @@ def publish(
     outputs: Mapping[str, bytes],
     keys: Mapping[str, str],
     root: Path,
+    folder: str = GENERATED,
     *,
     force: bool = False,
     step: Step = _proceed,
@@ -135,53 +154,55 @@ def publish(
     Args:
         outputs: path -> bytes, all of them.
         keys: path -> key, for MANIFEST.
-        root: the checkout.
+        root: the checkout, or the folder of an overlay's package.
+        folder: where outputs lie below it; `HERE` for the root itself.
         force: overwrite hand-edited files, after saving a copy below .horizon-gen/backup.
         step: called with a name before every write; tests stop the process there.
     """
     try:
         with _lock(root) as locked:
             if locked:
-                return _publish(outputs, keys, root, force=force, step=step)
+                return _publish(outputs, keys, root, folder, force=force, step=step)
     except OSError as error:  # the folder of the lock itself cannot be written to
         return (_failed(error),)
     return (Diagnostic("P005", "another build is running in this checkout", None, hint="wait for it to end"),)
 
 
 def _publish(
-    outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path, *, force: bool, step: Step
+    outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path, folder: str, *, force: bool, step: Step
 ) -> Report | tuple[Diagnostic, ...]:
     """Make generated/ be `outputs`, with the lock held."""
-    if (unfinished := _recovered(root)) is not None:
+    if (unfinished := _recovered(root, folder)) is not None:
         return (unfinished,)
-    change = compare(outputs, read_entries(root), root)
+    change = compare(outputs, read_entries(root, folder), root, folder)
     if found := obstacles(change, force=force):
         return found
     manifest = manifest_of(outputs, keys)
     try:
-        saved = save(change.edited, root)
-        _apply(change, outputs, manifest, root, step)
+        saved = save(change.edited, root, folder)
+        _apply(change, outputs, manifest, (root, folder), step)
     except OSError as error:
-        return (_recovered(root) or _failed(error),)
+        return (_recovered(root, folder) or _failed(error),)
     return Report(change.write, change.remove, len(outputs) - len(change.write), saved)
 
 
 def _failed(error: OSError) -> Diagnostic:
-    return Diagnostic("P007", f"writing failed, generated/ is as it was: {error}", None)
+    return Diagnostic("P007", f"writing failed, everything is as it was: {error}", None)
 
 
-def _recovered(root: Path) -> Diagnostic | None:
+def _recovered(root: Path, folder: str) -> Diagnostic | None:
     """Put back what an interrupted build replaced, or say why that fails; the journal stays for the next try."""
     try:
-        recover(root)
+        recover(root, folder)
     except OSError as error:
         hint = "free some space or give write access, then build again: the copies are kept"
         return Diagnostic("P006", f"an interrupted build could not be put back: {error}", None, hint=hint)
     return None
 
 
-def _apply(change: Change, outputs: Mapping[str, bytes], manifest: bytes, root: Path, step: Step) -> None:
-    home, journal = root / GENERATED, root / STATE / JOURNAL
+def _apply(change: Change, outputs: Mapping[str, bytes], manifest: bytes, place: tuple[Path, str], step: Step) -> None:
+    root, folder = place
+    home, journal = root / folder, root / STATE / JOURNAL
     current = (home / MANIFEST).read_bytes() if (home / MANIFEST).is_file() else b""
     if not change.drift and current == manifest:
         return
@@ -203,9 +224,9 @@ def _apply(change: Change, outputs: Mapping[str, bytes], manifest: bytes, root: 
 @contextmanager
 def _lock(root: Path) -> Iterator[bool]:
     """Whether this process may write; held until the block ends, also when the process dies."""
-    folder = root / STATE
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    state = root / STATE
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

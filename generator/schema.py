@@ -9,8 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Formula, Identifier, PythonName, Sentence, Spec
+from generator.schema_limits import Limit
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
+from generator.schema_ratchet import Ratchet
 
 
 class Dtype(Spec):
@@ -66,6 +68,47 @@ class Requantize(Spec):
     post_shift: Maximum = Field(description="The last shift.")
 
 
+class Sampling(Spec):
+    """How values between elements are taken."""
+
+    fraction_bits: int = Field(ge=8, le=16, description="Bits of a position below the whole element.")
+    aligned_corners: bool = Field(description="Whether a resize can align the corners of input and output.")
+    fractional_nearest: bool = Field(description="Whether a nearest resize can have another factor than a whole one.")
+
+
+class Regions(Spec):
+    """Which regions of interest can be aligned."""
+
+    float_boxes: bool = Field(description="Whether boxes may be float32; integer boxes always may.")
+    aligned: bool = Field(description="Whether regions can be moved by half an element.")
+    mixed_scales: bool = Field(description="Whether the levels of a pyramid may have scales of their own.")
+
+
+class Segments(Spec):
+    """The sizes of a segment table."""
+
+    tables: int = Field(ge=1, le=16, description="Tables between the two lines.")
+    entries: int = Field(ge=2, le=1024, description="Entries of a table.")
+    fraction_bits: int = Field(ge=0, le=16, description="Bits of a position that interpolate between two entries.")
+    samples: int = Field(ge=2, le=4096, description="Steps at which the curvature of a function is sampled.")
+
+
+class ScalarOperand(Spec):
+    """A python number as an operand."""
+
+    wide_unit: int = Field(
+        ge=1,
+        le=32767,
+        description="The integer that stands for a number's size beside a feature map wider than 8 bits; 1 beside 8 bits.",
+    )
+
+
+class Detection(Spec):
+    """How detection units behave."""
+
+    stable_sort: bool = Field(description="Whether equal scores keep their order when boxes are sorted.")
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -84,8 +127,17 @@ class March(Spec):
     )
     rounding: dict[DottedName, Identifier] = Field(description="Rounding site -> rounding mode.")
     accumulator: Accumulator
+    sampling: Sampling
+    regions: Regions
+    scalar: ScalarOperand
     requantize: Requantize
-    algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant.")
+    segments: Segments | None = None
+    algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
+    detection: Detection
+    limits: tuple[Limit, ...] = Field(
+        default=(),
+        description="What every operator keeps to; one that says its own of the same quantity keeps to that.",
+    )
 
 
 class Kernel(Spec):
@@ -102,6 +154,9 @@ class Kernel(Spec):
     scales: dict[Identifier, Sentence] = Field(default={})
     integers: dict[Identifier, tuple[int, int]] = Field(default={})
     tensors: dict[Identifier, Identifier | tuple[int, int]] = Field(default={})
+    tables: dict[Identifier, tuple[Identifier | tuple[int, int], int]] = Field(
+        default={}, description="One-dimensional tables: the type of the entries and their number."
+    )
     sites: dict[Identifier, DottedName] = Field(default={})
     derive: dict[str, Formula | int] = Field(default={})
     compute: dict[str, Formula | int]
@@ -132,4 +187,5 @@ KINDS: dict[str, type[Spec]] = {
     "observers": Observers,
     "qconfigs": Qconfigs,
     "qtensor": QTensorFunctions,
+    "ratchet": Ratchet,
 }

@@ -1,7 +1,7 @@
 """JSON Schemas of every spec kind, for editors.
 
 In: the models of `schema`. Out: one job a kind. The dialect is draft-07, which YAML language servers read, so tuples are
-written as `items` lists.
+written as `items` lists. A schema says what may stand in a file, before `extends` adds what is inherited.
 """
 
 import json
@@ -9,8 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from generator.overlay import OVERRIDES
 from generator.plan import Job
 from generator.schema import KINDS
+from generator.schema_words import WORDS
+
+EXTENDS = "extends"
+_OWN = ("schema", "id", "title")
+_OVERRIDES = "In specs of an overlay only: the id of the spec that this one replaces; it is this one's id, too."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,33 @@ class SchemaView:
 
 def schema_jobs() -> Iterator[Job]:
     """One schema a kind."""
-    for kind, model in KINDS.items():
-        schema = {"$schema": "http://json-schema.org/draft-07/schema#", **_draft7(model.model_json_schema())}
-        text = json.dumps(schema, indent=2, ensure_ascii=False)
+    for kind in KINDS:
+        text = json.dumps(schema_of(kind), indent=2, ensure_ascii=False)
         yield Job(f"schema/{kind}.schema.json", "schema/[kind].schema.json.j2", SchemaView(text), (f"schema/{kind}",))
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    """The draft-07 schema of a kind."""
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **_draft7(KINDS[kind].model_json_schema())}
+    schema["properties"][OVERRIDES] = {"type": "string", "description": _OVERRIDES}
+    for model in (schema, *schema.get("$defs", {}).values()):
+        _describe(model)
+    return _inheriting(schema) if EXTENDS in schema["properties"] else schema
+
+
+def _describe(model: dict[str, Any]) -> None:
+    """Give every field words; those of its model come first."""
+    for name, field in model.get("properties", {}).items():
+        if name in WORDS and "$ref" not in field:  # draft-07 reads nothing beside a reference
+            field.setdefault("description", WORDS[name])
+
+
+def _inheriting(schema: dict[str, Any]) -> dict[str, Any]:
+    """What must stand in the file itself: little where a parent says the rest, and no part of a mapping always."""
+    for model in schema.get("$defs", {}).values():
+        model.pop("required", None)
+    whole = [name for name in schema["required"] if name not in _OWN]
+    return schema | {"required": list(_OWN), "if": {"required": [EXTENDS]}, "else": {"required": whole}}
 
 
 def _draft7(value: Any) -> Any:

@@ -8,20 +8,15 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, Number, PythonName, Sentence, Spec
+from generator.schema_op import Behaviour
 
 
-class PlainFunctions(Spec):
-    """Functions that leave the quantized world."""
-
-    functions: tuple[DottedName, ...] = ()
-    methods: tuple[PythonName, ...] = ()
-
-
-class ScaleKeepingFunctions(Spec):
-    """Functions that move elements and keep their scale."""
+class TensorFunctions(Spec):
+    """Functions of one behaviour."""
 
     functions: tuple[DottedName, ...] = ()
     methods: tuple[PythonName, ...] = ()
+    kernel: Identifier | None = Field(default=None, description="The kernel that computes, or brings values to a grid.")
 
 
 class QTensorFunctions(Spec):
@@ -29,8 +24,7 @@ class QTensorFunctions(Spec):
 
     schema_: Literal["qtensor/1"] = Field(alias="schema")
     doc: Sentence
-    plain: PlainFunctions
-    same_scale: ScaleKeepingFunctions
+    behaviours: dict[Behaviour, TensorFunctions]
 
 
 class PatternAxes(Spec):

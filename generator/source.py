@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -59,8 +60,16 @@ def load_tree(
     """
     found: list[Diagnostic] = []
     read = read_texts(specs_dir, root, found, {} if texts is None else texts)
-    docs = (parse(path, text, found) for path, text in read.items())
-    return tuple(doc for doc in docs if doc is not None), tuple(found)
+    parsed = [_parsed(path, text) for path, text in read.items()]
+    docs = tuple(doc for doc, _ in parsed if doc is not None)
+    return docs, (*found, *(finding for _, findings in parsed for finding in findings))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: str, text: str) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
+    """The document and its findings; a process that builds again and again parses only what changed."""
+    found: list[Diagnostic] = []
+    return parse(path, text, found), tuple(found)
 
 
 def parse(path: str, text: str, found: list[Diagnostic]) -> Doc | None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from horizon_plugin_pytorch.quantization import explain
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,7 +26,16 @@ def _copy(folder: Path) -> Path:
     for name in ("specs", "templates", "generator", "generated"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "pyproject.toml", folder)
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    for command in (("init", "-q"), ("add", "specs"), (*identity, "commit", "-q", "-m", "specs")):
+        subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
+
+
+def _is_printed(line: str, printed: list[str]) -> bool:
+    """Whether a line of the README is printed; `...` in it stands for any text."""
+    pattern = re.compile(".*".join(map(re.escape, line.split("..."))))
+    return any(pattern.fullmatch(other) for other in printed)
 
 
 def _shell(command: str, root: Path) -> list[str]:
@@ -34,6 +45,15 @@ def _shell(command: str, root: Path) -> list[str]:
         ["bash", "-c", horizon_gen + command], cwd=root, env=environment, capture_output=True, text=True, check=False
     )
     return (done.stdout + done.stderr).splitlines()
+
+
+def test_the_explanation_of_a_module_is_what_the_readme_prints() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    scope: dict = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), scope)
+    (call, expected) = re.findall(r"```\n>>> print\((.*?)\)\n(.*?)```", README, re.DOTALL)[0]
+    printed = str(eval(call, {**scope, "explain": explain})).splitlines()
+    assert [line for line in expected.splitlines() if not _is_printed(line, printed)] == []
 
 
 def test_the_workflows_print_what_the_readme_prints(tmp_path: Path) -> None:
@@ -49,7 +69,7 @@ def test_the_workflows_print_what_the_readme_prints(tmp_path: Path) -> None:
                 commands[-1][1].append(line)
         for command, expected in commands:
             printed = _shell(command, root)
-            missing = [line for line in expected if line.strip() not in ("", "...") and line not in printed]
+            missing = [line for line in expected if line.strip() and not _is_printed(line, printed)]
             assert not missing, f"{command} does not print {missing}; it prints {printed[:40]}"
 
 

@@ -7,6 +7,9 @@ Usually imported as `import horizon_plugin_pytorch as horizon`. Everything here 
 computes in integers only, by the rules of its march.
 """
 
+from ._runtime.overlays import overlays  # first: what is imported next may come from one
+
+# isort: split
 from . import dtype, functional, march, nn, qat_mode, qconfig, qtensor, quantization, utils
 from .functional import (
     bgr2centered_gray,
@@ -45,6 +48,7 @@ __all__ = [
     "get_march",
     "march",
     "nn",
+    "overlays",
     "qat_mode",
     "qconfig",
     "qtensor",

@@ -3,6 +3,8 @@
 # specs: march/bayes-e, march/bayes, march/bernoulli, march/bernoulli2
 """The marches that this package was generated for."""
 
+from ._runtime.traits import Traits
+
 MARCH_IDS: tuple[str, ...] = ("bayes-e", "bayes", "bernoulli", "bernoulli2")
 
 MODULES: dict[str, str] = {
@@ -12,3 +14,43 @@ MODULES: dict[str, str] = {
     "bernoulli2": "bernoulli2",
 }
 """March -> its module in `kernels`."""
+
+TRAITS: dict[str, Traits] = {
+    "bayes-e": Traits(
+        aligned_corners=True,
+        fractional_nearest=True,
+        float_boxes=True,
+        aligned_regions=True,
+        mixed_scales=True,
+    ),
+    "bayes": Traits(
+        aligned_corners=True,
+        fractional_nearest=True,
+        float_boxes=True,
+        aligned_regions=True,
+        mixed_scales=True,
+    ),
+    "bernoulli": Traits(
+        aligned_corners=False,
+        fractional_nearest=False,
+        float_boxes=False,
+        aligned_regions=False,
+        mixed_scales=False,
+    ),
+    "bernoulli2": Traits(
+        aligned_corners=False,
+        fractional_nearest=False,
+        float_boxes=False,
+        aligned_regions=False,
+        mixed_scales=False,
+    ),
+}
+"""March -> what it can do beyond its kernels."""
+
+STABLE_SORT: dict[str, bool] = {
+    "bayes-e": True,
+    "bayes": True,
+    "bernoulli": False,
+    "bernoulli2": False,
+}
+"""March -> whether equal scores keep their order when boxes are sorted."""

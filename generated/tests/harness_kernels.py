@@ -28,6 +28,7 @@ class KernelCase:
     kernel: str
     tensors: tuple[tuple[str, int, int], ...]
     reals: tuple[str, ...]
+    tables: tuple[tuple[str, int, int, int], ...]
     scales: tuple[str, ...]
     integers: tuple[tuple[str, int, int], ...]
     derive_dtypes: tuple[tuple[str, str], ...]
@@ -43,8 +44,10 @@ def check_kernel(kernels: ModuleType, reference: ModuleType, case: KernelCase) -
         integers = {name: _integer(random_source, lo, hi) for name, lo, hi in case.integers}
         params, exact = _derive(kernels, reference, case, scales, integers)
         operands: dict[str, list[Any]] = {name: _integers(random_source, lo, hi) for name, lo, hi in case.tensors}
+        stored = {name: _storage(lo, hi) for name, lo, hi in case.tensors}
         operands |= {name: _reals(random_source) for name in case.reals}
-        _compare(kernels, reference, case, operands, (params, exact), scales, integers)
+        tables = {name: _table(random_source, lo, hi, size) for name, lo, hi, size in case.tables}
+        _compare(kernels, reference, case, operands, stored, tables, (params, exact), scales, integers)
 
 
 def _derive(
@@ -68,6 +71,8 @@ def _compare(
     reference: ModuleType,
     case: KernelCase,
     operands: dict[str, list[Any]],
+    stored: dict[str, torch.dtype],
+    tables: dict[str, list[int]],
     derived: tuple[Any, Any],
     scales: dict[str, float],
     integers: dict[str, int],
@@ -76,10 +81,13 @@ def _compare(
     dtypes = {name: DTYPES[dtype] for name, dtype in case.compute_dtypes}
     plain: dict[str, Any] = {} if case.derived else {**scales, **integers}
     scaled = {name: torch.tensor(value) if isinstance(value, float) else value for name, value in plain.items()}
-    tensors = [torch.tensor(values) for values in operands.values()]
-    result = getattr(kernels, case.kernel)(*tensors, *([params] if case.derived else []), **scaled, **dtypes)
+    tensors = [torch.tensor(values, dtype=stored.get(name)) for name, values in operands.items()]
+    tables_given = {name: torch.tensor(values) for name, values in tables.items()}
+    settings = {**scaled, **dtypes, **({"p": params} if case.derived else {})}
+    result = getattr(kernels, case.kernel)(*tensors, **tables_given, **settings)
     for index, row in enumerate(zip(*operands.values(), strict=True)):
-        expected = getattr(reference, case.kernel)(*row, *([exact] if case.derived else []), **plain, **dtypes)
+        settings = {**plain, **dtypes, **({"p": exact} if case.derived else {})}
+        expected = getattr(reference, case.kernel)(*row, **tables, **settings)
         given = result[index].item() if result.dim() else result.item()
         same = given == expected or (math.isnan(given) and math.isnan(expected))
         assert same, f"{case.id}{row}: {given}, its definition gives {expected}; {scales} {integers} {exact}"
@@ -110,6 +118,17 @@ def _integers(source: random.Random, lo: int, hi: int) -> list[int]:
     values = [*adversarial, *spread, *small]
     source.shuffle(values)
     return values[:ELEMENTS]
+
+
+def _storage(lo: int, hi: int) -> torch.dtype:
+    """The narrowest dtype that holds a range, for that is what a kernel is given."""
+    narrow = (torch.int8, torch.int16, torch.int32)
+    return next((t for t in narrow if torch.iinfo(t).min <= lo and hi <= torch.iinfo(t).max), torch.int64)
+
+
+def _table(source: random.Random, lo: int, hi: int, size: int) -> list[int]:
+    """Entries in rising order, as search needs them; their ends are those of their range."""
+    return [lo, *sorted(source.randint(lo, hi) for _ in range(size - 2)), hi]
 
 
 def _reals(source: random.Random) -> list[float]:

@@ -1,4 +1,7 @@
-"""`build [--only GLOB] [--dry-run] [--force]`: make generated/ what the specs say."""
+"""`build [--only GLOB] [--dry-run] [--force]`: make generated/ what the specs say.
+
+With `--specs DIR --package NAME --out DIR` it makes a package of its own from specs outside of the repository.
+"""
 
 import argparse
 import fnmatch
@@ -9,17 +12,22 @@ from pathlib import Path
 from generator.diag import render
 from generator.layout import GENERATED
 from generator.manifest import body_hash
+from generator.memo import Memo
 from generator.produce import Produced, produce
-from generator.publish import compare, obstacles, publish, read_entries
+from generator.publish import HERE, compare, obstacles, publish, read_entries
 from generator.stamp import input_digest, write_stamp
 
 CLEAN, DIAGNOSTICS = 0, 1
+PLAIN = argparse.Namespace(only=None, dry_run=False, force=False, specs=None, package=None, out=None)
+"""The arguments of a build of everything."""
 
 
-def run(args: argparse.Namespace, root: Path) -> int:
+def run(args: argparse.Namespace, root: Path, memo: Memo | None = None) -> int:
     """Build, and say what changed."""
+    if args.specs or args.package or args.out:
+        return _run_overlay(args, root)
     inputs = input_digest(str(root))
-    made = produce(root, trust=True)
+    made = produce(root, trust=True, memo=memo)
     sys.stdout.write(render(made.diagnostics, made.texts))
     if made.failed:
         return DIAGNOSTICS
@@ -37,6 +45,23 @@ def run(args: argparse.Namespace, root: Path) -> int:
         print(f"kept a copy of your edit: {path}")
     print(
         f"{len(made.outputs)} outputs: {len(report.written)} written, {len(report.removed)} removed, {report.unchanged} unchanged"
+    )
+    return CLEAN
+
+
+def _run_overlay(args: argparse.Namespace, root: Path) -> int:
+    """Build the package of an overlay."""
+    from generator.cli.overlay import made_from
+
+    out, made = made_from(args, root)
+    if made is None or made.failed:
+        return DIAGNOSTICS
+    report = publish(made.outputs, made.keys, out, HERE, force=args.force)
+    if isinstance(report, tuple):
+        sys.stdout.write(render(report, {}))
+        return DIAGNOSTICS
+    print(
+        f"{out}: {len(made.outputs)} files: {len(report.written)} written, {len(report.removed)} removed, {report.unchanged} unchanged"
     )
     return CLEAN
 

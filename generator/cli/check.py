@@ -8,7 +8,7 @@ from pathlib import Path
 from generator.diag import Diagnostic, render
 from generator.layout import GENERATED, MANIFEST, STATE
 from generator.produce import produce
-from generator.publish import compare, manifest_differs, obstacles, read_entries
+from generator.publish import HERE, compare, manifest_differs, obstacles, read_entries
 from generator.stamp import JOURNAL, input_digest, write_stamp
 
 CLEAN, DIAGNOSTICS, DRIFT = 0, 1, 2
@@ -25,6 +25,8 @@ for file in sorted((home / "horizon_plugin_pytorch").rglob("*.py")):
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Compare; with --full nothing on disk is trusted, and every generated module is imported."""
+    if args.specs or args.package or args.out:
+        return _run_overlay(args, root)
     inputs = input_digest(str(root))
     made = produce(root, trust=not args.full)
     sys.stdout.write(render(made.diagnostics, made.texts))
@@ -48,6 +50,24 @@ def run(args: argparse.Namespace, root: Path) -> int:
         return DIAGNOSTICS
     write_stamp(str(root), inputs)
     print(f"{len(made.outputs)} outputs are up to date" + (", every module imports" if args.full else ""))
+    return CLEAN
+
+
+def _run_overlay(args: argparse.Namespace, root: Path) -> int:
+    """Whether the package of an overlay is what its specs say."""
+    from generator.cli.overlay import made_from
+
+    out, made = made_from(args, root)
+    if made is None or made.failed:
+        return DIAGNOSTICS
+    change = compare(made.outputs, read_entries(out, HERE), out, HERE)
+    found = obstacles(change, force=False)
+    sys.stdout.write(render(found, {}))
+    for path in (*change.write, *change.remove):
+        print(f"out of date: {out / path}")
+    if found or change.drift:
+        return DIAGNOSTICS if found else DRIFT
+    print(f"{out}: {len(made.outputs)} files are up to date")
     return CLEAN
 
 

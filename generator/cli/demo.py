@@ -18,7 +18,7 @@ DEMO = "horizon_plugin_pytorch.demo"
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Build, then run the demo with the same Python; scikit-learn and Pillow are the demo's own business."""
-    status = build.run(argparse.Namespace(only=None, dry_run=False, force=False), root)
+    status = build.run(build.PLAIN, root)
     sys.stdout.flush()
     if status:
         return status

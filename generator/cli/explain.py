@@ -1,9 +1,10 @@
-"""`explain MARCH OP [DTYPE]`: why an operator is or is not supported, by which formulas it is computed, and where."""
+"""`explain MARCH OP [DTYPE]` or `explain --pattern NAME`: why an operator is or is not supported, by which formulas it is computed, and where."""
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from generator.cli.explain_pattern import explain_pattern
 from generator.decide import Decision, feature_dtypes
 from generator.diag import did_you_mean, errors, render
 from generator.pipeline import Knowledge, understand
@@ -17,6 +18,13 @@ def run(args: argparse.Namespace, root: Path) -> int:
         print(render(understood.diagnostics, understood.texts), end="")
         return 1
     known = understood.knowledge
+    if args.pattern:
+        status, lines = explain_pattern(known, args.pattern)
+        print("\n".join(lines))
+        return status
+    if not args.march or not args.op:
+        print("say what: horizon-gen explain MARCH OPERATOR [DTYPE], or --pattern NAME")
+        return 1
     for name, kind, names in ((args.march, "march", known.catalog.marches), (args.op, "operator", known.catalog.ops)):
         if name not in names:
             print(f"no {kind} {name!r}. {did_you_mean(name, names)}")
@@ -45,9 +53,10 @@ def _formulas(known: Knowledge, march: str, op: str) -> Iterator[str]:
     linked = known.catalog.ops[op]
     role = linked.spec.kernel
     if role is None:
-        yield f"{op} has no kernel of its own: it moves integers and keeps their scale"
+        computes = "computes no integers" if linked.spec.scale == "own" else "moves integers and keeps their scale"
+        yield f"{op} has no kernel of its own: it {computes}"
         return
-    kernel = known.compiled.by_march[march][role]
+    kernel = {**known.compiled.common, **known.compiled.by_march[march]}[role]
     entry = next(
         e
         for e in known.catalog.kernels
@@ -64,6 +73,7 @@ def _formulas(known: Knowledge, march: str, op: str) -> Iterator[str]:
         yield f"  {constant}, {origin.span} ({origin.how})"
     for label in sorted(kernel.calls):
         yield f"  calls {label}"
-    yield f"generated/horizon_plugin_pytorch/kernels/{module_path(march)}.py: {role}"
-    if linked.spec.python.file:
+    module = module_path(march if role in known.compiled.by_march[march] else None)
+    yield f"generated/horizon_plugin_pytorch/kernels/{module}.py: {role}"
+    if linked.spec.python.class_:
         yield f"generated/horizon_plugin_pytorch/nn/quantized/{linked.spec.python.file}.py: {linked.spec.python.class_}"

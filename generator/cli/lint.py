@@ -6,7 +6,7 @@ from pathlib import Path
 
 from generator.diag import Diagnostic, errors, render
 from generator.layout import TEMPLATES
-from generator.lint import lint
+from generator.lint import lint, lint_texts_of
 from generator.pipeline import run as run_pipeline
 from generator.templates_lint import unread_fields
 
@@ -16,7 +16,8 @@ CLEAN, DIAGNOSTICS = 0, 1
 def run(args: argparse.Namespace, root: Path) -> int:
     """Print everything found, fields that no template reads included."""
     planned = run_pipeline(root)
-    linted, texts = lint(planned, root)
+    texts = lint_texts_of(root)
+    linted = lint(planned, texts)
     templates = {path: text for path, text in texts.items() if path.startswith(TEMPLATES) and path.endswith(".j2")}
     unread = tuple(
         Diagnostic("T010", f"no template reads {name}", None, "warning") for name in unread_fields(templates)

@@ -9,11 +9,12 @@ from generator.pipeline import Knowledge, understand
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
-    """Print a row an operator; with --undecided only the number of cells that no spec decides."""
+    """Print a row an operator; with --undecided only the number of cells that no spec decides, and the totals."""
     understood = understand(root)
     if args.undecided and understood.knowledge is not None:
         count = sum(d.id == "D001" for d in understood.diagnostics)
         print(count)
+        print(_totals(understood.knowledge, list(understood.knowledge.catalog.marches)))
         return 1 if count else 0
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
@@ -35,11 +36,15 @@ def _lines(known: Knowledge, marches: list[str]) -> list[str]:
             for dtype in feature_dtypes(known.catalog):
                 decision = known.decisions[op, march, dtype]
                 lines.append(f"{op:18} {march:12} {dtype:8} {_cell(decision)}")
+    return [*lines, _totals(known, marches)]
+
+
+def _totals(known: Knowledge, marches: list[str]) -> str:
     counts = {
         status: sum(d.status == status and d.march in marches for d in known.decisions.values())
         for status in ("supported", "unsupported", "todo")
     }
-    return [*lines, ", ".join(f"{number} {status}" for status, number in counts.items())]
+    return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
 def _cell(decision: Decision) -> str:

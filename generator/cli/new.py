@@ -1,53 +1,34 @@
-"""`new march ID [--extends ID]`: a new spec file that is complete as created."""
+"""`new march|op|pattern ID`: a new spec file that is complete as created; nothing is written when it would not be."""
 
 import argparse
-import re
 from pathlib import Path
 
-from generator.diag import did_you_mean, errors, render
+from generator.diag import errors, render
 from generator.pipeline import understand
-
-_LEGAL = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-
-_MARCH = """\
-# yaml-language-server: $schema=../../generated/schema/march.schema.json
-schema: march/1
-id: {id}
-extends: {parent}
-title: {title}
-boards: []
-
-# What is not said here is {parent}'s. Say only what differs, for example one rounding site:
-# rounding:
-#   {site}: {mode}
-"""
+from generator.scaffold import Scaffold, new_march, new_op, new_pattern
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
-    """Write specs/marches/<id>.yaml; nothing is written when the id is unusable or taken."""
+    """Write one file below specs/."""
     understood = understand(root)
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
         return 1
-    marches = understood.knowledge.catalog.marches
-    parent = args.extends or next(iter(marches))
-    path = root / "specs" / "marches" / f"{args.id}.yaml"
-    problem = _problem(args.id, parent, tuple(marches), path)
-    if problem:
-        print(problem)
+    known = understood.knowledge
+    if args.kind == "march":
+        made = new_march(known, args.id, args.extends)
+    elif args.kind == "op":
+        made = new_op(known, args.id, args.like, args.module, args.function)
+    else:
+        made = new_pattern(known, args.id, args.base or [], args.activation or [])
+    if not isinstance(made, Scaffold):
+        print(made)
         return 1
-    site, mode = next(iter(marches[parent].spec.rounding.items()))
-    text = _MARCH.format(id=args.id, parent=parent, title=f"{args.id} (like {parent})", site=site, mode=mode)
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path.relative_to(root)}\nnext: horizon-gen build")
+    path = root / made.path
+    if path.exists():
+        print(f"{made.path} exists already")
+        return 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(made.text, encoding="utf-8")
+    print(f"wrote {made.path}\nnext: horizon-gen build")
     return 0
-
-
-def _problem(name: str, parent: str, marches: tuple[str, ...], path: Path) -> str:
-    if not _LEGAL.fullmatch(name):
-        return f"{name!r} is not a legal id: lower-case letters, digits, single - or _ between them"
-    if name in marches or path.exists():
-        return f"march {name!r} exists already ({path.name})"
-    if parent not in marches:
-        return f"no march {parent!r} to extend. {did_you_mean(parent, marches)}"
-    return ""

@@ -17,7 +17,7 @@ from generator.formula.lines import Flat, used_names
 from generator.formula.lower_math import readable
 from generator.formula.lower_python import PythonLowering
 from generator.formula.lower_torch import TorchLowering
-from generator.formula.model import REAL_TENSOR, Arg, Compiled, Kind, Param
+from generator.formula.model import REAL_TENSOR, Arg, Compiled, Kind, Param, Proved
 from generator.formula.problems import Place, Problem, distinct, problem
 from generator.formula.prove import Prover
 from generator.formula.syntax import Call, Expr, Name, children
@@ -83,7 +83,8 @@ def _unused(kernel: Kernel, flat: Flat) -> Iterator[Problem]:
 def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> Prover:
     values: dict[str, Value] = dict.fromkeys(kernel.scales, REAL)
     values |= {name: Value(Kind.INT, lo, hi) for name, (lo, hi) in kernel.integers.items()}
-    prover = Prover(dtypes, types, values)
+    tables = {name: (_operand(kind, types, dtypes), size) for name, (kind, size) in kernel.tables.items()}
+    prover = Prover(dtypes, types, values, tables)
     for line in flat.derive:
         prover.line(line)
     prover.phase = "compute"
@@ -98,7 +99,17 @@ def _prove(kernel: Kernel, flat: Flat, types: Mapping[str, str], dtypes: Mapping
                 prover.report("F020", line.expr, f"parameter {name!r} has no proven finite range", "wrap it in clip()")
     for line in flat.compute:
         prover.line(line)
+    _report_unread_entries(kernel, prover)
     return prover
+
+
+def _report_unread_entries(kernel: Kernel, prover: Prover) -> None:
+    """A table is as long as its indices reach, no longer."""
+    for name, last in prover.last_read.items():
+        size = prover.tables[name][1]
+        if last < size - 1 and not prover.problems:
+            what = f"{name!r} has {size} entries, but no index is beyond {int(last)}"
+            prover.problems.append(problem("F026", Place(kernel.where, 0), what, f"give it {int(last) + 1} entries"))
 
 
 def _operand(kind: TensorType, types: Mapping[str, str], dtypes: Mapping[str, Dtype]) -> Value:
@@ -161,6 +172,7 @@ class _Assembly:
             sites=frozenset(flat.sites),
             constants=frozenset(flat.constants),
             calls=frozenset(flat.calls),
+            proved=Proved(kernel, tuple(flat.derive), tuple(flat.compute), self.params, tuple(self.provers)),
         )
 
     def _derive(self, lowering: TorchLowering | PythonLowering) -> tuple[str, ...]:
@@ -192,6 +204,7 @@ class _Assembly:
         result = {kernel.result} if isinstance(kernel.result, str) and not self._keeps_storage() else set()
         return (
             *(Arg(name, "tensor") for name in kernel.tensors),
+            *(Arg(name, "table") for name in kernel.tables),
             *(Arg(name, "scale") for name in kernel.scales if name in read),
             *(Arg(name, "int") for name in kernel.integers if name in read),
             *(Arg(name, "dtype") for name in kernel.types if name in read | result),
@@ -210,7 +223,16 @@ class _Assembly:
     def _keeps_storage(self) -> bool:
         """Whether the one formula works on the operand's own storage: nothing can leave it, nothing is derived."""
         kernel = self.kernel
-        return len(self.flat.compute) == 1 and not self.params and kernel.result in kernel.tensors.values()
+        same = kernel.result != REAL_TENSOR and kernel.result in kernel.tensors.values()
+        if len(self.flat.compute) != 1 or self.params or kernel.tables or not same:
+            return False
+        return all(self._stays_in_storage(prover) for prover in self.provers)
+
+    def _stays_in_storage(self, prover: Prover) -> bool:
+        """Whether every intermediate value is one that the result could have."""
+        result = _operand(self.kernel.result, prover.types, prover.dtypes)
+        numbers = (prover.value(part) for part in _walk(self.flat.compute[0].expr) if not _is_dtype(part, prover))
+        return all(value.within(result.lo, result.hi) for value in numbers if value.kind is Kind.INTEGER)
 
     def _computes(self, name: str) -> bool:
         """Whether an operand takes part in integer arithmetic, not only in a cast to float32."""
@@ -231,7 +253,8 @@ class _Assembly:
             return (f"return {code.text}",) if code.kind.is_tensor else (f"return torch.as_tensor({code.text})",)
         dtypes = self.provers[0].dtypes
         storage = f"{result}.storage" if result in self.kernel.types else f"torch.{dtypes[result].storage}"
-        statement = f"{line.targets[-1]} = {code.text}"
+        text = code.text if code.kind.is_tensor else f"torch.as_tensor({code.text})"
+        statement = f"{line.targets[-1]} = {text}"
         return statement, f"return {line.targets[-1]}.to({storage})"
 
     def _python_compute(self, lowering: PythonLowering) -> tuple[str, ...]:
@@ -249,6 +272,11 @@ class _Assembly:
                     bits = "int32" if lo >= -(2**31) and hi < 2**31 else "int64"
                     lines.append(f"{name}: {int(lo)} .. {int(hi)}, fits {bits}")
         return tuple(lines)
+
+
+def _is_dtype(expr: Expr, prover: Prover) -> bool:
+    """Whether an expression is the dtype that a value is saturated to."""
+    return isinstance(expr, Name) and not expr.tail and expr.text in (*prover.types, *prover.dtypes)
 
 
 def _is_name(expr: Expr, name: str) -> bool:

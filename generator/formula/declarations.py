@@ -26,12 +26,13 @@ _RESERVED = frozenset({"march", "p", "torch", "math", "struct", "Tensor", *FUNCT
 def declaration_problems(kernel: Kernel, dtypes: Mapping[str, Dtype]) -> Iterator[Problem]:
     """Everything that is wrong with the names and the dtypes of a kernel."""
     at = Place(kernel.where, 0)
-    for name in (*kernel.types, *kernel.scales, *kernel.integers, *kernel.tensors, *kernel.sites):
+    for name in (*kernel.types, *kernel.scales, *kernel.integers, *kernel.tensors, *kernel.tables, *kernel.sites):
         yield from _name_problems(name, at)
     for formula in (*kernel.derive, *kernel.compute):
         for name in formula.targets or ("",):
             yield from _name_problems(name, Place(formula.where, 0))
-    named = (kind for kind in (*kernel.tensors.values(), kernel.result) if isinstance(kind, str))
+    entries = (kind for kind, _ in kernel.tables.values())
+    named = (kind for kind in (*kernel.tensors.values(), *entries, kernel.result) if isinstance(kind, str))
     ids = {id for allowed in kernel.types.values() for id in allowed}  # noqa: A001 - as Dtype.id
     for dtype in sorted({*named, *ids} - {REAL_TENSOR, *kernel.types} - set(dtypes)):
         known = {*dtypes, *kernel.types, REAL_TENSOR}

@@ -197,6 +197,10 @@ class Flattener:
                     problem("F006", call.place, f"{callee.label} has no argument {key!r}", did_you_mean(key, expected))
                 )
                 return
+        if callee.tables:
+            what = f"{callee.label} reads tables, which only the mechanism can give"
+            self.problems.append(problem("F006", call.place, what, "call it from no kernel"))
+            return
         missing = sorted(needed - set(keywords))
         if missing or len(call.args) != len(callee.tensors):
             what = (

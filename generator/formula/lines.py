@@ -18,7 +18,7 @@ FUNCTIONS: dict[str, tuple[int, ...]] = {
     "clip": (3,), "min": (2,), "max": (2,), "abs": (1,), "floor": (1,), "ceil": (1,), "trunc": (1,),
     "round_half_away": (1,), "round_half_even": (1,), "frexp": (1,), "log2": (1,), "sqrt": (1,), "select": (3,),
     "exp2": (1,), "shift_left": (2,), "shift_right": (3,), "saturate": (2,), "wrap": (2,), "real": (1,),
-    "round": (2,), "round_real": (2,),
+    "round": (2,), "round_real": (2,), "lookup": (2,), "search": (2,), "fma": (3,),
 }  # fmt: skip
 """Functions of the language and how many arguments they take."""
 

@@ -108,6 +108,27 @@ class Lowering:
         """An operator."""
         raise NotImplementedError
 
+    def helper(self, name: str, kind: Kind, *args: str) -> Code:
+        """A call of a helper function, which is noted."""
+        self.helpers.add(name)
+        return self.call(name, kind, *args)
+
+    def call_lookup(self, call: Call) -> Code:
+        """An entry of a table: both languages write it alike."""
+        table, index = call.args
+        assert isinstance(table, Name)
+        return Code(f"{table.text}[{self.lower(index).text}]", ATOM, Kind.INTEGER)
+
+    def call_fma(self, call: Call) -> Code:
+        """A product plus a number, rounded to float32 at the end only."""
+        return self.helper("fma", Kind.REAL, *(self.lower(arg).text for arg in call.args))
+
+    def call_search(self, call: Call) -> Code:
+        """The place of a value in a rising table."""
+        table, value = call.args
+        assert isinstance(table, Name)
+        return self.helper("search", Kind.INTEGER, table.text, self.lower(value).text)
+
     def joined(self, expr: Binary, kind: Kind) -> Code:
         """The operator written between its operands."""
         precedence = PRECEDENCE[expr.op]

@@ -60,6 +60,16 @@ def wrap(v: int, bits: int) -> int:
     half = 1 << (bits - 1)
     return (v + half) % (2 * half) - half
 ''',
+    "fma": '''\
+def fma(a: float, b: float, c: float) -> float:
+    """a * b + c in float64, rounded to float32 at the end."""
+    return f32(a * b + c)
+''',
+    "search": '''\
+def search(table: Sequence[int], v: int) -> int:
+    """The index of the first entry of a rising table that is not less than v; the last index where all are less."""
+    return min(bisect.bisect_left(table, v), len(table) - 1)
+''',
     "clip": '''\
 def clip(v: float, lo: float, hi: float) -> float:
     """v, or the bound that it passes."""
@@ -81,12 +91,8 @@ class PythonLowering(Lowering):
         """One line of the generated function."""
         return f"{', '.join(line.targets)} = {self.lower(line.expr).text}"
 
-    def _helper(self, name: str, kind: Kind, *args: str) -> Code:
-        self.helpers.add(name)
-        return self.call(name, kind, *args)
-
     def _f32(self, text: str) -> Code:
-        return self._helper("f32", Kind.REAL, text)
+        return self.helper("f32", Kind.REAL, text)
 
     def _as_real(self, expr: Expr) -> Code:
         """A number as float32; exact where a literal is."""
@@ -115,12 +121,12 @@ class PythonLowering(Lowering):
         kind = self.kind(expr)
         if expr.op == "**":
             if self.kind(expr.right) is Kind.INTEGER:
-                return self._helper("exp2", kind, self.lower(expr.right).text)
+                return self.helper("exp2", kind, self.lower(expr.right).text)
             return self.joined(expr, kind)
         if kind is Kind.REAL:
             left, right = self._as_real(expr.left), self._as_real(expr.right)
             if expr.op == "/":
-                return self._helper("div", kind, left.text, right.text)
+                return self.helper("div", kind, left.text, right.text)
             precedence = PRODUCT if expr.op == "*" else SUM
             return self._f32(f"{left.within(precedence)} {expr.op} {right.within(precedence + 1)}")
         if kind is Kind.MASK and Kind.REAL in (self.kind(expr.left), self.kind(expr.right)):
@@ -132,7 +138,7 @@ class PythonLowering(Lowering):
         """Between bounds."""
         kind = self.kind(call)
         args = [self._bound(arg, kind).text for arg in call.args]
-        return self._helper("clip" if kind in (Kind.REAL, Kind.HOST) else "clip_int", kind, *args)
+        return self.helper("clip" if kind in (Kind.REAL, Kind.HOST) else "clip_int", kind, *args)
 
     def _plain(self, function: str, call: Call) -> Code:
         kind = self.kind(call)
@@ -151,7 +157,7 @@ class PythonLowering(Lowering):
         return self._plain("abs", call)
 
     def _rounding(self, call: Call, function: str) -> Code:
-        return self._helper("to_int", Kind.INTEGER, self.lower(call.args[0]).text, function)
+        return self.helper("to_int", Kind.INTEGER, self.lower(call.args[0]).text, function)
 
     def call_floor(self, call: Call) -> Code:
         """Toward -infinity."""
@@ -180,7 +186,7 @@ class PythonLowering(Lowering):
 
     def call_log2(self, call: Call) -> Code:
         """Base-2 logarithm."""
-        return self._helper("log2", Kind.REAL, self.lower(call.args[0]).text)
+        return self.helper("log2", Kind.REAL, self.lower(call.args[0]).text)
 
     def call_sqrt(self, call: Call) -> Code:
         """Square root."""
@@ -188,7 +194,7 @@ class PythonLowering(Lowering):
 
     def call_exp2(self, call: Call) -> Code:
         """2**n."""
-        return self._helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
+        return self.helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
 
     def call_select(self, call: Call) -> Code:
         """A conditional expression."""
@@ -196,10 +202,14 @@ class PythonLowering(Lowering):
             return self.lower(call.args[1 if known else 2])
         kind = self.kind(call)
         condition, yes, no = self.lower(call.args[0]), *(self._bound(arg, kind) for arg in call.args[1:])
+        if yes == no:
+            return yes
         return Code(f"({yes.text} if {condition.text} else {no.text})", ATOM, self.kind(call))
 
     def call_shift_left(self, call: Call) -> Code:
-        """Left shift."""
+        """Left shift; one by nothing is not written."""
+        if self.range(call.args[1]) == (0, 0):
+            return self.lower(call.args[0])
         return self.joined(Binary("<<", call.args[0], call.args[1], call.place), Kind.INTEGER)
 
     def call_saturate(self, call: Call) -> Code:
@@ -207,14 +217,14 @@ class PythonLowering(Lowering):
         value, target = self.lower(call.args[0]), call.args[1]
         if isinstance(target, Num):
             half = 2 ** (int(target.value) - 1)
-            return self._helper("clip_int", Kind.INTEGER, value.text, str(-half), str(half - 1))
+            return self.helper("clip_int", Kind.INTEGER, value.text, str(-half), str(half - 1))
         assert isinstance(target, Name)
         bounds = (self.name(Name(f"{target.text}.{end}", call.place)).text for end in ("min", "max"))
-        return self._helper("clip_int", Kind.INTEGER, value.text, *bounds)
+        return self.helper("clip_int", Kind.INTEGER, value.text, *bounds)
 
     def call_wrap(self, call: Call) -> Code:
         """Keep the low bits, sign-extended."""
-        return self._helper("wrap", Kind.INTEGER, *(self.lower(arg).text for arg in call.args))
+        return self.helper("wrap", Kind.INTEGER, *(self.lower(arg).text for arg in call.args))
 
     def call_real(self, call: Call) -> Code:
         """An integer as float32."""

@@ -59,6 +59,16 @@ def divide(a: float, b: Tensor) -> Tensor:
     """a / b by one float32 division; the operator / of a number and a tensor multiplies by a rounded reciprocal."""
     return b.new_full((), a) / b
 ''',
+    "fma": '''\
+def fma(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """a * b + c in float64, rounded to float32 at the end."""
+    return (a.to(torch.float64) * b.to(torch.float64) + c.to(torch.float64)).to(torch.float32)
+''',
+    "search": '''\
+def search(table: Tensor, v: Tensor) -> Tensor:
+    """The index of the first entry of a rising table that is not less than v; the last index where all are less."""
+    return torch.searchsorted(table, v.contiguous()).clamp(max=table.numel() - 1)
+''',
     "real": '''\
 def real(v: float) -> Tensor:
     """A host number as float32."""
@@ -96,13 +106,13 @@ class TorchLowering(Lowering):
         kind = self.kind(expr)
         if expr.op == "**":
             if self.kind(expr.right) is Kind.INTEGER:
-                return self._helper("exp2", kind, self.lower(expr.right).text)
+                return self.helper("exp2", kind, self.lower(expr.right).text)
             return self.joined(expr, kind)
         if kind is Kind.REAL and expr.op in ("+", "-", "*", "/"):
             precedence = PRODUCT if expr.op in "*/" else SUM
             left, right = self._as_real(expr.left), self._as_real(expr.right)
             if expr.op == "/" and not left.kind.is_tensor and not _is_power_of_two(expr.left):
-                return self._helper("divide", kind, left.text, right.text)
+                return self.helper("divide", kind, left.text, right.text)
             return Code(f"{left.within(precedence)} {expr.op} {right.within(precedence + 1)}", precedence, kind)
         return self.joined(expr, kind)
 
@@ -110,14 +120,10 @@ class TorchLowering(Lowering):
         code = self.lower(expr)
         return Code(f"{code.within(ATOM)}.to(torch.float32)", ATOM, Kind.REAL) if code.kind is Kind.INTEGER else code
 
-    def _helper(self, name: str, kind: Kind, *args: str) -> Code:
-        self.helpers.add(name)
-        return self.call(name, kind, *args)
-
     def _real_tensor(self, expr: Expr) -> str:
         code = self._as_real(expr)
         if code.kind in (Kind.INT, Kind.HOST):
-            return self._helper("real", Kind.REAL, code.text).text
+            return self.helper("real", Kind.REAL, code.text).text
         return code.text
 
     def call_clip(self, call: Call) -> Code:
@@ -154,13 +160,13 @@ class TorchLowering(Lowering):
         code = self.lower(call.args[0])
         if code.kind is Kind.HOST:
             return Code(host.format(code.within(UNARY)), UNARY if host.startswith("-") else ATOM, Kind.INT)
-        return self._helper("to_int", Kind.INTEGER, self._whole(call, code).text)
+        return self.helper("to_int", Kind.INTEGER, self._whole(call, code).text)
 
     def _whole(self, call: Call, code: Code) -> Code:
         """Rounded, but still float32."""
         function = call.function.removeprefix("_whole_")
         if function == "round_half_away":
-            return self._helper(function, Kind.REAL, code.text)
+            return self.helper(function, Kind.REAL, code.text)
         return self.call(_ROUNDED[function], Kind.REAL, code.text)
 
     def call_floor(self, call: Call) -> Code:
@@ -191,11 +197,11 @@ class TorchLowering(Lowering):
 
     def call_frexp(self, call: Call) -> Code:
         """Mantissa and exponent."""
-        return self._helper("frexp", Kind.REAL, self._real_tensor(call.args[0]))
+        return self.helper("frexp", Kind.REAL, self._real_tensor(call.args[0]))
 
     def call_log2(self, call: Call) -> Code:
         """Base-2 logarithm."""
-        return self._helper("log2", Kind.REAL, self.lower(call.args[0]).text)
+        return self.helper("log2", Kind.REAL, self.lower(call.args[0]).text)
 
     def call_sqrt(self, call: Call) -> Code:
         """Square root."""
@@ -203,7 +209,7 @@ class TorchLowering(Lowering):
 
     def call_exp2(self, call: Call) -> Code:
         """2**n."""
-        return self._helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
+        return self.helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
 
     def call_select(self, call: Call) -> Code:
         """A host condition is Python's own; a tensor condition picks elements."""
@@ -211,6 +217,8 @@ class TorchLowering(Lowering):
             return self.lower(call.args[1 if known else 2])
         condition, yes, no = (self.lower(arg) for arg in call.args)
         kind = self.kind(call)
+        if yes == no and yes.kind == kind:
+            return yes
         if self.kind(call.args[0]) is Kind.MASK:
             return self.call("torch.where", kind, condition.text, yes.text, no.text)
         text = f"({yes.text} if {condition.text} else {no.text})"
@@ -219,7 +227,9 @@ class TorchLowering(Lowering):
         return Code(text, ATOM, kind)
 
     def call_shift_left(self, call: Call) -> Code:
-        """Left shift."""
+        """Left shift; one by nothing is not written."""
+        if self.range(call.args[1]) == (0, 0):
+            return self.lower(call.args[0])
         return self.joined(Binary("<<", call.args[0], call.args[1], call.place), self.kind(call))
 
     def call_saturate(self, call: Call) -> Code:

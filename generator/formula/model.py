@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from generator.formula.lines import Line
+    from generator.formula.prove import Prover
+
 TensorType = str | tuple[int, int]
 """A type parameter, a dtype id, an inclusive range of integers, or `REAL_TENSOR`."""
 
@@ -97,6 +100,7 @@ class Kernel:
         scales: Name of a float32 operand -> what it is.
         integers: Name of a host integer -> its inclusive range.
         tensors: Name of a tensor operand -> its type.
+        tables: Name of a one-dimensional table of integers -> (type of its entries, their number).
         sites: Local name -> rounding site of the march.
         derive: Formulas over scales and integers, in order.
         compute: Formulas over tensors and derived names, in order; the last one defines the result.
@@ -111,6 +115,7 @@ class Kernel:
     scales: Mapping[str, str] = field(default_factory=dict)
     integers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     tensors: Mapping[str, TensorType] = field(default_factory=dict)
+    tables: Mapping[str, tuple[TensorType, int]] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
     derive: tuple[Formula, ...] = ()
     compute: tuple[Formula, ...] = ()
@@ -135,7 +140,7 @@ class MarchFacts:
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """An argument of a generated function; `kind` is "tensor", "scale", "int" or "dtype"."""
+    """An argument of a generated function; `kind` is "tensor", "table", "scale", "int" or "dtype"."""
 
     name: str
     kind: str
@@ -152,6 +157,25 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Proved:
+    """A flat kernel with its proofs: what a lowering that is made on demand (C, LaTeX) starts from.
+
+    Attributes:
+        kernel: The kernel as its spec says it.
+        derive: Its derive formulas, calls of other kernels inlined.
+        compute: Its compute formulas, likewise; the last one defines the result.
+        params: Derived names that compute reads.
+        provers: One proof for each choice of dtypes.
+    """
+
+    kernel: Kernel
+    derive: tuple[Line, ...]
+    compute: tuple[Line, ...]
+    params: tuple[str, ...]
+    provers: tuple[Prover, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A kernel that was proven for one march, and its lowerings.
 
@@ -159,7 +183,7 @@ class Compiled:
         label: `role` or `role/variant`.
         params: Fields of the parameter tuple, in the order of the derive formulas.
         derive_args: Arguments of the derive function (scales, ints, dtypes); `torch_derive` assigns every param's name.
-        compute_args: Arguments of the compute function (tensors, scales, ints, dtypes), beside `p` when there are params.
+        compute_args: Arguments of the compute function (tensors, tables, scales, ints, dtypes), beside `p` when there are params.
         result: The kernel's result type.
         torch_derive: Statements; the caller writes the `return` with `params`.
         torch_compute: Statements; the last one is a `return`.
@@ -173,6 +197,7 @@ class Compiled:
         sites: Rounding sites read.
         constants: March fields read, without the leading "march.".
         calls: Labels of the kernels that were inlined.
+        proved: What further lowerings are made from.
     """
 
     label: str
@@ -192,3 +217,4 @@ class Compiled:
     sites: frozenset[str]
     constants: frozenset[str]
     calls: frozenset[str]
+    proved: Proved = field(repr=False, compare=False)

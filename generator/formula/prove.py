@@ -6,6 +6,7 @@ leave what holds it, a shift count may be negative, or a real number is used as 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from generator.formula.intervals import (
     MAX_SHIFT,
     REAL,
     Value,
+    f32,
     joined,
     power_of_two,
     real,
@@ -33,6 +35,16 @@ if TYPE_CHECKING:
     from generator.formula.model import Dtype
 
 
+_MAX_EXPONENT = 128
+
+
+def _largest_exponent(v: Value) -> int:
+    """The largest exponent that frexp gives for a value as float32; 0 of zero."""
+    if not (v.kind.is_number and v.finite):
+        return _MAX_EXPONENT
+    return max(0, math.frexp(max(abs(f32(v.lo)), abs(f32(v.hi))))[1])
+
+
 @dataclass(slots=True)
 class Prover:
     """Evaluates lines over intervals, in order."""
@@ -40,7 +52,9 @@ class Prover:
     dtypes: Mapping[str, Dtype]
     types: Mapping[str, str]
     values: dict[str, Value]
+    tables: Mapping[str, tuple[Value, int]] = field(default_factory=dict)
     phase: str = "derive"
+    last_read: dict[str, float] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, line: Line) -> None:
@@ -50,7 +64,7 @@ class Prover:
             if not argument.kind.is_number:
                 self.report("F007", line.expr, f"frexp takes a number, not {argument.kind}")
             self._set(line.targets[0], Value(Kind.REAL, -1.0, 1.0), line)
-            self._set(line.targets[1], Value(Kind.INTEGER, -148, 128), line)
+            self._set(line.targets[1], Value(Kind.INTEGER, -148, _largest_exponent(argument)), line)
             return
         value = self.value(line.expr)
         if len(line.targets) == 1:
@@ -100,6 +114,8 @@ class Prover:
             if name.tail not in known:
                 return self.report("F004", name, f"a dtype has no field {name.tail!r}", did_you_mean(name.tail, known))
             return Value(Kind.INT, known[name.tail], known[name.tail])
+        if name.text in self.tables:
+            return self.report("F007", name, f"{name.text!r} is a table", f"write lookup({name.text}, index)")
         if name.text not in self.values:
             return self.report("F004", name, f"unknown name {name.text!r}", did_you_mean(name.text, self.values))
         return self.values[name.text]
@@ -212,9 +228,8 @@ class Prover:
         return value
 
     def _call(self, call: Call) -> Value:
-        values = (
-            [self.value(arg) for arg in call.args] if call.function not in ("saturate",) else [self.value(call.args[0])]
-        )
+        unread = {"saturate": call.args[1:], "lookup": call.args[:1], "search": call.args[:1]}.get(call.function, ())
+        values = [self.value(arg) for arg in call.args if arg not in unread]
         handler = HANDLERS.get(call.function)
         if handler is None:
             return self.report("F005", call, f"unknown function {call.function!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from generator.formula.intervals import INT64, MAX_SHIFT, ROUNDED, Value, joined, real
+from generator.formula.intervals import INT64, MAX_SHIFT, ROUNDED, Value, corners, joined, real
 from generator.formula.model import Kind
 from generator.formula.problems import did_you_mean
 from generator.formula.syntax import WHOLE, Binary, Call, Name, Num
@@ -111,7 +111,8 @@ def _frexp(p: Prover, call: Call, v: list[Value]) -> Value:
 def _log2(p: Prover, call: Call, v: list[Value]) -> Value:
     if v[0].kind is not Kind.REAL:
         return p.report("F007", call, f"log2 takes a real number, not {v[0].kind}")
-    return Value(Kind.REAL, -149.0 if v[0].lo > 0 else -math.inf, 128.0 if math.isfinite(v[0].hi) else math.inf)
+    lo = math.log2(v[0].lo) if 0 < v[0].lo < math.inf else -math.inf
+    return real(lo, math.log2(v[0].hi) if 0 < v[0].hi < math.inf else math.inf)
 
 
 def _sqrt(p: Prover, call: Call, v: list[Value]) -> Value:
@@ -196,10 +197,51 @@ def _real(p: Prover, call: Call, v: list[Value]) -> Value:
     return p.as_real(call, v[0])
 
 
+def _fma(p: Prover, call: Call, v: list[Value]) -> Value:
+    for value in v:
+        if value.kind is not Kind.REAL:
+            return p.report("F007", call, f"fma takes real numbers, not {value.kind}", "write real(v)")
+    low, high = corners(v[0], v[1])
+    return real(low + v[2].lo, high + v[2].hi)
+
+
+def _table(p: Prover, call: Call) -> tuple[Value, int] | None:
+    """(value of an entry, number of entries) of the table that a call names."""
+    name = call.args[0]
+    if isinstance(name, Name) and name.text in p.tables:
+        return p.tables[name.text]
+    written = name.text if isinstance(name, Name) else "this"
+    p.report("F004", call, f"{written!r} is no table of the kernel", did_you_mean(written, p.tables))
+    return None
+
+
+def _lookup(p: Prover, call: Call, v: list[Value]) -> Value:
+    if (table := _table(p, call)) is None:
+        return Value(Kind.INTEGER, 0, 1)
+    entry, size = table
+    if v[0].kind is not Kind.INTEGER:
+        return p.report("F007", call, f"an index is an integer tensor, not {v[0].kind}")
+    if not v[0].within(0, size - 1):
+        what = f"the index may be {v[0].lo} .. {v[0].hi}, but the table has entries 0 .. {size - 1}"
+        return p.report("F026", call, what, "clip the index")
+    name = call.args[0].text  # type: ignore[union-attr]  # _table has seen that it is a name
+    p.last_read[name] = max(p.last_read.get(name, 0), v[0].hi)
+    return entry
+
+
+def _search(p: Prover, call: Call, v: list[Value]) -> Value:
+    if (table := _table(p, call)) is None:
+        return Value(Kind.INTEGER, 0, 1)
+    if v[0].kind is not Kind.INTEGER:
+        return p.report("F007", call, f"search looks for an integer, not {v[0].kind}")
+    return Value(Kind.INTEGER, 0, table[1] - 1)
+
+
 HANDLERS: dict[str, Callable[[Prover, Call, list[Value]], Value]] = {
     "clip": _limited(_clip), "min": _limited(_min), "max": _limited(_max), "abs": _abs, "frexp": _frexp, "log2": _log2, "sqrt": _sqrt,
     "floor": _to_integer(math.floor, math.floor), "ceil": _to_integer(math.ceil, math.ceil), "trunc": _to_integer(math.trunc, math.trunc),
     "round_half_away": _half_away, "round_half_even": _to_integer(math.floor, math.ceil),
     "select": _select, "exp2": _exp2, "shift_left": _shift_left, "saturate": _saturate, "wrap": _wrap, "real": _real,
+    "lookup": _lookup, "search": _search, "fma": _fma,
     **dict.fromkeys(WHOLE.values(), _whole),
 }  # fmt: skip

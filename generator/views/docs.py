@@ -3,6 +3,7 @@
 In: decisions, patterns and compiled kernels. Out: rows of final text.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.compile import CompiledMarches
@@ -14,11 +15,20 @@ from generator.schema_base import Spec
 
 @dataclass(frozen=True, slots=True)
 class MatrixRowView:
-    """One operator: a cell a march, and the reasons why not."""
+    """One operator: a cell a march, and the reasons why not; `op` names its page."""
 
+    op: str
     title: str
     cells: str
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSectionView:
+    """The operators of one namespace."""
+
+    title: str
+    rows: tuple[MatrixRowView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class MatrixView:
 
     header: str
     rule: str
-    rows: tuple[MatrixRowView, ...]
+    sections: tuple[MatrixSectionView, ...]
     summary: str
 
 
@@ -82,15 +92,39 @@ class MarchPageView:
 def matrix_view(catalog: Catalog, decisions: Decisions) -> MatrixView:
     """Every operator on every march."""
     marches = tuple(catalog.marches)
-    rows = tuple(_row(catalog, decisions, op) for op in catalog.ops)
     todo = sum(d.status == "todo" for d in decisions.values())
     supported = sum(d.status == "supported" for d in decisions.values())
     return MatrixView(
         header="| operator | " + " | ".join(marches) + " |",
         rule="|---|" + "---|" * len(marches),
-        rows=rows,
+        sections=tuple(_sections(catalog, decisions)),
         summary=f"{len(decisions)} cells: {supported} supported, {len(decisions) - supported - todo} unsupported, {todo} to do.",
     )
+
+
+_SECTIONS = (
+    "torch.nn.functional",
+    "torch.nn",
+    "torch.quantization",
+    "torch.Tensor",
+    "torch",
+    "torchvision",
+    "horizon",
+    "",
+)
+"""Namespaces, in the order in which a title is looked for in them; the last one takes the others."""
+
+
+def _sections(catalog: Catalog, decisions: Decisions) -> Iterator[MatrixSectionView]:
+    """The rows by the namespace of their titles, in the order of the manual: functions first."""
+    rows: dict[str, list[MatrixRowView]] = {}
+    for op in catalog.ops:
+        row = _row(catalog, decisions, op)
+        section = next(name for name in _SECTIONS if row.title.startswith(f"{name}.") or not name)
+        rows.setdefault(section, []).append(row)
+    for section in sorted(rows, key=lambda name: (name != "torch", _SECTIONS.index(name))):
+        found = sorted(rows[section], key=lambda row: row.title.casefold())
+        yield MatrixSectionView(section or "Methods of FloatFunctional", tuple(found))
 
 
 def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
@@ -99,12 +133,13 @@ def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
     reasons: dict[str, list[str]] = {}
     for march in catalog.marches:
         row = [decisions[op, march, dtype] for dtype in dtypes]
-        cells.append("<br>".join(_cell(d) for d in row if d.status == "supported") or "-")
+        where = " (host CPU)" if catalog.ops[op].spec.host else ""
+        cells.append("<br>".join(f"{_cell(d)}{where}" for d in row if d.status == "supported") or "-")
         for d in row:
             if d.status != "supported" and not d.chain[-1].text.startswith("features."):
                 reasons.setdefault(f"{d.dtype}: {d.reason}", []).append(march)
     lines = tuple(f"{', '.join(names)}, {reason}" for reason, names in reasons.items())
-    return MatrixRowView(catalog.ops[op].spec.title, " | ".join(cells), lines)
+    return MatrixRowView(op, catalog.ops[op].spec.title, " | ".join(cells), lines)
 
 
 def _cell(decision: Decision) -> str:
@@ -142,6 +177,8 @@ def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches
         source = entries[role, kernel.label.partition("/")[2] or None]
         formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
     facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))
+    facts += (*_facts(spec.sampling, "sampling"), *_facts(spec.regions, "regions"))
+    facts += _facts(spec.detection, "detection")
     facts += tuple(FactView(f"rounding of {site}", mode) for site, mode in spec.rounding.items())
     facts += tuple(FactView(f"algorithm of {role}", variant) for role, variant in spec.algorithm.items())
     supported = sum(d.status == "supported" for d in decisions.values() if d.march == march)

@@ -50,6 +50,25 @@ def nn_views(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, Pack
     return {folder: _folder(catalog, patterns, folder) for folder in _DOCS}
 
 
+def nn_view(catalog: Catalog) -> PackageExportsView:
+    """horizon_plugin_pytorch.nn: float modules of our own."""
+    views = [
+        ModuleExportView(op.python.file or "", class_name(op))
+        for op in of_family(catalog, "runtime_module")
+        if op.runtime and op.runtime.float
+    ]
+    views += [ModuleExportView("tables", class_name(op)) for op in of_family(catalog, "table")]
+    views += [
+        ModuleExportView("unary", op.python.module) for op in of_family(catalog, "unary", "power") if op.python.module
+    ]
+    views += [
+        ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module
+    ]
+    views.append(ModuleExportView("identity", "Identity"))
+    doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
+    return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
+
+
 def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> PackageExportsView:
     modules: dict[str, list[str]] = {name: list(names) for name, names in _FIXED[folder].items()}
     for op in of_family(catalog, "weighted"):
@@ -57,9 +76,20 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
         fused = view.quantized_fused if folder == "quantized" else view.fused
         base = [] if folder == "intrinsic" else [view.base_class]
         modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
+    for op in of_family(catalog, "composite", "recurrent"):
+        names = {"qat": op.python.class_, "quantized": op.python.quantized}
+        if name := names.get(folder):
+            modules.setdefault(op.python.file or "", []).append(name)
     if folder != "intrinsic":
-        for op in of_family(catalog, "window_max", "window_mean", "clamp", "norm"):
-            if op.python.file:
-                modules.setdefault(op.python.file, []).append(class_name(op))
-    views = tuple(ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()))
+        for op in of_family(
+            catalog, "window_max", "window_mean", "clamp", "norm", "table", "unary", "slope", "tensor_module"
+        ):
+            if op.python.class_ and (op.python.file or op.family in ("unary", "slope")):
+                modules.setdefault(op.python.file or op.id, []).append(class_name(op))
+        for op in of_family(catalog, "runtime_module"):
+            if getattr(op.runtime, folder):
+                modules.setdefault(op.python.file or "", []).append(class_name(op))
+    views = tuple(
+        ModuleExportView(module, ", ".join(sorted(names))) for module, names in sorted(modules.items()) if names
+    )
     return PackageExportsView(_DOCS[folder], views, tuple(sorted(name for names in modules.values() for name in names)))

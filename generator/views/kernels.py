@@ -14,8 +14,8 @@ from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Para
 from generator.link import Catalog, KernelEntry
 from generator.views.names import camel, module_name, sentence
 
-_TORCH_TYPES = {"tensor": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
-_PYTHON_TYPES = {"tensor": "int", "scale": "float", "int": "int", "dtype": "QuantDType"}
+_TORCH_TYPES = {"tensor": "Tensor", "table": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
+_PYTHON_TYPES = {"tensor": "int", "table": "Sequence[int]", "scale": "float", "int": "int", "dtype": "QuantDType"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +143,9 @@ def _kernel(doc: str, source: str, kernel: Compiled, role: str, dtypes: tuple[st
 
 
 def _param(param: Param, *, torch: bool) -> ParamView:
-    if torch:
-        return ParamView(
-            param.name, "Tensor", f"{_number(param.lo)} .. {_number(param.hi)}" if param.kind != "real" else "float32"
-        )
-    return ParamView(
-        param.name, "float" if param.kind == "real" else "int", f"{_number(param.lo)} .. {_number(param.hi)}"
-    )
+    real = param.kind == "real"
+    doc = "float32" if real else f"{_number(param.lo)} .. {_number(param.hi)}"
+    return ParamView(param.name, "Tensor" if torch else "float" if real else "int", doc)
 
 
 def _number(value: float) -> str:
@@ -158,7 +154,7 @@ def _number(value: float) -> str:
 
 def _signature(args: tuple[Arg, ...], types: Mapping[str, str], params_class: str = "") -> str:
     """`x: Tensor, p: AddParams, *, output: QuantDType`: tensors, then parameters, then the rest by keyword."""
-    first = [f"{arg.name}: {types[arg.kind]}" for arg in args if arg.kind in ("tensor", "scale")]
+    first = [f"{arg.name}: {types[arg.kind]}" for arg in args if arg.kind in ("tensor", "table", "scale")]
     last = [f"{arg.name}: {types[arg.kind]}" for arg in args if arg.kind in ("int", "dtype")]
     params = [f"p: {params_class}"] if params_class else []
     return ", ".join([*first, *params, *(["*", *last] if last else [])])

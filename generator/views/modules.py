@@ -77,6 +77,19 @@ class ClampView:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorModuleView:
+    """A module that is a tensor function."""
+
+    op: str
+    doc: str
+    class_name: str
+    float_class: str
+    function: str
+    arguments: str
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NormView:
     """A standalone normalization."""
 
@@ -214,6 +227,24 @@ def clamp_view(op: Op) -> ClampView:
     """A standalone activation."""
     return ClampView(
         op.id, sentence(op.doc), class_name(op), op.float.modules[0], op.float.functions[0], op.kernel or ""
+    )
+
+
+def tensor_module_view(op: Op) -> TensorModuleView:
+    """A module that is a tensor function."""
+    assert op.tensor is not None
+    attributes = tuple(name for name in op.tensor.arguments if isinstance(name, str))
+    arguments = [f"self.{value}" if isinstance(value, str) else repr(value) for value in op.tensor.arguments]
+    if op.tensor.mode is not None:
+        arguments.insert(1, f'"{op.tensor.mode}"')
+    return TensorModuleView(
+        op=op.id,
+        doc=sentence(op.doc),
+        class_name=class_name(op),
+        float_class=op.float.modules[0],
+        function=op.tensor.function,
+        arguments=", ".join(arguments),
+        attributes=attributes,
     )
 
 

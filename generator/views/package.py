@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.link import Catalog
+from generator.schema import March
 from generator.schema_op import Op
 from generator.schema_policy import Color, Swing
 from generator.views.names import constant_name, module_name, sentence
@@ -24,6 +25,12 @@ class MarchView:
     constant: str
     aliases: tuple[str, ...]
     title: str
+    aligned_corners: bool
+    fractional_nearest: bool
+    float_boxes: bool
+    aligned_regions: bool
+    mixed_scales: bool
+    stable_sort: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +138,24 @@ class ColorsView:
 
 def marches_view(catalog: Catalog) -> MarchesView:
     """Every march in the order of its file."""
-    marches = tuple(
-        MarchView(
-            name, module_name(name), m.spec.constant or constant_name(name), m.spec.aliases, sentence(m.spec.title)
-        )
-        for name, m in catalog.marches.items()
-    )
+    marches = tuple(_march(name, m.spec) for name, m in catalog.marches.items())
     return MarchesView(tuple(m.id for m in marches), marches)
+
+
+def _march(name: str, march: March) -> MarchView:
+    return MarchView(
+        id=name,
+        module=module_name(name),
+        constant=march.constant or constant_name(name),
+        aliases=march.aliases,
+        title=sentence(march.title),
+        aligned_corners=march.sampling.aligned_corners,
+        fractional_nearest=march.sampling.fractional_nearest,
+        float_boxes=march.regions.float_boxes,
+        aligned_regions=march.regions.aligned,
+        mixed_scales=march.regions.mixed_scales,
+        stable_sort=march.detection.stable_sort,
+    )
 
 
 def dtypes_view(catalog: Catalog) -> DtypesView:

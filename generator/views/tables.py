@@ -6,30 +6,18 @@ In: the catalog and the expanded patterns. Out: rows whose fields are Python exp
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from generator.compile import CompiledMarches
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_op import Op
+from generator.views.composite import float_classes as composite_classes
 from generator.views.modules import class_name, fused_name, of_family
+from generator.views.replacements import FUNCTIONAL, ReplacementView, as_tuple, replacements
+from generator.views.runtime_modules import float_classes
 
-_FUNCTIONAL = "quantized.FloatFunctional"
 _TORCH_FUNCTIONAL = "torch.ao.nn.quantized.FloatFunctional"
-_METHOD_FAMILIES = {"binary": 2, "concat": 0, "reduction": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class ReplacementView:
-    """A traced call that becomes a sub-module."""
-
-    op: str
-    functions: str
-    methods: tuple[str, ...]
-    module: str
-    method: str | None
-    data_args: int
-    constructor_args: tuple[str, ...]
-    drop_kwargs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +49,17 @@ class PairView:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorRuleView:
+    """What functions do with a QTensor."""
+
+    op: str
+    behaviour: str
+    kernel: str
+    dtypes: tuple[str, ...]
+    functions: str
+
+
+@dataclass(frozen=True, slots=True)
 class TablesView:
     """Everything in `_tables.py`."""
 
@@ -69,28 +68,39 @@ class TablesView:
     patterns: tuple[PatternView, ...]
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
+    tensor_rules: tuple[TensorRuleView, ...]
+    leaf_modules: str
+    recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
     passthrough_modules: str
     plain: str
 
 
-def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...]) -> TablesView:
+def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> TablesView:
     """Build every table."""
     steps: dict[str, StepView] = {}
     pattern_views = tuple(_pattern(catalog, pattern, steps) for pattern in patterns)
+    rules = tuple(_tensor_rules(catalog, compiled))
     return TablesView(
-        replacements=tuple(_replacements(catalog)),
+        replacements=tuple(replacements(catalog)),
         steps=tuple(steps.values()),
         patterns=pattern_views,
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
-        passthrough=_listed(_passthrough(catalog, "one")),
-        passthrough_lists=_listed(_passthrough(catalog, "list")),
+        tensor_rules=rules,
+        passthrough=_listed_functions(rules, _KEEPING),
+        passthrough_lists=_listed_functions(rules, {"keep_list"}),
+        leaf_modules=_listed(
+            f"nn.{op.python.module}" for op in of_family(catalog, "unary", "power") if op.python.module
+        ),
+        recognized=tuple(
+            PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name
+        ),
         passthrough_modules=_listed(
             m for op in of_family(catalog, "passthrough", "identity") for m in op.float.modules
         ),
-        plain=_listed(_plain(catalog)),
+        plain=_listed_functions(rules, {"plain"}),
     )
 
 
@@ -98,35 +108,19 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _tuple(names: Iterable[str]) -> str:
-    return "".join(f"{name}, " for name in dict.fromkeys(names))
-
-
-def _replacements(catalog: Catalog) -> Iterable[ReplacementView]:
-    for op in of_family(catalog, *_METHOD_FAMILIES):
-        count = _METHOD_FAMILIES[op.family]
-        yield ReplacementView(
-            op.id, _tuple(op.float.functions), op.float.methods, _FUNCTIONAL, op.python.method, count, (), ()
-        )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp"):
-        form = op.float
-        yield ReplacementView(
-            op.id, _tuple(form.functions), form.methods, form.modules[0], None, 1, form.constructor, ()
-        )
-
-
 def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) -> PatternView:
     names = []
     for role in pattern.steps:
         view = _step(catalog, pattern, role)
-        steps.setdefault(view.name, view)
+        while steps.setdefault(view.name, view) != view:  # another family's step of that role matches other modules
+            view = replace(view, name=f"{view.name}_")
         names.append(view.name)
     op = catalog.ops[pattern.base].spec
     tail = ("Add" if pattern.add else "") + (
         catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else ""
     )
     fused = f"intrinsic.{fused_name(op, tail)}" if pattern.tail else "None"
-    return PatternView(pattern.id, _tuple(names), fused, pattern.priority)
+    return PatternView(pattern.id, as_tuple(names), fused, pattern.priority)
 
 
 def _step(catalog: Catalog, pattern: Expanded, role: str) -> StepView:
@@ -136,24 +130,33 @@ def _step(catalog: Catalog, pattern: Expanded, role: str) -> StepView:
         return StepView("_NORM", "norm", _modules(catalog, pattern.norms), None)
     if role == "add":
         method = catalog.ops[pattern.adds[0]].spec.python.method
-        return StepView("_ADD", "add", f"{_FUNCTIONAL}, {_TORCH_FUNCTIONAL}", method)
+        return StepView("_ADD", "add", f"{FUNCTIONAL}, {_TORCH_FUNCTIONAL}", method)
     return StepView(f"_{pattern.activation.upper()}", "activation", _modules(catalog, (pattern.activation,)), None)
 
 
 def _modules(catalog: Catalog, ops: tuple[str, ...]) -> str:
-    return _tuple(module for op in ops for module in catalog.ops[op].spec.float.modules)
+    return as_tuple(module for op in ops for module in catalog.ops[op].spec.float.modules)
 
 
 def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_:
-            for module in op.spec.float.modules:
+        if op.spec.runtime is not None and op.spec.runtime.qat:
+            for module in float_classes(op.spec):
+                yield PairView(module, f"qat.{class_name(op.spec)}")
+        elif op.spec.python.class_:
+            given = (f"nn.{class_name(op.spec)}",) if op.spec.family == "table" else op.spec.float.modules
+            for module in composite_classes(op.spec) if op.spec.family == "composite" else given:
                 yield PairView(module, f"qat.{class_name(op.spec)}")
     yield PairView("QuantStub", "qat.QuantStub")
-    yield PairView(_FUNCTIONAL, "qat.FloatFunctional")
+    yield PairView(FUNCTIONAL, "qat.FloatFunctional")
     yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
     for name in _fused_names(catalog, patterns):
         yield PairView(f"intrinsic.{name}", f"qat.{name}")
+
+
+def _without_qat(op: Op) -> tuple[str, ...]:
+    """The family of an operator that has no QAT class."""
+    return (op.family,) if op.runtime is not None and not op.runtime.qat else ()
 
 
 def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, str]:
@@ -176,8 +179,16 @@ def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, i
 
 def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[PairView]:
     for op in catalog.ops.values():
-        if op.spec.python.class_ and op.spec.family not in ("quantize_stub", "dequantize_stub"):
+        if op.spec.python.class_ and op.spec.family not in (
+            "quantize_stub",
+            "dequantize_stub",
+            "composite",
+            "recurrent",
+            *_without_qat(op.spec),
+        ):
             yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{class_name(op.spec)}")
+        elif op.spec.python.quantized:
+            yield PairView(f"qat.{class_name(op.spec)}", f"quantized.{op.spec.python.quantized}")
     yield PairView("qat.QuantStub", "quantized.Quantize")
     yield PairView("qat.DeQuantStub", "quantized.DeQuantize")
     yield PairView("qat.FloatFunctional", "quantized.QFunctional")
@@ -188,23 +199,42 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
             yield PairView(module, "Identity")
 
 
-def _passthrough(catalog: Catalog, returns: str) -> Iterable[str]:
-    for op in of_family(catalog, "passthrough", "identity"):
-        if op.returns == returns:
-            yield from _torch_functions(op)
-    if returns == "one":
-        kept = catalog.qtensor.spec.same_scale
-        yield from kept.functions
-        yield from (f"torch.Tensor.{name}" for name in kept.methods)
+_KEEPING = frozenset(
+    {"keep", "inert", "select", "value_and_index", "ordered", "leading", "pointwise", "bound", "fill", "take_in", "pad"}
+)
+"""Behaviours whose result has the scale of the first input."""
+
+
+def _tensor_rules(catalog: Catalog, compiled: CompiledMarches) -> Iterable[TensorRuleView]:
+    """Operators first: a function that has a row is no function of qtensor.yaml."""
+    for op in catalog.ops.values():
+        if behaviour := _behaviour(op.spec):
+            yield _rule(op.spec.id, behaviour, op.spec.kernel, _torch_functions(op.spec), compiled)
+    for behaviour, listed in catalog.qtensor.spec.behaviours.items():
+        functions = (*listed.functions, *(f"torch.Tensor.{name}" for name in listed.methods))
+        yield _rule("", behaviour, listed.kernel, functions, compiled)
+
+
+def _behaviour(op: Op) -> str | None:
+    if op.family == "passthrough":
+        return "keep_list" if op.returns == "list" else "keep"
+    return "keep" if op.family == "identity" else op.behaviour
+
+
+def _rule(
+    op: str, behaviour: str, kernel: str | None, functions: Iterable[str], compiled: CompiledMarches
+) -> TensorRuleView:
+    dtypes = compiled.compute_dtypes(kernel) if kernel else ()
+    return TensorRuleView(op, behaviour, kernel or "", dtypes, as_tuple(functions))
 
 
 def _torch_functions(op: Op) -> Iterable[str]:
     """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
     yield from (name for name in op.float.functions if name.startswith("torch."))
     yield from (f"torch.Tensor.{name}" for name in op.float.methods)
+    if op.family == "scaling":
+        yield from op.float.overloads
 
 
-def _plain(catalog: Catalog) -> Iterable[str]:
-    plain = catalog.qtensor.spec.plain
-    yield from plain.functions
-    yield from (f"torch.Tensor.{name}" for name in plain.methods)
+def _listed_functions(rules: tuple[TensorRuleView, ...], behaviours: Iterable[str]) -> str:
+    return "".join(rule.functions for rule in rules if rule.behaviour in behaviours)

@@ -11,13 +11,29 @@ from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.formula import Compiled
 from generator.link import Catalog, KernelEntry
+from generator.ratchet import worst_steps
 from generator.schema_op import Case, Op
 from generator.views.kernels import module_path
+from generator.views.runtime_modules import float_classes
 
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _LIST_FAMILIES = frozenset({"concat"})
-_MODULE_FAMILIES = frozenset({"weighted", "norm", "window_max", "window_mean", "clamp", "identity"})
+_MODULE_FAMILIES = frozenset(
+    {
+        "weighted",
+        "norm",
+        "window_max",
+        "window_mean",
+        "clamp",
+        "identity",
+        "unary",
+        "slope",
+        "runtime_module",
+        "tensor_module",
+        "composite",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,7 @@ class KernelCaseView:
     kernel: str
     tensors: tuple[tuple[str, int, int], ...]
     reals: tuple[str, ...]
+    tables: tuple[tuple[str, int, int, int], ...]
     scales: tuple[str, ...]
     integers: tuple[tuple[str, int, int], ...]
     derive_dtypes: tuple[tuple[str, str], ...]
@@ -54,6 +71,7 @@ class OpCaseView:
     target: str
     make: str
     shapes: tuple[tuple[int, ...], ...]
+    values: tuple[float, float] | None
     arguments: tuple[object, ...]
     keywords: tuple[tuple[str, object], ...]
     as_list: bool
@@ -106,12 +124,22 @@ def _kernel_case(
         kernel=role,
         tensors=tuple(tensors),
         reals=tuple(reals),
+        tables=tuple(_table(catalog, name, kind, size, types) for name, (kind, size) in spec.tables.items()),
         scales=tuple(spec.scales),
         integers=tuple((name, lo, hi) for name, (lo, hi) in spec.integers.items()),
         derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in derive_args),
         compute_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in compute),
         derived=bool(kernel.params),
     )
+
+
+def _table(
+    catalog: Catalog, name: str, kind: str | tuple[int, int], size: int, types: dict[str, str]
+) -> tuple[str, int, int, int]:
+    if isinstance(kind, tuple):
+        return name, *kind, size
+    dtype = catalog.dtypes.spec.dtypes[types.get(kind, kind)]
+    return name, dtype.min, dtype.max, size
 
 
 def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
@@ -135,14 +163,24 @@ def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
 
 
 def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
-    """How far integers may be from QAT: what the operator says for the march, else what the dtype's width implies."""
+    """How far integers may be from QAT: what the operator says for the march, else what the dtype's width implies.
+
+    Once that is measured no more than one step beyond the measured number, which another machine's QAT may make.
+    """
     own = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
-    return {**_DTYPE_STEPS, **own}
+    allowed = {**_DTYPE_STEPS, **own}
+    measured = worst_steps(catalog, op.id, march).items()
+    return allowed | {dtype: min(allowed.get(dtype, 1), worst + 1) for dtype, worst in measured}
 
 
 def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
-    kind = "module" if op.family in _MODULE_FAMILIES else "function" if op.float.functions else "method"
-    forms = {"module": op.float.modules, "function": op.float.functions, "method": op.float.methods}
+    kind = _kind(op)
+    forms = {
+        "module": float_classes(op),
+        "function": op.float.functions,
+        "method": op.float.methods,
+        "functional": (op.python.method or "",),
+    }
     make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
     return OpCaseView(
         id=f"{op.id}-{number}-{decision.dtype}-{output}",
@@ -153,6 +191,7 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
         if kind == "module"
         else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
         shapes=case.inputs,
+        values=case.values,
         arguments=case.arguments,
         keywords=tuple(case.call.items()),
         as_list=op.family in _LIST_FAMILIES,
@@ -160,6 +199,15 @@ def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, s
         output=output,
         steps=steps.get(output, 1),
     )
+
+
+def _kind(op: Op) -> str:
+    """How a test writes the operator: as a module, a function, a method of a tensor or of a FloatFunctional."""
+    if op.family in _MODULE_FAMILIES and (op.float.modules or op.runtime is not None):
+        return "module"
+    if op.float.functions:
+        return "function"
+    return "method" if op.float.methods else "functional"
 
 
 def _python(value: object) -> str:

@@ -17,3 +17,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def checkout(built: Path, tmp_path: Path) -> Path:
     return copy(built, tmp_path / "checkout")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--spec-trees", type=int, help="how many mutated spec trees test_fuzz.py tries")

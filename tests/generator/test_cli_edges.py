@@ -116,7 +116,7 @@ def test_matrix_counts_what_it_shows(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("bild",), ("build", "--no-such"), ("explain",), ("new", "op", "x"), ("build", "extra")]
+    "arguments", [(), ("bild",), ("build", "--no-such"), ("explain",), ("new", "opp", "x"), ("build", "extra")]
 )
 def test_bad_arguments_are_told_and_are_no_drift(built: Path, arguments: tuple[str, ...]) -> None:
     told = cli(built, *arguments)

@@ -3,6 +3,7 @@
 The kernels here are written for the tests; tests/test_golden_vectors.py holds the real specs against the same facts.
 """
 
+import bisect
 import math
 import struct
 from collections import namedtuple
@@ -79,10 +80,11 @@ class Lowered:
             "torch": torch,
             "Tensor": Tensor,
             "math": math,
+            "bisect": bisect,
             "struct": struct,
             "Params": self.params,
         }
-        exec("\n".join(("from typing import Callable", *helpers)), scope)
+        exec("\n".join(("from collections.abc import Callable, Sequence", *helpers)), scope)
         result = f"return Params({', '.join(self.params._fields)})"
         for name, args, lines in (
             ("derive", self.code.derive_args, (*derive, result)),

@@ -65,6 +65,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("F024", {"compute": {"y": "floor(clip(x, 1, 5))"}, "tensors": {"x": "real"}, "result": (1, 5)}),
     ("F025", {"integers": {"n": (0, 3)}, "compute": {"y": "x * (1 / n)"}, **REAL}),
     ("F025", {"compute": {"y": "x / 0"}, **REAL}),
+    ("F004", {"compute": {"y": "lookup(u, x + 128)"}, "tables": {"t": ("qint8", 256)}, **X8}),
+    ("F007", {"compute": {"y": "t"}, "tables": {"t": ("qint8", 256)}, **X8}),
+    ("F007", {"compute": {"y": "lookup(t, 3)"}, "tables": {"t": ("qint8", 256)}, **X8}),
+    ("F007", {"compute": {"y": "fma(x, x, x)"}, **X8}),
+    ("F016", {"compute": {"y": "lookup(t, x + 128)"}, "tables": {"t": ("qint9", 256)}, **X8}),
+    ("F026", {"compute": {"y": "lookup(t, x + 129)"}, "tables": {"t": ("qint8", 256)}, **X8}),
+    ("F026", {"compute": {"y": "lookup(t, x)"}, "tables": {"t": ("qint8", 256)}, **X8}),
+    ("F026", {"compute": {"y": "lookup(t, x + 128)"}, "tables": {"t": ("qint8", 257)}, **X8}),
     ("F027", {"integers": {"n": (-3, 3)}, "compute": {"y": "x * sqrt(n)"}, **REAL}),
 ]  # fmt: skip
 

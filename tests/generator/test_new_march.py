@@ -61,7 +61,7 @@ from horizon_plugin_pytorch.kernels import bayes, x9
 differ = set()
 for case in test_kernels_bayes.CASES:
     source = random.Random(case.id)
-    if case.reals:
+    if case.reals or case.tables:
         continue
     for number in range(40):
         scales = {n: torch.tensor(v) for n, v in _scales(source, case.scales, number).items()}

@@ -52,6 +52,14 @@ def copy(source: Path, target: Path) -> Path:
     return target
 
 
+def copy_tracked(source: Path, target: Path) -> Path:
+    """Copy everything that a wheel is made from."""
+    copy(source, target)
+    shutil.copytree(source / "generator", target / "generator", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(source / "README.md", target)
+    return target
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Path -> bytes of every file."""
     return {

@@ -24,6 +24,7 @@ FOLDERS = (
 )
 FORMULAS = {"derive", "compute", "real", "shift"}
 CHOICES = {"rounding", "algorithm"}
+LIMITS = ("limits",)  # they decide no integer; golden/contract_table.yaml holds them
 STEP, FACTOR = 1, 1.01
 
 
@@ -96,6 +97,8 @@ def _choice(leaf: Leaf) -> str:
 
 
 def _walk(doc: Doc, pointer: Pointer, value: Any) -> Iterator[Leaf]:
+    if pointer == LIMITS:
+        return
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _walk(doc, (*pointer, key), item)
@@ -103,12 +106,12 @@ def _walk(doc: Doc, pointer: Pointer, value: Any) -> Iterator[Leaf]:
         for index, item in enumerate(value):
             yield from _walk(doc, (*pointer, index), item)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield Leaf(_name(doc, pointer), doc.path, pointer, value)
+        yield Leaf(name_of(doc, pointer), doc.path, pointer, value)
     elif isinstance(value, str) and FORMULAS.intersection(map(str, pointer[:-1])) | FORMULAS.intersection(pointer[-1:]):
         for position, (column, _, number) in enumerate(_literals(value)):
-            yield Leaf(f"{_name(doc, pointer)}#{position}", doc.path, pointer, number, column)
+            yield Leaf(f"{name_of(doc, pointer)}#{position}", doc.path, pointer, number, column)
     elif isinstance(value, str) and pointer[0] in CHOICES:
-        yield Leaf(_name(doc, pointer), doc.path, pointer, value)
+        yield Leaf(name_of(doc, pointer), doc.path, pointer, value)
 
 
 def _literals(text: str) -> Iterator[tuple[int, str, int | float]]:
@@ -118,10 +121,10 @@ def _literals(text: str) -> Iterator[tuple[int, str, int | float]]:
             yield token.start[1], token.string, float(token.string) if "." in token.string else int(token.string)
 
 
-def _name(doc: Doc, pointer: Pointer) -> str:
+def name_of(doc: Doc, pointer: Pointer) -> str:
     """`kernels/requantize.yaml:requantize[multiplier].derive.mult`: kernels by id and variant, not by number."""
     file = doc.path.removeprefix("specs/")
-    if pointer[:1] == ("kernels",):
+    if pointer[:1] == ("kernels",) and len(pointer) > 1:
         kernel = doc.value["kernels"][pointer[1]]
         variant = f"[{kernel['variant']}]" if "variant" in kernel else ""
         return f"{file}:{kernel['id']}{variant}.{'.'.join(map(str, pointer[2:]))}"

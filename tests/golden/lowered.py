@@ -41,7 +41,7 @@ def functions(role: str, compiled: Compiled) -> dict[str, Any]:
 
 
 def _function(name: str, args: Any, lines: tuple[str, ...], *, params: bool) -> str:
-    first = [arg.name for arg in args if arg.kind in ("tensor", "scale")] + (["p"] if params else [])
+    first = [arg.name for arg in args if arg.kind in ("tensor", "table", "scale")] + (["p"] if params else [])
     last = [arg.name for arg in args if arg.kind in ("int", "dtype")]
     signature = ", ".join([*first, *(["*", *last] if last else [])])
     return "\n".join([f"def {name}({signature}):", *(f"    {line}" for line in lines), ""])

@@ -3,7 +3,15 @@
 In: the modules that register them. Out: `GOLDENS`, and the register itself.
 """
 
-from . import vectors_arithmetic, vectors_requantize, vectors_weighted
+from . import (
+    vectors_arithmetic,
+    vectors_detection,
+    vectors_lut,
+    vectors_requantize,
+    vectors_sampling,
+    vectors_scalar,
+    vectors_weighted,
+)
 from .entries import GOLDENS, LATER, READ, VECTORS, keys
 
 __all__ = [
@@ -13,6 +21,10 @@ __all__ = [
     "VECTORS",
     "keys",
     "vectors_arithmetic",
+    "vectors_detection",
+    "vectors_lut",
     "vectors_requantize",
+    "vectors_sampling",
+    "vectors_scalar",
     "vectors_weighted",
 ]

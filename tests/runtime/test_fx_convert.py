@@ -88,11 +88,11 @@ def test_in_place() -> None:
 
 
 def test_tensors_of_other_modules_are_shared() -> None:
-    model = Parts(lambda m, x: m.conv(m.q(x)), q=QuantStub(), conv=conv(3), prelu=nn.PReLU())
+    model = Parts(lambda m, x: m.conv(m.q(x)), q=QuantStub(), conv=conv(3), norm=nn.GroupNorm(1, 3))
     qat = prepared(model)
     quantized = convert_fx(qat)
-    assert quantized.prelu is not qat.prelu
-    assert quantized.prelu.weight is qat.prelu.weight
+    assert quantized.norm is not qat.norm
+    assert quantized.norm.weight is qat.norm.weight
 
 
 def test_the_qconfig_may_stay() -> None:

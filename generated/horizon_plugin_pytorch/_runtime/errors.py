@@ -8,3 +8,7 @@ existing scripts catch) and a ValueError (what it is), and it is raised under `p
 
 class ArgumentError(AssertionError, ValueError):
     """An argument that the API's documentation forbids; the message names the argument and the remedy."""
+
+
+class CompilerUnavailableError(RuntimeError):
+    """A function of the vendor's compiler was called; the message says what to do."""

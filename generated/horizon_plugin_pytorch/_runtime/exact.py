@@ -89,6 +89,26 @@ def exact_sum(x: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> T
     return x.sum(dim, keepdim=keepdim, dtype=torch.int64)
 
 
+def exact_product(multiply: Multiply, x: Tensor, y: Tensor, count: int) -> Tensor:
+    """Sums of `count` products of the integers of two tensors, computed by a float function.
+
+    Args:
+        multiply: (x, y) -> sums of products, on float tensors.
+        x: integers; the range of their type bounds them.
+        y: likewise.
+        count: how many products are added up.
+
+    Returns:
+        int32 where the bound fits, else int64.
+
+    Raises:
+        ArithmeticError: no float type is wide enough.
+    """
+    proof = _prove(torch.iinfo(x.dtype).min * torch.iinfo(y.dtype).min, count)
+    with proved_region(x.device.type):
+        return multiply(x.to(proof.kind), y.to(proof.kind)).to(proof.integer)
+
+
 def exact_window_sum(total: Callable[[Tensor], Tensor], x: Tensor, count: int, dtype: QuantDType) -> Tensor:
     """Sums of up to `count` integers each, computed by a float function.
 

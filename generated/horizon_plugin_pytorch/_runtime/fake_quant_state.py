@@ -54,6 +54,7 @@ def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = Fals
             _set_state(module, mode)
         elif isinstance(module, QATModule):
             module.exact = exact
+            module.quantizes = mode in _QUANTIZING
 
 
 def _check_mode(model: nn.Module, mode: FakeQuantState) -> None:

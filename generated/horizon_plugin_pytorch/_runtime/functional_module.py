@@ -1,24 +1,29 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/functional_module.py
 """Bases of modules that are used by their methods: one instance is one call site.
 
-In: the generated method bodies. Out: what all of them share: a forward that says how to use them, the support check of
-an operator, and the dimensions that a reduction runs over.
+In: the generated method bodies. Out: what the float and QAT forms share: a forward that says how to use them, the support
+check of an operator, what counts as a number or a mask, and the dimensions that a reduction runs over.
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .exact_qat import exact_result
-from .qat_module import QATModule, raw
+from .qat_module import QATModule, like, raw
 from .qtensor import QTensor
-from .quantized_module import Input, QuantizedModule, Scaled
-from .support import dtype_name, require_cell
+from .straight_through import fake_quantize_values
+from .support import require_cell
 
-_OPERANDS = 2
+_OLD_DEFAULT = (
+    "a FloatFunctional was loaded from a checkpoint of an older version, in which mean keeps the reduced dimensions where "
+    "keepdim is not given; it does so again. Pass keepdim to say which is meant."
+)
 
 
 def reduced_dims(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -30,8 +35,45 @@ def reduced_dims(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
     return tuple(d % count for d in dims)
 
 
+def is_number(value: object) -> bool:
+    """Whether an operand is a python number."""
+    return isinstance(value, (int, float))
+
+
+def is_mask(x: Tensor) -> bool:
+    """Whether an operand is bool, which selects and has no scale."""
+    return not isinstance(x, QTensor) and x.dtype == torch.bool
+
+
+def masked(x: Tensor, y: Tensor) -> Tensor:
+    """The product of a feature map and a mask, in either order: scale and dtype are the feature map's."""
+    kept, mask = (y, x) if is_mask(x) else (x, y)
+    return like(kept, raw(kept) * mask)
+
+
 class FunctionalModule(nn.Module):
-    """A module without a forward: call one of its methods."""
+    """A module without a forward: call one of its methods.
+
+    Attributes:
+        keeps_reduced_dims: what a reduction does where keepdim is not given; True after an older checkpoint was loaded.
+    """
+
+    keeps_reduced_dims = False
+
+    def __rsub__(self, x: Any, y: Any) -> Any:  # type: ignore[misc]  # noqa: PLE0302 - a method as any other
+        """`sub` with its operands swapped."""
+        methods: Any = self
+        return methods.sub(y, x)
+
+    def _keeps_dims(self, keepdim: bool | None) -> bool:
+        return self.keeps_reduced_dims if keepdim is None else keepdim
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *args: Any) -> None:
+        """An older checkpoint brings the older default back."""
+        if 0 < (local_metadata.get("version") or 0) < self._version:
+            self.keeps_reduced_dims = True
+            warnings.warn(f"{prefix.rstrip('.')}: {_OLD_DEFAULT}", UserWarning, stacklevel=2)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Raise RuntimeError: this module is used by its methods."""
@@ -62,6 +104,39 @@ class QATFunctional(QATModule, FunctionalModule):
                 self._methods_admitted.add(key)
         return [raw(x) for x in inputs]
 
+    def _product_operands(self, op: str, *operands: Tensor) -> list[Tensor]:
+        """The values of the operands of a matrix product, on the grids that the accumulator can hold."""
+        n = operands[0].shape[-1]
+        return [self._degraded(x, v, n) for x, v in zip(operands, self._values(op, *operands), strict=True)]
+
+    def _degraded(self, x: Tensor, values: Tensor, n: int) -> Tensor:
+        if not isinstance(x, QTensor) or not self._quantizes():
+            return values
+        scale = self.kernels.matmul_scale(x.q_scale(), input=x.dtype, n=n)
+        return fake_quantize_values(values, scale, x.dtype, self.march)
+
+    def _finish_scaled(self, out: Tensor, source: Tensor, number: float) -> Tensor:
+        """Put `out`, which is `source` times `number`, on the grid that follows from the grid of `source`."""
+        fake_quant: Any = self.activation_post_process
+        if fake_quant is None or not isinstance(source, QTensor):
+            return self._finish(out)
+        factor = torch.tensor(float(number), device=out.device)
+        fake_quant.set_qparams(self.kernels.scaled_scale(source.q_scale(), number=factor))
+        if self._quantizes():
+            out = fake_quantize_values(out, fake_quant.scale, fake_quant.dtype, self.march)
+        return QTensor(out, fake_quant.scale, fake_quant.dtype)
+
+    def _follow(self, out: Tensor) -> Tensor:
+        """Note the scale of a result that has it from an operand."""
+        fake_quant: Any = self.activation_post_process
+        if fake_quant is not None and isinstance(out, QTensor) and out.q_scale().numel() == 1:
+            fake_quant.set_qparams(out.q_scale())
+        return out
+
+    def _quantizes(self) -> bool:
+        fake_quant: Any = self.activation_post_process
+        return fake_quant is None or bool(fake_quant.fake_quant_enabled[0])
+
     def _set_up(self) -> None:
         super()._set_up()
         self._methods_admitted: set[tuple[str, str]] = set()
@@ -76,31 +151,3 @@ def _exactly(method: Callable[..., Any]) -> Callable[..., Any]:
         return exact_result(self, method.__name__, computed, args, kwargs) if self.exact else computed
 
     return run
-
-
-class QuantizedFunctional(QuantizedModule, FunctionalModule):
-    """Integer form: the support cell is that of the method."""
-
-    _OP = ""
-    _TOGETHER: ClassVar[frozenset[str]] = frozenset()  # methods of two operands
-    _EACH: ClassVar[frozenset[str]] = frozenset()
-
-    def bind_method(self, method: str, *inputs: Scaled | None) -> Scaled | None:
-        """Derive the integers of a method whose input scales are known: of all inputs together, or of each alone."""
-        known = [x for x in inputs if x is not None]
-        if len(known) == len(inputs) == _OPERANDS and method in self._TOGETHER:
-            self.bound(getattr(self, f"_derive_{method}"), *known)
-        for x in known if method in self._EACH else ():
-            self.bound(getattr(self, f"_derive_{method}"), x)
-        return self.bind()
-
-    def _check(self, *inputs: Input) -> None:
-        """Checked by each method."""
-
-    def _require(self, op: str, *inputs: QTensor) -> None:
-        checked: set[tuple[str, ...]] = self.__dict__.setdefault("_checked", set())
-        key = (op, *(str(x.dtype) for x in inputs))
-        if key not in checked:
-            for x in inputs:
-                require_cell(op, self.march, str(x.dtype), dtype_name(self.dtype), type(self).__name__)
-            checked.add(key)

@@ -124,14 +124,16 @@ def _sorted_call(node: fx.Node, replacement: Replacement, kinds: dict[fx.Node, _
     count = max(replacement.data_args, 1)
     args = (*node.args, *_pop_data(keywords, count - len(node.args)))
     data, rest = args[:count], args[count:]
-    if len(data) < count or not _are_data(data[0] if replacement.data_args == 0 else data, kinds):
+    if len(data) < count or not _are_data(data[0] if replacement.data_args == 0 else data, kinds, replacement.numbers):
         return None
     constructor = dict(zip(replacement.constructor_args, rest, strict=False))
     rest = rest[len(constructor) :]
     constructor |= {k: keywords.pop(k) for k in replacement.constructor_args if k in keywords}
     keywords = {k: v for k, v in keywords.items() if not _is_default(replacement, k, v)}
     called = getattr(replacement.module, replacement.method or "forward")
-    if not _accepts(called, (*data, *rest), keywords) or any(isinstance(v, fx.Node) for v in constructor.values()):
+    traced: list[fx.Node] = []
+    map_arg(constructor, traced.append)  # a module is made now, so it cannot take what is known when it runs
+    if traced or not _accepts(called, (*data, *rest), keywords):
         return None
     return _Call(replacement, (*data, *rest), keywords, constructor, _writes_input(node, constructor))
 
@@ -144,11 +146,19 @@ def _pop_data(keywords: dict[str, Any], count: int) -> tuple[Any, ...]:
     return tuple(keywords.pop(k) for k in named[: max(count, 0)])
 
 
-def _are_data(data: Any, kinds: dict[fx.Node, _Kind]) -> bool:
-    """Whether all are tensors and at least one of them flows from the inputs."""
-    if not isinstance(data, list | tuple) or not all(isinstance(a, fx.Node) for a in data):
+def _are_data(data: Any, kinds: dict[fx.Node, _Kind], numbers: str) -> bool:
+    """Whether all are tensors, or numbers where they may be, and at least one of them flows from the inputs."""
+    if not isinstance(data, list | tuple):
         return False
-    found = {kinds[a] for a in data}
+    are_numbers = [type(a) in {int, float} for a in data]
+    if any(are_numbers) and (numbers == "none" or (numbers == "last" and are_numbers[0])):
+        return False
+    if numbers == "last" and not are_numbers[-1]:
+        return False
+    nodes = [a for a, number in zip(data, are_numbers, strict=True) if not number]
+    if not all(isinstance(a, fx.Node) for a in nodes):
+        return False
+    found = {kinds[a] for a in nodes}
     return _Kind.DATA in found and _Kind.PLAIN not in found
 
 

@@ -40,10 +40,149 @@ def frexp(v: Tensor) -> tuple[Tensor, Tensor]:
     return mantissa, exponent.to(torch.int64)
 
 
+def log2(v: Tensor) -> Tensor:
+    """The float32 nearest to the base-2 logarithm."""
+    return torch.log2(v.to(torch.float64)).to(torch.float32)
+
+
 def round_half_away(v: Tensor) -> Tensor:
     """Nearest integer, ties away from zero."""
     whole = torch.trunc(v)
     return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
+
+
+def real(v: float) -> Tensor:
+    """A host number as float32."""
+    return torch.tensor(v, dtype=torch.float32)
+
+
+def correlation_scale(observed: Tensor, s_x: Tensor, s_y: Tensor) -> Tensor:
+    """The scale of channel sums, from what was observed; the scales' product times a power of two.
+
+    Proved ranges:
+        n: 0 .. 24, fits int32
+
+    Source: numerics 6.8.
+    """
+    exact = s_x * s_y
+    n = torch.clamp(to_int(torch.ceil(log2(torch.clamp(observed / exact, min=1)))), 0, 24)
+    return exact * exp2(n)
+
+
+class CorrelationInterParams(NamedTuple):
+    """Integers of `correlation_inter`, derived once from its scales; broadcastable against its tensors."""
+
+    n: Tensor
+    """0 .. 24"""
+
+
+def derive_correlation_inter(s_x: Tensor, s_y: Tensor, s_inter: Tensor) -> CorrelationInterParams:
+    """Derive the integers of `correlation_inter`.
+
+    s_x, s_y, s_inter: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    n = torch.clamp(to_int(torch.floor(log2(s_inter / (s_x * s_y)))), 0, 24)
+    return CorrelationInterParams(n)
+
+
+def correlation_inter(acc: Tensor, p: CorrelationInterParams) -> Tensor:
+    """Channel sums, shifted to their own scale and held in 16 bits.
+
+    Proved ranges:
+        y_wide: -2147483648 .. 2147483647, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.8.
+    """
+    acc = acc.to(torch.int64)
+    y_wide = ((acc + 2147483648) & 4294967295) - 2147483648
+    return torch.clamp(y_wide >> p.n, -32768, 32767)
+
+
+class CorrelationParams(NamedTuple):
+    """Integers of `correlation`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 31"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_correlation(s_inter: Tensor, s_out: Tensor, *, count: int, output: QuantDType) -> CorrelationParams:
+    """Derive the integers of `correlation`.
+
+    s_inter, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_s_in = s_inter / count
+    y_r = torch.clamp(y_s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return CorrelationParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def correlation(acc: Tensor, p: CorrelationParams, *, output: QuantDType) -> Tensor:
+    """The sum over channels and patch, divided by how many were added and requantized.
+
+    Proved ranges:
+        total: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.8.
+    """
+    acc = acc.to(torch.int64)
+    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`, derived once from its scales; broadcastable against its tensors."""
+
+    bound: Tensor
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: Tensor, s: Tensor, *, input: QuantDType) -> ThresholdParams:
+    """Derive the integers of `threshold`.
+
+    limit, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    bound = torch.clamp(to_int(torch.floor(limit / s)), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: Tensor, p: ThresholdParams) -> Tensor:
+    """1 where an integer is above the largest one that stands for the threshold or less.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    x = x.to(torch.int64)
+    keep = torch.where(x > p.bound, 1, 0)
+    return keep.to(torch.bool)
+
+
+def threshold_real(x: Tensor, limit: Tensor) -> Tensor:
+    """1 where a float32 value is above the threshold.
+
+    Proved ranges:
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 6.7.
+    """
+    keep = torch.where(x > limit, 1, 0)
+    return keep.to(torch.bool)
 
 
 class AddParams(NamedTuple):
@@ -243,6 +382,238 @@ def relu(x: Tensor) -> Tensor:
     return torch.clamp(x, min=0)
 
 
+def lut_point(i: Tensor, s: Tensor) -> Tensor:
+    """Where the function is sampled for an int8 input, one of 256 points evenly between both ends, each counted from the nearer end.
+
+    Proved ranges:
+        j: 0 .. 255, fits int32
+
+    Source: numerics 7.
+    """
+    i = i.to(torch.int64)
+    low = -128 * s
+    high = 127 * s
+    step = (high - low) / 255
+    j = i + 128
+    return torch.where(j < 128, low + step * j.to(torch.float32), high - step * (255 - j).to(torch.float32))
+
+
+def lut(x: Tensor, table: Tensor) -> Tensor:
+    """One entry of a 256-entry table.
+
+    Proved ranges:
+        y: -128 .. 127, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = table[x + 128]
+    return y.to(torch.int8)
+
+
+def lut_fold(x: Tensor, *, input: QuantDType) -> Tensor:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = torch.clamp(torch.abs(x), input.min, input.max)
+    return y.to(input.storage)
+
+
+def lut_unfold(x: Tensor, y: Tensor, *, output: QuantDType) -> Tensor:
+    """The value at -x of an odd function, from that at x.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    z = torch.clamp(torch.where(x < 0, -y, y), output.min, output.max)
+    return z.to(output.storage)
+
+
+def slope_scale(w: Tensor) -> Tensor:
+    """The scale of int16 slopes, one for all channels.
+
+    Source: numerics 6.4.
+    """
+    s_wide = -w
+    return torch.clamp(
+        torch.clamp(torch.maximum(-s_wide, w), min=0) / ((32767 - -32768) / 2), min=1.1920928955078125e-07
+    )
+
+
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`, derived once from its scales; broadcastable against its tensors."""
+
+    q: Tensor
+    """-32768 .. 32767"""
+    positive_mult: Tensor
+    """-32768 .. 32767"""
+    positive_pre_shift: Tensor
+    """0 .. 0"""
+    positive_post_shift: Tensor
+    """0 .. 31"""
+    negative_mult: Tensor
+    """-32768 .. 32767"""
+    negative_pre_shift: Tensor
+    """0 .. 31"""
+    negative_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_channel_slope(
+    s_in: Tensor, s_w: Tensor, s_out: Tensor, w: Tensor, *, input: QuantDType, output: QuantDType
+) -> ChannelSlopeParams:
+    """Derive the integers of `channel_slope`.
+
+    s_in, s_w, s_out, w: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    q = torch.clamp(to_int(torch.floor(w / s_w + 0.5)), -32768, 32767)
+    positive_r = torch.clamp(s_in / s_out, -32768, 32767)
+    positive_m, positive_e = frexp(positive_r)
+    positive_mult = torch.clamp(to_int(torch.floor(positive_m * 32768 + 0.5)), -32768, 32767)
+    positive_total = 15 - positive_e
+    positive_pre_shift = torch.as_tensor(0)
+    positive_post_shift = torch.clamp(positive_total - positive_pre_shift, 0, 31)
+    negative_s_in = s_in * s_w
+    negative_r = torch.clamp(negative_s_in / s_out, -32768, 32767)
+    negative_m, negative_e = frexp(negative_r)
+    negative_mult = torch.clamp(to_int(torch.floor(negative_m * 32768 + 0.5)), -32768, 32767)
+    negative_total = 15 - negative_e
+    negative_pre_shift = torch.clamp(negative_total - (29 - output.fraction_bits), 0, 31)
+    negative_post_shift = torch.clamp(negative_total - negative_pre_shift, 0, 31)
+    return ChannelSlopeParams(
+        q,
+        positive_mult,
+        positive_pre_shift,
+        positive_post_shift,
+        negative_mult,
+        negative_pre_shift,
+        negative_post_shift,
+    )
+
+
+def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Tensor:
+    """Positive integers and slope times negative integers, each requantized to the output's scale.
+
+    Proved ranges:
+        positive_wide: 0 .. 32767, fits int32
+        positive_t: 0 .. 32767, fits int32
+        positive_y_wide: -1073709056 .. 1073676289, fits int32
+        positive: -32768 .. 32767, fits int32
+        negative_wide: -1073709056 .. 1073741824, fits int32
+        negative_t: -32768 .. 32767, fits int32
+        negative_y_wide: -1073709056 .. 1073741824, fits int32
+        negative: -32768 .. 32767, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    positive_wide = torch.clamp(x, min=0)
+    positive_t = torch.clamp(positive_wide >> p.positive_pre_shift, -32768, 32767)
+    positive_y_wide = positive_t * p.positive_mult
+    positive = torch.clamp(
+        (positive_y_wide >> p.positive_post_shift) + (((positive_y_wide << 1) >> p.positive_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    negative_wide = p.q * torch.clamp(x, max=0)
+    negative_t = torch.clamp(negative_wide >> p.negative_pre_shift, -32768, 32767)
+    negative_y_wide = negative_t * p.negative_mult
+    negative = torch.clamp(
+        (negative_y_wide >> p.negative_post_shift) + (((negative_y_wide << 1) >> p.negative_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    y = torch.clamp(positive + negative, output.min, output.max)
+    return y.to(output.storage)
+
+
+def matmul_scale(s: Tensor, *, n: int, input: QuantDType) -> Tensor:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator.
+
+    Source: numerics 6.5.
+    """
+    g = torch.as_tensor(torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298) if input.bits > 8 else 1.0)
+    return s * g
+
+
+def product_scale(s_x: Tensor, s_y: Tensor, *, n: int, input: QuantDType, other: QuantDType) -> Tensor:
+    """The scale of a sum of n products.
+
+    Source: numerics 6.5.
+    """
+    g = torch.clamp(torch.sqrt(real(n / 2)), min=1.0039216887772298)
+    g_x = torch.as_tensor(g if input.bits > 8 else 1.0)
+    g_y = torch.as_tensor(g if other.bits > 8 else 1.0)
+    return s_x * s_y * (g_x * g_y)
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 31"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_matmul(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> MatmulParams:
+    """Derive the integers of `matmul`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_r = torch.clamp(s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return MatmulParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def matmul(acc: Tensor, p: MatmulParams, *, output: QuantDType) -> Tensor:
+    """A sum of products, requantized from the scale of a product.
+
+    Proved ranges:
+        total: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.5.
+    """
+    acc = acc.to(torch.int64)
+    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
+def accumulator(acc: Tensor) -> Tensor:
+    """A sum left as it is for a model output.
+
+    Proved ranges:
+        y: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 1.
+    """
+    acc = acc.to(torch.int64)
+    y = ((acc + 2147483648) & 4294967295) - 2147483648
+    return y.to(torch.int32)
+
+
 def quantize_activation(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
     """Integers of a float32 feature map.
 
@@ -405,6 +776,50 @@ def simulate_mean(total: Tensor, *, n: int) -> Tensor:
     return total * (1 / n)
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`, derived once from its scales; broadcastable against its tensors."""
+
+    y_mult: Tensor
+    """-32768 .. 32767"""
+    y_pre_shift: Tensor
+    """0 .. 31"""
+    y_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_total(s_in: Tensor, s_out: Tensor, *, output: QuantDType) -> TotalParams:
+    """Derive the integers of `total`.
+
+    s_in, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    y_r = torch.clamp(s_in / s_out, -32768, 32767)
+    y_m, y_e = frexp(y_r)
+    y_mult = torch.clamp(to_int(torch.floor(y_m * 32768 + 0.5)), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = torch.clamp(y_total - (29 - output.fraction_bits), 0, 31)
+    y_post_shift = torch.clamp(y_total - y_pre_shift, 0, 31)
+    return TotalParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def total(acc: Tensor, p: TotalParams, *, output: QuantDType) -> Tensor:
+    """A sum, requantized.
+
+    Proved ranges:
+        wrapped: -2147483648 .. 2147483647, fits int32
+        y_t: -32768 .. 32767, fits int32
+        y_y_wide: -1073709056 .. 1073741824, fits int32
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    acc = acc.to(torch.int64)
+    wrapped = ((acc + 2147483648) & 4294967295) - 2147483648
+    y_t = torch.clamp(wrapped >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+    return y.to(output.storage)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`, derived once from its scales; broadcastable against its tensors."""
 
@@ -438,7 +853,7 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     Proved ranges:
         t: -32768 .. 32767, fits int32
         y_wide: -1073709056 .. 1073741824, fits int32
-        y: -32768 .. 32767, fits int32
+        y: -1073709056 .. 1073741825, fits int32
 
     Source: numerics 3.1, 3.2.
     """
@@ -447,6 +862,745 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
     y_wide = t * p.mult
     y = torch.clamp((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
     return y.to(output.storage)
+
+
+class ResizePositionParams(NamedTuple):
+    """Integers of `resize_position`, derived once from its scales; broadcastable against its tensors."""
+
+    step: Tensor
+    """0 .. 16777216"""
+    offset: Tensor
+    """-128 .. 8388480"""
+
+
+def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionParams:
+    """Derive the integers of `resize_position`.
+
+    All arguments are host values.
+    """
+    step = torch.as_tensor(int((size_in * 256 / size_out) // 1))
+    offset = torch.as_tensor((step - 256) >> 1)
+    return ResizePositionParams(step, offset)
+
+
+def resize_position(i: Tensor, p: ResizePositionParams) -> Tensor:
+    """Positions whose first and last are half a step from the borders.
+
+    Proved ranges:
+        position: -32768 .. 281472829194240, fits int64
+
+    Source: numerics 8.
+    """
+    i = i.to(torch.int64)
+    return (p.offset + i * p.step) << 8
+
+
+class ResizeCornerPositionParams(NamedTuple):
+    """Integers of `resize_corner_position`, derived once from its scales; broadcastable against its tensors."""
+
+    step: Tensor
+    """0 .. 16776960"""
+
+
+def derive_resize_corner_position(*, size_in: int, size_out: int) -> ResizeCornerPositionParams:
+    """Derive the integers of `resize_corner_position`.
+
+    All arguments are host values.
+    """
+    step = torch.as_tensor(int(((size_in - 1) * 256 / max(size_out - 1, 1)) // 1))
+    return ResizeCornerPositionParams(step)
+
+
+def resize_corner_position(i: Tensor, p: ResizeCornerPositionParams) -> Tensor:
+    """Positions whose first and last are the corners of the input.
+
+    Proved ranges:
+        position: 0 .. 281466386841600, fits int64
+
+    Source: numerics 8.
+    """
+    i = i.to(torch.int64)
+    return (i * p.step) << 8
+
+
+class ResizeNearestParams(NamedTuple):
+    """Integers of `resize_nearest`, derived once from its scales; broadcastable against its tensors."""
+
+    factor: Tensor
+    """1 .. 65536"""
+
+
+def derive_resize_nearest(*, size_in: int, size_out: int) -> ResizeNearestParams:
+    """Derive the integers of `resize_nearest`.
+
+    All arguments are host values.
+    """
+    factor = torch.as_tensor(max(int((size_out / size_in) // 1), 1))
+    return ResizeNearestParams(factor)
+
+
+def resize_nearest(i: Tensor, p: ResizeNearestParams) -> Tensor:
+    """Every element is repeated; the output is a whole number of times the input.
+
+    Proved ranges:
+        y: 0 .. 65535, fits int32
+
+    Source: numerics 8.
+    """
+    return to_int(torch.floor(i.to(torch.float32) / p.factor))
+
+
+def roi_position(low: Tensor, high: Tensor, j: Tensor, spatial_scale: Tensor, *, bins: int, aligned: int) -> Tensor:
+    """One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements.
+
+    Proved ranges:
+        c: -4611686018427387904 .. 4611686018427387904, fits int64
+        position: -281474976710656 .. 281474976710656, fits int64
+
+    Source: numerics 8.
+    """
+    start = low * spatial_scale - aligned * 0.5
+    step = ((high - low) * spatial_scale + 1) / bins
+    c = to_int(torch.floor((start + j.to(torch.float32) * step) * 256))
+    return torch.clamp(c, -1099511627776, 1099511627776) << 8
+
+
+def roi_legal(low: Tensor, high: Tensor, spatial_scale: Tensor, *, size: int) -> Tensor:
+    """1 for a region that has an extent and lies, at least in part, on the map along one dimension of some size; else 0.
+
+    Proved ranges:
+        y: 0 .. 1, fits int32
+
+    Source: numerics 8.
+    """
+    beyond = low * spatial_scale > size
+    return torch.where(high < 0, 0, torch.where(beyond, 0, torch.where(high - low > 0, 1, 0)))
+
+
+def roi_level(
+    width: Tensor, height: Tensor, canonical_size: Tensor, *, canonical_level: int, lowest: int, highest: int
+) -> Tensor:
+    """The level of a pyramid that a region's size asks for.
+
+    Proved ranges:
+        level: -4611686018427387904 .. 4611686018427387904, fits int64
+        y: -64 .. 64, fits int32
+
+    Source: numerics 8.
+    """
+    size = torch.sqrt((torch.clamp(width, min=0) + 1) * (torch.clamp(height, min=0) + 1))
+    level = to_int(torch.floor(canonical_level + log2(size / canonical_size) + 1e-08))
+    return torch.clamp(level, lowest, highest)
+
+
+def roi_corner(q: Tensor) -> Tensor:
+    """A corner of an integer box, in quarters of a pixel, in pixels.
+
+    Source: numerics 8, 9.
+    """
+    return q.to(torch.float32) * 0.25
+
+
+def tap(position: Tensor) -> Tensor:
+    """The element at or before a position; the next one is behind it.
+
+    Proved ranges:
+        y: -2199023255552 .. 2199023255552, fits int64
+
+    Source: numerics 8.
+    """
+    position = position.to(torch.int64)
+    return position >> 16
+
+
+def tap_weight(position: Tensor) -> Tensor:
+    """The weight of the element behind a position, in 256ths; the element before it has the rest.
+
+    Proved ranges:
+        w: 0 .. 255, fits int32
+
+    Source: numerics 8.
+    """
+    position = position.to(torch.int64)
+    return (position >> 8) & 255
+
+
+def nearest_tap(position: Tensor) -> Tensor:
+    """The element nearest to a position, of two equally near ones the one behind it.
+
+    Proved ranges:
+        y: -2199023255552 .. 2199023255552, fits int64
+
+    Source: numerics 8.
+    """
+    position = position.to(torch.int64)
+    return (position + 32768) >> 16
+
+
+def blend_across(left: Tensor, right: Tensor, w: Tensor) -> Tensor:
+    """Two neighbours of a row, weighted and rounded.
+
+    Proved ranges:
+        y_wide: -65408 .. 64897, fits int32
+        y: -256 .. 253, fits int32
+
+    Source: numerics 8.
+    """
+    left = left.to(torch.int64)
+    right = right.to(torch.int64)
+    w = w.to(torch.int64)
+    y_wide = left * (256 - w) + right * w
+    return y_wide >> 8
+
+
+def blend_down(top: Tensor, bottom: Tensor, w: Tensor) -> Tensor:
+    """Two blended rows, weighted and rounded a second time. The saturation never shows.
+
+    Proved ranges:
+        y_wide: -33488896 .. 33488896, fits int32
+        y: -128 .. 127, fits int32
+
+    Source: numerics 8.
+    """
+    top = top.to(torch.int64)
+    bottom = bottom.to(torch.int64)
+    w = w.to(torch.int64)
+    y_wide = top * (256 - w) + bottom * w
+    y = torch.clamp(y_wide >> 8, -128, 127)
+    return y.to(torch.int8)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-1 .. 1"""
+    adds: Tensor
+    """0 .. 1"""
+    kept_mult: Tensor
+    """-32768 .. 32767"""
+    kept_pre_shift: Tensor
+    """0 .. 0"""
+    kept_post_shift: Tensor
+    """0 .. 31"""
+    total_swap: Tensor
+    """0 .. 1"""
+    total_w: Tensor
+    """-128 .. 127"""
+    total_mantissa: Tensor
+    """-32768 .. 32767"""
+    total_left: Tensor
+    """0 .. 11"""
+    total_z_mult: Tensor
+    """-32768 .. 32767"""
+    total_z_pre_shift: Tensor
+    """0 .. 31"""
+    total_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_add_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """Derive the integers of `add_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(number < 0, -unit, unit)
+    adds = size > 0
+    kept_r = torch.clamp(s_x / s_out, -32768, 32767)
+    kept_m, kept_e = frexp(kept_r)
+    kept_mult = torch.clamp(to_int(torch.floor(kept_m * 32768 + 0.5)), -32768, 32767)
+    kept_total = 15 - kept_e
+    kept_pre_shift = torch.as_tensor(0)
+    kept_post_shift = torch.clamp(kept_total - kept_pre_shift, 0, 31)
+    total_swap = s_k < s_x
+    total_s_f = torch.where(total_swap, s_k, s_x)
+    total_s_g = torch.where(total_swap, s_x, s_k)
+    total_inter = torch.maximum(total_s_f / 127, total_s_g / 33554432)
+    total_w = torch.clamp(to_int(round_half_away(total_s_f / total_inter)), -128, 127)
+    total_m, total_e = frexp(to_int(round_half_away(total_s_g / total_inter)).to(torch.float32))
+    total_mantissa = torch.clamp(to_int(torch.trunc(exp2(torch.clamp(total_e, max=15)) * total_m)), max=32767)
+    total_left = torch.clamp(total_e - 15, 0, 11)
+    total_z_r = torch.clamp(total_inter / s_out, -32768, 32767)
+    total_z_m, total_z_e = frexp(total_z_r)
+    total_z_mult = torch.clamp(to_int(torch.floor(total_z_m * 32768 + 0.5)), -32768, 32767)
+    total_z_total = 15 - total_z_e
+    total_z_pre_shift = torch.clamp(total_z_total - (29 - output.fraction_bits), 0, 31)
+    total_z_post_shift = torch.clamp(total_z_total - total_z_pre_shift, 0, 31)
+    return AddScalarParams(
+        one,
+        adds,
+        kept_mult,
+        kept_pre_shift,
+        kept_post_shift,
+        total_swap,
+        total_w,
+        total_mantissa,
+        total_left,
+        total_z_mult,
+        total_z_pre_shift,
+        total_z_post_shift,
+    )
+
+
+def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.
+
+    Proved ranges:
+        kept_t: -32768 .. 32767, fits int32
+        kept_y_wide: -1073709056 .. 1073741824, fits int32
+        kept: -32768 .. 32767, fits int32
+        total_f: -32768 .. 32767, fits int32
+        total_g: -32768 .. 32767, fits int32
+        total_acc: -2147483648 .. 2147483647, fits int32
+        total_z_t: -32768 .. 32767, fits int32
+        total_z_y_wide: -1073709056 .. 1073741824, fits int32
+        total: -32768 .. 32767, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    kept_t = torch.clamp(x >> p.kept_pre_shift, -32768, 32767)
+    kept_y_wide = kept_t * p.kept_mult
+    kept = torch.clamp(
+        (kept_y_wide >> p.kept_post_shift) + (((kept_y_wide << 1) >> p.kept_post_shift) & 1), output.min, output.max
+    )
+    total_f = torch.where(p.total_swap, p.one, x)
+    total_g = torch.where(p.total_swap, x, p.one)
+    total_acc = (
+        (total_f * p.total_w + (total_g << p.total_left) * p.total_mantissa + 2147483648) & 4294967295
+    ) - 2147483648
+    total_z_t = torch.clamp(total_acc >> p.total_z_pre_shift, -32768, 32767)
+    total_z_y_wide = total_z_t * p.total_z_mult
+    total = torch.clamp(
+        (total_z_y_wide >> p.total_z_post_shift) + (((total_z_y_wide << 1) >> p.total_z_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    z = torch.where(p.adds, total, kept)
+    return z.to(output.storage)
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    one: Tensor
+    """-1 .. 1"""
+    z_z_swap: Tensor
+    """0 .. 1"""
+    z_z_w: Tensor
+    """-128 .. 127"""
+    z_z_mantissa: Tensor
+    """-32768 .. 32767"""
+    z_z_left: Tensor
+    """0 .. 11"""
+    z_z_z_mult: Tensor
+    """-32768 .. 32767"""
+    z_z_z_pre_shift: Tensor
+    """0 .. 31"""
+    z_z_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_rsub_scalar(
+    s_x: Tensor, number: Tensor, s_out: Tensor, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """Derive the integers of `rsub_scalar`.
+
+    s_x, number, s_out: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    size = torch.abs(number)
+    unit = 1
+    s_k = torch.where(size > 0, size / unit, s_x)
+    one = torch.where(size > 0, torch.where(number < 0, -unit, unit), 0)
+    z_z_swap = s_x < s_k
+    z_z_s_f = torch.where(z_z_swap, s_x, s_k)
+    z_z_s_g = torch.where(z_z_swap, s_k, s_x)
+    z_z_inter = torch.maximum(z_z_s_f / 127, z_z_s_g / 33554432)
+    z_z_w = torch.clamp(to_int(round_half_away(z_z_s_f / z_z_inter)), -128, 127)
+    z_z_m, z_z_e = frexp(to_int(round_half_away(z_z_s_g / z_z_inter)).to(torch.float32))
+    z_z_mantissa = torch.clamp(to_int(torch.trunc(exp2(torch.clamp(z_z_e, max=15)) * z_z_m)), max=32767)
+    z_z_left = torch.clamp(z_z_e - 15, 0, 11)
+    z_z_z_r = torch.clamp(z_z_inter / s_out, -32768, 32767)
+    z_z_z_m, z_z_z_e = frexp(z_z_z_r)
+    z_z_z_mult = torch.clamp(to_int(torch.floor(z_z_z_m * 32768 + 0.5)), -32768, 32767)
+    z_z_z_total = 15 - z_z_z_e
+    z_z_z_pre_shift = torch.clamp(z_z_z_total - (29 - output.fraction_bits), 0, 31)
+    z_z_z_post_shift = torch.clamp(z_z_z_total - z_z_z_pre_shift, 0, 31)
+    return RsubScalarParams(one, z_z_swap, z_z_w, z_z_mantissa, z_z_left, z_z_z_mult, z_z_z_pre_shift, z_z_z_post_shift)
+
+
+def rsub_scalar(x: Tensor, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> Tensor:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar.
+
+    Proved ranges:
+        z_n: -32767 .. 32767, fits int32
+        z_z_f: -32767 .. 32767, fits int32
+        z_z_g: -32767 .. 32767, fits int32
+        z_z_acc: -2147483648 .. 2147483647, fits int32
+        z_z_z_t: -32768 .. 32767, fits int32
+        z_z_z_y_wide: -1073709056 .. 1073741824, fits int32
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.1, 6.4.
+    """
+    x = x.to(torch.int64)
+    z_n = torch.clamp(-x, input.min, input.max)
+    z_z_f = torch.where(p.z_z_swap, z_n, p.one)
+    z_z_g = torch.where(p.z_z_swap, p.one, z_n)
+    z_z_acc = ((z_z_f * p.z_z_w + (z_z_g << p.z_z_left) * p.z_z_mantissa + 2147483648) & 4294967295) - 2147483648
+    z_z_z_t = torch.clamp(z_z_acc >> p.z_z_z_pre_shift, -32768, 32767)
+    z_z_z_y_wide = z_z_z_t * p.z_z_z_mult
+    z = torch.clamp(
+        (z_z_z_y_wide >> p.z_z_z_post_shift) + (((z_z_z_y_wide << 1) >> p.z_z_z_post_shift) & 1), output.min, output.max
+    )
+    return z.to(output.storage)
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`, derived once from its scales; broadcastable against its tensors."""
+
+    sign: Tensor
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: Tensor, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """Derive the integers of `mul_scalar`.
+
+    number: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    sign = torch.where(number > 0, 1, torch.where(number < 0, -1, 0))
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: Tensor, p: MulScalarParams, *, output: QuantDType) -> Tensor:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros.
+
+    Proved ranges:
+        z: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    z = torch.clamp(x * p.sign, output.min, output.max)
+    return z.to(output.storage)
+
+
+def scaled_scale(s: Tensor, number: Tensor) -> Tensor:
+    """The scale of a feature map times a number.
+
+    Source: numerics 2.3.
+    """
+    return torch.clamp(s * torch.abs(number), min=1.1920928955078125e-07)
+
+
+def negate(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The negative; the lowest integer saturates.
+
+    Proved ranges:
+        y: -32767 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = torch.clamp(-x, input.min, input.max)
+    return y.to(input.storage)
+
+
+def abs_saturated(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value; that of the lowest integer is the highest.
+
+    Proved ranges:
+        y: 0 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.abs(torch.clamp(x, min=-input.max))
+
+
+def abs_wrapped(x: Tensor, *, input: QuantDType) -> Tensor:
+    """The absolute value in two's complement; the lowest integer stays.
+
+    Proved ranges:
+        y: -32768 .. 32767, fits int32
+
+    Source: numerics 6.4.
+    """
+    return torch.where(x < -input.max, x, torch.abs(torch.clamp(x, min=-input.max)))
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1, at scale 1.
+
+    Proved ranges:
+        y: -1 .. 1, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = torch.where(x > 0, 1, torch.where(x < 0, -1, 0))
+    return y.to(torch.int8)
+
+
+def quantize_constant(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march.
+
+    Proved ranges:
+        q: -2147483648 .. 2147483647, fits int32
+
+    Source: numerics 2.1.
+    """
+    q = torch.clamp(to_int(torch.floor(x / s + 0.5)), output.min, output.max)
+    return q.to(output.storage)
+
+
+def larger_scale(s_x: Tensor, s_y: Tensor) -> Tensor:
+    """The scale that two feature maps are brought to.
+
+    Source: numerics 6.4.
+    """
+    return torch.maximum(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`, derived once from its scales; broadcastable against its tensors."""
+
+    a_mult: Tensor
+    """-32768 .. 32767"""
+    a_pre_shift: Tensor
+    """0 .. 0"""
+    a_post_shift: Tensor
+    """0 .. 31"""
+    b_mult: Tensor
+    """-32768 .. 32767"""
+    b_pre_shift: Tensor
+    """0 .. 0"""
+    b_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_difference(
+    s_x: Tensor, s_y: Tensor, s: Tensor, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """Derive the integers of `difference`.
+
+    s_x, s_y, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    a_r = torch.clamp(s_x / s, -32768, 32767)
+    a_m, a_e = frexp(a_r)
+    a_mult = torch.clamp(to_int(torch.floor(a_m * 32768 + 0.5)), -32768, 32767)
+    a_total = 15 - a_e
+    a_pre_shift = torch.as_tensor(0)
+    a_post_shift = torch.clamp(a_total - a_pre_shift, 0, 31)
+    b_r = torch.clamp(s_y / s, -32768, 32767)
+    b_m, b_e = frexp(b_r)
+    b_mult = torch.clamp(to_int(torch.floor(b_m * 32768 + 0.5)), -32768, 32767)
+    b_total = 15 - b_e
+    b_pre_shift = torch.as_tensor(0)
+    b_post_shift = torch.clamp(b_total - b_pre_shift, 0, 31)
+    return DifferenceParams(a_mult, a_pre_shift, a_post_shift, b_mult, b_pre_shift, b_post_shift)
+
+
+def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) -> Tensor:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them.
+
+    Proved ranges:
+        a_t: -32768 .. 32767, fits int32
+        a_y_wide: -1073709056 .. 1073741824, fits int32
+        a: -32768 .. 32767, fits int32
+        b_t: -32768 .. 32767, fits int32
+        b_y_wide: -1073709056 .. 1073741824, fits int32
+        b: -32768 .. 32767, fits int32
+        d: -65535 .. 65535, fits int32
+
+    Source: numerics 6.4.
+    """
+    x = x.to(torch.int64)
+    y = y.to(torch.int64)
+    a_t = torch.clamp(x >> p.a_pre_shift, -32768, 32767)
+    a_y_wide = a_t * p.a_mult
+    a = torch.clamp((a_y_wide >> p.a_post_shift) + (((a_y_wide << 1) >> p.a_post_shift) & 1), wider.min, wider.max)
+    b_t = torch.clamp(y >> p.b_pre_shift, -32768, 32767)
+    b_y_wide = b_t * p.b_mult
+    b = torch.clamp((b_y_wide >> p.b_post_shift) + (((b_y_wide << 1) >> p.b_post_shift) & 1), wider.min, wider.max)
+    return a - b
+
+
+class WarpPositionParams(NamedTuple):
+    """Integers of `warp_position`, derived once from its scales; broadcastable against its tensors."""
+
+    shift: Tensor
+    """0 .. 8"""
+    middle: Tensor
+    """0 .. 8388480"""
+    g_mult: Tensor
+    """-32768 .. 32767"""
+    g_pre_shift: Tensor
+    """0 .. 0"""
+    g_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_warp_position(s: Tensor, *, size: int, longest: int, input: QuantDType) -> WarpPositionParams:
+    """Derive the integers of `warp_position`.
+
+    s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, bits = frexp(real(longest))
+    shift = torch.clamp(15 - bits, 0, 8)
+    s_pixel = s * ((size - 1) / 2)
+    s_step = exp2(-shift)
+    middle = torch.clamp(to_int(torch.trunc(exp2(shift) * (size - 1) / 2)), 0, 8388608)
+    g_r = torch.clamp(s_pixel / s_step, -32768, 32767)
+    g_m, g_e = frexp(g_r)
+    g_mult = torch.clamp(to_int(torch.floor(g_m * 32768 + 0.5)), -32768, 32767)
+    g_total = 15 - g_e
+    g_pre_shift = torch.as_tensor(0)
+    g_post_shift = torch.clamp(g_total - g_pre_shift, 0, 31)
+    return WarpPositionParams(shift, middle, g_mult, g_pre_shift, g_post_shift)
+
+
+def warp_position(grid: Tensor, p: WarpPositionParams) -> Tensor:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.
+
+    Proved ranges:
+        g_t: -32768 .. 32767, fits int32
+        g_y_wide: -1073709056 .. 1073741824, fits int32
+        g: -32768 .. 32767, fits int32
+        position: -2147483648 .. 551894843392, fits int64
+
+    Source: numerics 8.
+    """
+    grid = grid.to(torch.int64)
+    g_t = torch.clamp(grid >> p.g_pre_shift, -32768, 32767)
+    g_y_wide = g_t * p.g_mult
+    g = torch.clamp((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
+    return (g + p.middle) << (16 - p.shift)
+
+
+class WarpOffsetPositionParams(NamedTuple):
+    """Integers of `warp_offset_position`, derived once from its scales; broadcastable against its tensors."""
+
+    shift: Tensor
+    """0 .. 8"""
+    g_mult: Tensor
+    """-32768 .. 32767"""
+    g_pre_shift: Tensor
+    """0 .. 0"""
+    g_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_warp_offset_position(s: Tensor, *, longest: int, input: QuantDType) -> WarpOffsetPositionParams:
+    """Derive the integers of `warp_offset_position`.
+
+    s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, bits = frexp(real(longest))
+    shift = torch.clamp(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_r = torch.clamp(s / s_step, -32768, 32767)
+    g_m, g_e = frexp(g_r)
+    g_mult = torch.clamp(to_int(torch.floor(g_m * 32768 + 0.5)), -32768, 32767)
+    g_total = 15 - g_e
+    g_pre_shift = torch.as_tensor(0)
+    g_post_shift = torch.clamp(g_total - g_pre_shift, 0, 31)
+    return WarpOffsetPositionParams(shift, g_mult, g_pre_shift, g_post_shift)
+
+
+def warp_offset_position(grid: Tensor, base: Tensor, p: WarpOffsetPositionParams) -> Tensor:
+    """A grid of offsets, in elements, from the place of each sample itself.
+
+    Proved ranges:
+        g_t: -32768 .. 32767, fits int32
+        g_y_wide: -1073709056 .. 1073741824, fits int32
+        g: -32768 .. 32767, fits int32
+        position: -2147483648 .. 1101642268672, fits int64
+
+    Source: numerics 8.
+    """
+    grid = grid.to(torch.int64)
+    base = base.to(torch.int64)
+    g_t = torch.clamp(grid >> p.g_pre_shift, -32768, 32767)
+    g_y_wide = g_t * p.g_mult
+    g = torch.clamp((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
+    return (g + (base << p.shift)) << (16 - p.shift)
+
+
+class DeformPositionParams(NamedTuple):
+    """Integers of `deform_position`, derived once from its scales; broadcastable against its tensors."""
+
+    shift: Tensor
+    """0 .. 8"""
+    g_swap: Tensor
+    """0 .. 1"""
+    g_w: Tensor
+    """-128 .. 127"""
+    g_mantissa: Tensor
+    """-32768 .. 32767"""
+    g_left: Tensor
+    """0 .. 11"""
+    g_z_mult: Tensor
+    """-32768 .. 32767"""
+    g_z_pre_shift: Tensor
+    """0 .. 31"""
+    g_z_post_shift: Tensor
+    """0 .. 31"""
+
+
+def derive_deform_position(s: Tensor, *, longest: int, input: QuantDType) -> DeformPositionParams:
+    """Derive the integers of `deform_position`.
+
+    s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    _, bits = frexp(real(longest))
+    shift = torch.clamp(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_swap = s < 1
+    g_s_f = torch.where(g_swap, s, 1)
+    g_s_g = torch.where(g_swap, 1, s)
+    g_inter = torch.maximum(g_s_f / 127, g_s_g / 33554432)
+    g_w = torch.clamp(to_int(round_half_away(g_s_f / g_inter)), -128, 127)
+    g_m, g_e = frexp(to_int(round_half_away(g_s_g / g_inter)).to(torch.float32))
+    g_mantissa = torch.clamp(to_int(torch.trunc(exp2(torch.clamp(g_e, max=15)) * g_m)), max=32767)
+    g_left = torch.clamp(g_e - 15, 0, 11)
+    g_z_r = torch.clamp(g_inter / s_step, -32768, 32767)
+    g_z_m, g_z_e = frexp(g_z_r)
+    g_z_mult = torch.clamp(to_int(torch.floor(g_z_m * 32768 + 0.5)), -32768, 32767)
+    g_z_total = 15 - g_z_e
+    g_z_pre_shift = torch.clamp(g_z_total - (29 - 15), 0, 31)
+    g_z_post_shift = torch.clamp(g_z_total - g_z_pre_shift, 0, 31)
+    return DeformPositionParams(shift, g_swap, g_w, g_mantissa, g_left, g_z_mult, g_z_pre_shift, g_z_post_shift)
+
+
+def deform_position(base: Tensor, offset: Tensor, p: DeformPositionParams) -> Tensor:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.
+
+    Proved ranges:
+        g_f: -32768 .. 32767, fits int32
+        g_g: -32768 .. 32767, fits int32
+        g_acc: -2147483648 .. 2147483647, fits int32
+        g_z_t: -32768 .. 32767, fits int32
+        g_z_y_wide: -1073709056 .. 1073741824, fits int32
+        g: -32768 .. 32767, fits int32
+        position: -2147483648 .. 2147418112, fits int32
+
+    Source: numerics 4.5.
+    """
+    base = base.to(torch.int64)
+    offset = offset.to(torch.int64)
+    g_f = torch.where(p.g_swap, offset, base)
+    g_g = torch.where(p.g_swap, base, offset)
+    g_acc = ((g_f * p.g_w + (g_g << p.g_left) * p.g_mantissa + 2147483648) & 4294967295) - 2147483648
+    g_z_t = torch.clamp(g_acc >> p.g_z_pre_shift, -32768, 32767)
+    g_z_y_wide = g_z_t * p.g_z_mult
+    g = torch.clamp((g_z_y_wide >> p.g_z_post_shift) + (((g_z_y_wide << 1) >> p.g_z_post_shift) & 1), -32768, 32767)
+    return g << (16 - p.shift)
 
 
 class BiasParams(NamedTuple):

@@ -9,6 +9,8 @@ Each kernel is two functions. `derive_<kernel>` turns float32 scales into intege
 `<kernel>` turns integers into integers, for every element. Integer ranges were proved when this module was generated.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,184 @@ from torch import Tensor
 def to_int(v: Tensor) -> Tensor:
     """A rounded float32 as int64; beyond 2**62 it saturates there, NaN is 0."""
     return torch.nan_to_num(v, nan=0.0).clamp(-(2.0**62), 2.0**62).to(torch.int64)
+
+
+def round_half_away(v: Tensor) -> Tensor:
+    """Nearest integer, ties away from zero."""
+    whole = torch.trunc(v)
+    return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
+
+
+def box_anchor(corner: Tensor) -> Tensor:
+    """A corner of an anchor in quarter pixels, to the nearest, ties away from zero.
+
+    Proved ranges:
+        q: 0 .. 65535, fits int32
+
+    Source: numerics 9.
+    """
+    return torch.clamp(to_int(round_half_away(corner * 4)), 0, 65535)
+
+
+def box_growth(factor: Tensor) -> Tensor:
+    """The factor by which a side grows, with 16 fraction bits.
+
+    Proved ranges:
+        q: 0 .. 268435456, fits int32
+
+    Source: numerics 9, fixed point (ours).
+    """
+    return torch.clamp(to_int(torch.floor(factor * 65536 + 0.5)), 0, 268435456)
+
+
+def box_area(x1: Tensor, y1: Tensor, x2: Tensor, y2: Tensor) -> Tensor:
+    """The area of a box; none where ends of a side are swapped.
+
+    Proved ranges:
+        area: 0 .. 4294836225, fits int64
+
+    Source: numerics 8, illegal boxes.
+    """
+    x1 = x1.to(torch.int64)
+    y1 = y1.to(torch.int64)
+    x2 = x2.to(torch.int64)
+    y2 = y2.to(torch.int64)
+    return torch.clamp(x2 - x1, min=0) * torch.clamp(y2 - y1, min=0)
+
+
+def box_edge(low: Tensor, high: Tensor, offset: Tensor, growth: Tensor, *, side: int, fraction: int) -> Tensor:
+    """The lower (side -1) or upper (side 1) edge of a decoded box along one axis, from the ends of its anchor.
+
+    Proved ranges:
+        size: 0 .. 65535, fits int32
+        center: -1099494850560 .. 1099494850560, fits int64
+        edge: -142604160 .. 142604160, fits int32
+        q: -32768 .. 32767, fits int32
+
+    Source: numerics 9, fixed point (ours).
+    """
+    low = low.to(torch.int64)
+    high = high.to(torch.int64)
+    offset = offset.to(torch.int64)
+    growth = growth.to(torch.int64)
+    size = torch.clamp(high - low, min=0)
+    center = ((low + high) << 16) + ((offset * size) << (17 - fraction))
+    edge = (center + side * (size * growth) + 65536) >> 17
+    q = torch.clamp(edge, -32768, 32767)
+    return q.to(torch.int16)
+
+
+def box_pixels(q: Tensor) -> Tensor:
+    """The pixels that quarter pixels stand for.
+
+    Source: numerics 9.
+    """
+    return q.to(torch.float32) / 4
+
+
+def box_clip(edge: Tensor, image: Tensor) -> Tensor:
+    """An edge inside of the image; the image's size is in pixels.
+
+    Proved ranges:
+        q: -32768 .. 32767, fits int32
+
+    Source: numerics 9, fixed point (ours).
+    """
+    edge = edge.to(torch.int64)
+    image = image.to(torch.int64)
+    q = torch.minimum(torch.clamp(edge, min=0), torch.clamp(image * 4, -32768, 32767))
+    return q.to(torch.int16)
+
+
+def box_large_enough(x1: Tensor, y1: Tensor, x2: Tensor, y2: Tensor, height: Tensor, width: Tensor) -> Tensor:
+    """1 where a box has at least the given height and width in pixels.
+
+    Proved ranges:
+        tall: 0 .. 1, fits int32
+        keep: 0 .. 1, fits int32
+
+    Source: numerics 9, fixed point (ours).
+    """
+    x1 = x1.to(torch.int64)
+    y1 = y1.to(torch.int64)
+    x2 = x2.to(torch.int64)
+    y2 = y2.to(torch.int64)
+    tall = torch.where(y2 - y1 >= to_int(torch.ceil(height * 4)), 1, 0)
+    keep = torch.where(x2 - x1 >= to_int(torch.ceil(width * 4)), tall, 0)
+    return keep.to(torch.bool)
+
+
+class BoxSuppressesParams(NamedTuple):
+    """Integers of `box_suppresses`, derived once from its scales; broadcastable against its tensors."""
+
+    least_iou: Tensor
+    """0 .. 65536"""
+    gap: Tensor
+    """-256 .. 255"""
+
+
+def derive_box_suppresses(iou: Tensor, margin: Tensor, s: Tensor) -> BoxSuppressesParams:
+    """Derive the integers of `box_suppresses`.
+
+    iou, margin, s: float32 tensors, 0-d or broadcastable per channel; results are int64.
+    """
+    least_iou = torch.clamp(to_int(torch.floor(iou * 65536 + 0.5)), 0, 65536)
+    gap = torch.clamp(to_int(torch.floor(margin / s)), -256, 255)
+    return BoxSuppressesParams(least_iou, gap)
+
+
+def box_suppresses(
+    x1: Tensor,
+    y1: Tensor,
+    x2: Tensor,
+    y2: Tensor,
+    score1: Tensor,
+    u1: Tensor,
+    v1: Tensor,
+    u2: Tensor,
+    v2: Tensor,
+    score2: Tensor,
+    p: BoxSuppressesParams,
+) -> Tensor:
+    """1 where box 1 suppresses box 2: it scores higher by more than the margin, and they overlap by more than the threshold.
+
+    The intersection over the union is compared as a product, so nothing is divided.
+
+    Proved ranges:
+        both_wide: -32768 .. 32767, fits int32
+        both_wide1: -32768 .. 32767, fits int32
+        both_wide2: -32768 .. 32767, fits int32
+        both_wide3: -32768 .. 32767, fits int32
+        both: 0 .. 4294836225, fits int64
+        area1: 0 .. 4294836225, fits int64
+        area2: 0 .. 4294836225, fits int64
+        either: -4294836225 .. 8589672450, fits int64
+        overlap: 0 .. 1, fits int32
+        y: 0 .. 1, fits int32
+
+    Source: numerics 9, fixed point (ours).
+    """
+    x1 = x1.to(torch.int64)
+    y1 = y1.to(torch.int64)
+    x2 = x2.to(torch.int64)
+    y2 = y2.to(torch.int64)
+    score1 = score1.to(torch.int64)
+    u1 = u1.to(torch.int64)
+    v1 = v1.to(torch.int64)
+    u2 = u2.to(torch.int64)
+    v2 = v2.to(torch.int64)
+    score2 = score2.to(torch.int64)
+    both_wide = torch.maximum(x1, u1)
+    both_wide1 = torch.maximum(y1, v1)
+    both_wide2 = torch.minimum(x2, u2)
+    both_wide3 = torch.minimum(y2, v2)
+    both = torch.clamp(both_wide2 - both_wide, min=0) * torch.clamp(both_wide3 - both_wide1, min=0)
+    area1 = torch.clamp(x2 - x1, min=0) * torch.clamp(y2 - y1, min=0)
+    area2 = torch.clamp(u2 - u1, min=0) * torch.clamp(v2 - v1, min=0)
+    either = area1 + area2 - both
+    overlap = torch.where(both << 16 > p.least_iou * either, 1, 0)
+    y = torch.where(score1 - score2 > p.gap, overlap, 0)
+    return y.to(torch.bool)
 
 
 def color_forward(x0: Tensor, x1: Tensor, x2: Tensor, *, w0: int, w1: int, w2: int, offset: int) -> Tensor:

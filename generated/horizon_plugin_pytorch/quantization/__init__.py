@@ -3,6 +3,10 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.check_model import check_model
+from .._runtime.compiler import compile_model, export_hbir, perf_model, visualize_model
+from .._runtime.errors import CompilerUnavailableError
+from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
 from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, set_fake_quantize
@@ -35,6 +39,8 @@ from .quantize_fx import convert_fx, fuse_fx, prepare_qat_fx
 from .stubs import QuantStub
 
 __all__ = [
+    "CompilerUnavailableError",
+    "Explanation",
     "FakeQuantState",
     "FakeQuantize",
     "FixedScaleObserver",
@@ -43,6 +49,8 @@ __all__ = [
     "PACTFakeQuantize",
     "QConfig",
     "QuantStub",
+    "check_model",
+    "compile_model",
     "convert_fx",
     "default_calib_16bit_fake_quant_qconfig",
     "default_calib_8bit_fake_quant_qconfig",
@@ -60,6 +68,8 @@ __all__ = [
     "default_qat_8bit_weight_16bit_fixed_act_fake_quant_qconfig",
     "default_qat_8bit_weight_32bit_out_fake_quant_qconfig",
     "default_qat_out_8bit_fake_quant_qconfig",
+    "explain",
+    "export_hbir",
     "fake_quantize",
     "fuse_fx",
     "get_default_calib_qconfig",
@@ -70,10 +80,12 @@ __all__ = [
     "misc",
     "observer",
     "observer_v2",
+    "perf_model",
     "prepare_qat_fx",
     "qconfig",
     "quantization_mappings",
     "quantize_fx",
     "set_fake_quantize",
     "stubs",
+    "visualize_model",
 ]

@@ -6,9 +6,10 @@
 Floats are rounded to float32 after every operation; integers are Python's and never overflow.
 """
 
+import bisect
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from horizon_plugin_pytorch.dtype import QuantDType
@@ -52,6 +53,16 @@ def wrap(v: int, bits: int) -> int:
     return (v + half) % (2 * half) - half
 
 
+def fma(a: float, b: float, c: float) -> float:
+    """a * b + c in float64, rounded to float32 at the end."""
+    return f32(a * b + c)
+
+
+def search(table: Sequence[int], v: int) -> int:
+    """The index of the first entry of a rising table that is not less than v; the last index where all are less."""
+    return min(bisect.bisect_left(table, v), len(table) - 1)
+
+
 def clip(v: float, lo: float, hi: float) -> float:
     """v, or the bound that it passes."""
     return min(max(v, lo), hi)
@@ -60,6 +71,86 @@ def clip(v: float, lo: float, hi: float) -> float:
 def clip_int(v: int, lo: int, hi: int) -> int:
     """v, or the bound that it passes."""
     return min(max(v, lo), hi)
+
+
+def correlation_scale(observed: int, s_x: int, s_y: int) -> float:
+    """The scale of channel sums, from what was observed; the scales' product times a power of two."""
+    exact = f32(s_x * s_y)
+    n = clip_int(to_int(log2(max(div(observed, exact), 1)), math.ceil), 0, 24)
+    return f32(exact * exp2(n))
+
+
+class CorrelationInterParams(NamedTuple):
+    """Integers of `correlation_inter`."""
+
+    n: int
+    """0 .. 24"""
+
+
+def derive_correlation_inter(s_x: float, s_y: float, s_inter: float) -> CorrelationInterParams:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    n = clip_int(to_int(log2(div(s_inter, f32(s_x * s_y))), math.floor), 0, 24)
+    return CorrelationInterParams(n)
+
+
+def correlation_inter(acc: int, p: CorrelationInterParams) -> int:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    y_wide = wrap(acc, 32)
+    return clip_int(y_wide >> p.n, -32768, 32767)
+
+
+class CorrelationParams(NamedTuple):
+    """Integers of `correlation`."""
+
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_correlation(s_inter: float, s_out: float, *, count: int, output: QuantDType) -> CorrelationParams:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    y_s_in = div(s_inter, f32(count))
+    y_r = clip(div(y_s_in, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return CorrelationParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def correlation(acc: int, p: CorrelationParams, *, output: QuantDType) -> int:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    total = wrap(acc, 32)
+    y_t = clip_int(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`."""
+
+    bound: int
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: float, s: float, *, input: QuantDType) -> ThresholdParams:
+    """1 where an integer reaches the smallest one that stands for the threshold or more."""
+    bound = clip_int(to_int(div(limit, s), math.ceil), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: int, p: ThresholdParams) -> int:
+    """1 where an integer reaches the smallest one that stands for the threshold or more."""
+    return 1 if x >= p.bound else 0
+
+
+def threshold_real(x: int, limit: int) -> int:
+    """1 where a float32 value reaches the threshold."""
+    return 1 if x >= limit else 0
 
 
 class AddParams(NamedTuple):
@@ -194,6 +285,382 @@ def relu(x: int) -> int:
     return max(x, 0)
 
 
+def lut_point(i: int, s: float) -> float:
+    """Where the function is sampled for an int8 input, the value that the integer stands for."""
+    return f32(f32(i) * s)
+
+
+def lut(x: int, table: Sequence[int]) -> int:
+    """One entry of a 256-entry table."""
+    return table[x + 128]
+
+
+def lut_fold(x: int, *, input: QuantDType) -> int:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only."""
+    return clip_int(abs(x), input.min, input.max)
+
+
+def lut_unfold(x: int, y: int, *, output: QuantDType) -> int:
+    """The value at -x of an odd function, from that at x."""
+    return clip_int((-y if x < 0 else y), output.min, output.max)
+
+
+def segment_tables() -> int:
+    """How many tables lie between the two lines."""
+    return 6
+
+
+def segment_entries() -> int:
+    """How many entries a table has."""
+    return 64
+
+
+def segment_last_position() -> int:
+    """The position of a table's last entry, with its fraction bits."""
+    return 16128
+
+
+def segment_samples() -> int:
+    """How many steps the curvature is sampled at."""
+    return 256
+
+
+def segment_even_point(i: int, low: int, high: int) -> float:
+    """The dividing point i of segments of one length."""
+    step = div(f32(high - low), 6)
+    return fma(f32(i), step, low)
+
+
+def segment_probe(i: int, high: int) -> float:
+    """Two points, a quarter (i = 0) and a half (i = 1) of the way to the upper end; the function falls if it falls between them."""
+    return div(high, f32(4 - 2 * i))
+
+
+def segment_sample_step(low: int, high: int) -> float:
+    """The distance between the points at which the curvature is sampled."""
+    return div(f32(high - low), 256)
+
+
+def segment_sample_point(j: int, low: int, h: int) -> float:
+    """The point j at which the curvature is sampled."""
+    return f32(low + f32(f32(j) * h))
+
+
+def segment_difference(a: int, b: int, h: int) -> float:
+    """The slope between two neighbouring samples."""
+    return div(f32(b - a), h)
+
+
+def segment_part(area: int, total: int) -> int:
+    """The segment, from 1, that a sample belongs to when all have the same area under |curvature|."""
+    return clip_int(to_int(div(area, div(total, 6)), math.floor) + 1, -2147483648, 2147483647)
+
+
+def segment_limit(d: int, s: float) -> int:
+    """The largest input of a segment, from its dividing point."""
+    x_wide = div(d, s)
+    return clip_int(to_int(x_wide, round), -32768, 32767)
+
+
+def segment_table_point(j: int, a: int, b: int) -> float:
+    """Where the function is sampled for entry j of the table between two dividing points."""
+    return f32(a + div(f32(f32(j) * f32(b - a)), 63))
+
+
+def line_slope(x0: int, y0: int, x1: int, y1: int) -> float:
+    """The slope of the line through two points; through one point it is level."""
+    return 0 if x1 == x0 else div(f32(y1 - y0), f32(x1 - x0))
+
+
+def line_offset(k: int, x0: int, y0: int) -> float:
+    """The value at 0 of the line of slope k through a point."""
+    return f32(y0 - f32(k * x0))
+
+
+def line_value(x: int, k: int, b: int, left: int, right: int) -> int:
+    """A line on integers, rounded once."""
+    y_wide = x * k + (b << left)
+    return (y_wide >> right) + (((y_wide << 1) >> right) & 1)
+
+
+class SegmentLineParams(NamedTuple):
+    """Integers of `segment_line`."""
+
+    right: int
+    """0 .. 30"""
+    k_q: int
+    """-32768 .. 32767"""
+    left: int
+    """0 .. 16"""
+    b_q: int
+    """-32768 .. 32767"""
+
+
+def derive_segment_line(k: float, b: float, s_in: float, s_out: float) -> SegmentLineParams:
+    """A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift."""
+    slope = clip(f32(div(k, s_out) * s_in), -32768, 32767)
+    _, e = math.frexp(slope)
+    fine = 0 if slope == 0 else max(15 - e, 0)
+    offset = div(b, s_out)
+    room = max(30 - to_int(log2(f32(abs(offset) + 1)), math.ceil), 0)
+    right = min(fine, room)
+    k_q = clip_int(to_int(f32(f32(slope * exp2(fine)) + 0.5), math.floor), -32768, 32767) >> min(
+        max(fine - room, 0), 62
+    )
+    lifted = clip(f32(offset * exp2(right)), -1073741824, f32(1073741823))
+    _, e_b = math.frexp(lifted)
+    left = max(e_b - 15, 0)
+    b_q = clip_int(to_int(f32(f32(lifted * exp2(-left)) + 0.5), math.floor), -32768, 32767)
+    return SegmentLineParams(right, k_q, left, b_q)
+
+
+def segment_line(x: int, p: SegmentLineParams) -> int:
+    """A real line as integers: a 16-bit slope with a right shift, a 16-bit offset with a left shift."""
+    y_y_wide = x * p.k_q + (p.b_q << p.left)
+    return (y_y_wide >> p.right) + (((y_y_wide << 1) >> p.right) & 1)
+
+
+def segment_lookup(
+    x: int,
+    limits: Sequence[int],
+    k: Sequence[int],
+    b: Sequence[int],
+    left: Sequence[int],
+    right: Sequence[int],
+    values: Sequence[int],
+    *,
+    output: QuantDType,
+) -> int:
+    """A line, or a table with linear interpolation, whichever the segment of x says."""
+    i = search(limits, x)
+    line_wide = k[i]
+    line_wide1 = b[i]
+    line_wide2 = left[i]
+    line_wide3 = right[i]
+    line_y_wide = x * line_wide + (line_wide1 << line_wide2)
+    line = (line_y_wide >> line_wide3) + (((line_y_wide << 1) >> line_wide3) & 1)
+    u = clip_int(line, 0, 16128)
+    f = u & 255
+    n = u >> 8
+    above = min(n + 1, 63)
+    row = (clip_int(i, 1, 6) - 1) * 64
+    mixed = values[row + n] * (256 - f) + values[row + above] * f
+    table = (mixed >> 8) + (((mixed << 1) >> 8) & 1)
+    return clip_int((table if clip_int(i, 1, 6) == i else line), output.min, output.max)
+
+
+def slope_scale(w: int) -> float:
+    """The scale of int16 slopes, one for all channels."""
+    s_wide = -w
+    return max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
+
+
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`."""
+
+    q: int
+    """-32768 .. 32767"""
+    positive_mult: int
+    """-32768 .. 32767"""
+    positive_pre_shift: int
+    """0 .. 0"""
+    positive_post_shift: int
+    """0 .. 31"""
+    negative_mult: int
+    """-32768 .. 32767"""
+    negative_pre_shift: int
+    """0 .. 17"""
+    negative_post_shift: int
+    """0 .. 31"""
+
+
+def derive_channel_slope(
+    s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
+) -> ChannelSlopeParams:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
+    positive_r = clip(div(s_in, s_out), -32768, 32767)
+    positive_m, positive_e = math.frexp(positive_r)
+    positive_mult = clip_int(to_int(f32(f32(positive_m * 32768) + 0.5), math.floor), -32768, 32767)
+    positive_total = 15 - positive_e
+    positive_pre_shift = 0
+    positive_post_shift = clip_int(positive_total - positive_pre_shift, 0, 31)
+    negative_s_in = f32(s_in * s_w)
+    negative_r = clip(div(negative_s_in, s_out), -32768, 32767)
+    negative_m, negative_e = math.frexp(negative_r)
+    negative_mult = clip_int(to_int(f32(f32(negative_m * 32768) + 0.5), math.floor), -32768, 32767)
+    negative_total = 15 - negative_e
+    negative_pre_shift = clip_int(negative_total - (29 - output.fraction_bits), 0, 17)
+    negative_post_shift = clip_int(negative_total - negative_pre_shift, 0, 31)
+    return ChannelSlopeParams(
+        q,
+        positive_mult,
+        positive_pre_shift,
+        positive_post_shift,
+        negative_mult,
+        negative_pre_shift,
+        negative_post_shift,
+    )
+
+
+def channel_slope(x: int, p: ChannelSlopeParams, *, output: QuantDType) -> int:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    positive_wide = max(x, 0)
+    positive_t = clip_int(positive_wide >> p.positive_pre_shift, -32768, 32767)
+    positive_y_wide = positive_t * p.positive_mult
+    positive = clip_int(
+        (positive_y_wide >> p.positive_post_shift) + (((positive_y_wide << 1) >> p.positive_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    negative_wide = p.q * min(x, 0)
+    negative_t = clip_int(negative_wide >> p.negative_pre_shift, -32768, 32767)
+    negative_y_wide = negative_t * p.negative_mult
+    negative = clip_int(
+        (negative_y_wide >> p.negative_post_shift) + (((negative_y_wide << 1) >> p.negative_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    return clip_int(positive + negative, output.min, output.max)
+
+
+class FloorInt16Params(NamedTuple):
+    """Integers of `floor_int16`."""
+
+    n_mult: int
+    """-32768 .. 32767"""
+    n_pre_shift: int
+    """0 .. 0"""
+    n_post_shift: int
+    """0 .. 31"""
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_floor_int16(s_in: float, s_out: float, *, output: QuantDType) -> FloorInt16Params:
+    """The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's scale."""
+    n_r = clip(div(s_in, 1), -32768, 32767)
+    n_m, n_e = math.frexp(n_r)
+    n_mult = clip_int(to_int(f32(f32(n_m * 32768) + 0.5), math.floor), -32768, 32767)
+    n_total = 15 - n_e
+    n_pre_shift = 0
+    n_post_shift = clip_int(n_total - n_pre_shift, 0, 31)
+    y_r = clip(div(1, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return FloorInt16Params(n_mult, n_pre_shift, n_post_shift, y_mult, y_pre_shift, y_post_shift)
+
+
+def floor_int16(x: int, p: FloorInt16Params, *, output: QuantDType) -> int:
+    """The integer part, requantized to scale 1 with a last shift toward -infinity, then to the output's scale."""
+    n_t = clip_int(x >> p.n_pre_shift, -32768, 32767)
+    n_y_wide = n_t * p.n_mult
+    n = clip_int(n_y_wide >> p.n_post_shift, -2147483648, 2147483647)
+    y_t = clip_int(n >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
+class CeilInt16Params(NamedTuple):
+    """Integers of `ceil_int16`."""
+
+    n_mult: int
+    """-32768 .. 32767"""
+    n_pre_shift: int
+    """0 .. 0"""
+    n_post_shift: int
+    """0 .. 31"""
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_ceil_int16(s_in: float, s_out: float, *, output: QuantDType) -> CeilInt16Params:
+    """The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the output's scale."""
+    n_r = clip(div(s_in, 1), -32768, 32767)
+    n_m, n_e = math.frexp(n_r)
+    n_mult = clip_int(to_int(f32(f32(n_m * 32768) + 0.5), math.floor), -32768, 32767)
+    n_total = 15 - n_e
+    n_pre_shift = 0
+    n_post_shift = clip_int(n_total - n_pre_shift, 0, 31)
+    y_r = clip(div(1, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return CeilInt16Params(n_mult, n_pre_shift, n_post_shift, y_mult, y_pre_shift, y_post_shift)
+
+
+def ceil_int16(x: int, p: CeilInt16Params, *, output: QuantDType) -> int:
+    """The next integer above, requantized to scale 1 with a last shift toward +infinity, then to the output's scale."""
+    n_t = clip_int(x >> p.n_pre_shift, -32768, 32767)
+    n_y_wide = n_t * p.n_mult
+    n = clip_int(-((-n_y_wide) >> p.n_post_shift), -2147483648, 2147483647)
+    y_t = clip_int(n >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
+def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2)))) if input.bits > 8 else 1.0
+    return f32(s * g)
+
+
+def product_scale(s_x: int, s_y: float, *, n: int, input: QuantDType, other: QuantDType) -> float:
+    """The scale of a sum of n products."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2))))
+    g_x = g if input.bits > 8 else 1.0
+    g_y = g if other.bits > 8 else 1.0
+    return f32(f32(s_x * s_y) * f32(g_x * g_y))
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`."""
+
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_matmul(s_in: float, s_out: float, *, output: QuantDType) -> MatmulParams:
+    """A sum of products, requantized from the scale of a product."""
+    y_r = clip(div(s_in, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return MatmulParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def matmul(acc: int, p: MatmulParams, *, output: QuantDType) -> int:
+    """A sum of products, requantized from the scale of a product."""
+    total = wrap(acc, 32)
+    y_t = clip_int(total >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
+def accumulator(acc: int) -> int:
+    """A sum left as it is for a model output."""
+    return wrap(acc, 32)
+
+
 def quantize_activation(x: int, s: float, *, output: QuantDType) -> int:
     """Integers of a float32 feature map."""
     q_wide = div(x, s)
@@ -296,6 +763,36 @@ def simulate_mean(total: int, *, n: int) -> float:
     return f32(total * f32(1 / n))
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`."""
+
+    y_mult: int
+    """-32768 .. 32767"""
+    y_pre_shift: int
+    """0 .. 17"""
+    y_post_shift: int
+    """0 .. 31"""
+
+
+def derive_total(s_in: float, s_out: float, *, output: QuantDType) -> TotalParams:
+    """A sum, requantized."""
+    y_r = clip(div(s_in, s_out), -32768, 32767)
+    y_m, y_e = math.frexp(y_r)
+    y_mult = clip_int(to_int(f32(f32(y_m * 32768) + 0.5), math.floor), -32768, 32767)
+    y_total = 15 - y_e
+    y_pre_shift = clip_int(y_total - (29 - output.fraction_bits), 0, 17)
+    y_post_shift = clip_int(y_total - y_pre_shift, 0, 31)
+    return TotalParams(y_mult, y_pre_shift, y_post_shift)
+
+
+def total(acc: int, p: TotalParams, *, output: QuantDType) -> int:
+    """A sum, requantized."""
+    wrapped = wrap(acc, 32)
+    y_t = clip_int(wrapped >> p.y_pre_shift, -32768, 32767)
+    y_y_wide = y_t * p.y_mult
+    return clip_int((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`."""
 
@@ -323,6 +820,493 @@ def requantize(x: int, p: RequantizeParams, *, output: QuantDType) -> int:
     t = clip_int(x >> p.pre_shift, -32768, 32767)
     y_wide = t * p.mult
     return clip_int((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
+
+
+class ResizePositionParams(NamedTuple):
+    """Integers of `resize_position`."""
+
+    step: int
+    """1 .. 4294967296"""
+    offset: int
+    """-32768 .. 2147450880"""
+
+
+def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionParams:
+    """Positions whose first and last are half a step from the borders."""
+    step = to_int(size_in * 65536 / size_out, math.floor)
+    offset = (step - 65536) >> 1
+    return ResizePositionParams(step, offset)
+
+
+def resize_position(i: int, p: ResizePositionParams) -> int:
+    """Positions whose first and last are half a step from the borders."""
+    return p.offset + i * p.step
+
+
+class ResizeCornerPositionParams(NamedTuple):
+    """Integers of `resize_corner_position`."""
+
+    step: int
+    """0 .. 4294901760"""
+
+
+def derive_resize_corner_position(*, size_in: int, size_out: int) -> ResizeCornerPositionParams:
+    """Positions whose first and last are the corners of the input."""
+    step = to_int((size_in - 1) * 65536 / max(size_out - 1, 1), math.floor)
+    return ResizeCornerPositionParams(step)
+
+
+def resize_corner_position(i: int, p: ResizeCornerPositionParams) -> int:
+    """Positions whose first and last are the corners of the input."""
+    return i * p.step
+
+
+class ResizeNearestParams(NamedTuple):
+    """Integers of `resize_nearest`."""
+
+    position_step: int
+    """1 .. 4294967296"""
+    position_offset: int
+    """-32768 .. 2147450880"""
+
+
+def derive_resize_nearest(*, size_in: int, size_out: int) -> ResizeNearestParams:
+    """The element nearest to a position."""
+    position_step = to_int(size_in * 65536 / size_out, math.floor)
+    position_offset = (position_step - 65536) >> 1
+    return ResizeNearestParams(position_step, position_offset)
+
+
+def resize_nearest(i: int, p: ResizeNearestParams) -> int:
+    """The element nearest to a position."""
+    position = p.position_offset + i * p.position_step
+    return (position + 32768) >> 16
+
+
+def roi_position(low: int, high: int, j: int, spatial_scale: float, *, bins: int, aligned: int) -> int:
+    """One sample in the middle of each bin."""
+    start = f32(f32(low * spatial_scale) - f32(aligned * 0.5))
+    step = div(f32(f32(high - low) * spatial_scale), f32(bins))
+    c = to_int(f32(f32(start + f32(f32(f32(j) + 0.5) * step)) * 65536), math.floor)
+    return clip_int(c, -1099511627776, 1099511627776)
+
+
+def roi_legal(low: int, high: int, spatial_scale: float, *, size: int) -> int:
+    """1 for a region that has an extent and lies, at least in part, on the map along one dimension of some size; else 0."""
+    beyond = f32(low * spatial_scale) > size
+    return 0 if high < 0 else (0 if beyond else (1 if f32(high - low) > 0 else 0))
+
+
+def roi_level(
+    width: int, height: int, canonical_size: float, *, canonical_level: int, lowest: int, highest: int
+) -> int:
+    """The level of a pyramid that a region's size asks for."""
+    size = f32(math.sqrt(f32(f32(max(width, 0) + 1) * f32(max(height, 0) + 1))))
+    level = to_int(f32(f32(f32(canonical_level) + log2(div(size, canonical_size))) + f32(1e-08)), math.floor)
+    return clip_int(level, lowest, highest)
+
+
+def roi_corner(q: int) -> float:
+    """A corner of an integer box, in quarters of a pixel, in pixels."""
+    return f32(f32(q) * 0.25)
+
+
+def tap(position: int) -> int:
+    """The element at or before a position; the next one is behind it."""
+    return position >> 16
+
+
+def tap_weight(position: int) -> int:
+    """The weight of the element behind a position, in 256ths; the element before it has the rest."""
+    return (position >> 8) & 255
+
+
+def nearest_tap(position: int) -> int:
+    """The element nearest to a position, of two equally near ones the one behind it."""
+    return (position + 32768) >> 16
+
+
+def blend_across(left: int, right: int, w: int) -> int:
+    """Two neighbours of a row, weighted; nothing is rounded yet."""
+    return left * (256 - w) + right * w
+
+
+def blend_down(top: int, bottom: int, w: int) -> int:
+    """Two blended rows, weighted and rounded once for both directions. The saturation never shows."""
+    y_wide = top * (256 - w) + bottom * w
+    return clip_int((y_wide >> 16) + (((y_wide << 1) >> 16) & 1), -128, 127)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`."""
+
+    one: int
+    """-32767 .. 32767"""
+    adds: int
+    """0 .. 1"""
+    kept_mult: int
+    """-32768 .. 32767"""
+    kept_pre_shift: int
+    """0 .. 0"""
+    kept_post_shift: int
+    """0 .. 31"""
+    total_swap: int
+    """0 .. 1"""
+    total_shift: int
+    """0 .. 23"""
+    total_k: int
+    """-32767 .. 32767"""
+    total_z_mult: int
+    """-32768 .. 32767"""
+    total_z_pre_shift: int
+    """0 .. 17"""
+    total_z_post_shift: int
+    """0 .. 31"""
+
+
+def derive_add_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    size = abs(number)
+    unit = 32767 if input.bits > 8 else 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = -unit if number < 0 else unit
+    adds = size > 0
+    kept_r = clip(div(s_x, s_out), -32768, 32767)
+    kept_m, kept_e = math.frexp(kept_r)
+    kept_mult = clip_int(to_int(f32(f32(kept_m * 32768) + 0.5), math.floor), -32768, 32767)
+    kept_total = 15 - kept_e
+    kept_pre_shift = 0
+    kept_post_shift = clip_int(kept_total - kept_pre_shift, 0, 31)
+    total_swap = div(s_k, s_x) > div(s_x, s_k)
+    total_s_a = s_k if total_swap else s_x
+    total_s_b = s_x if total_swap else s_k
+    total_wide = input.bits
+    total_shift = clip_int(
+        to_int(log2(div(f32(32767 * total_s_a), total_s_b)), math.floor), 0, (15 if total_wide > 8 else 23)
+    )
+    total_k = clip_int(to_int(f32(div(f32(total_s_b * exp2(total_shift)), total_s_a) + 0.5), math.floor), -32767, 32767)
+    total_inter = div(total_s_a, exp2(total_shift))
+    total_z_r = clip(div(total_inter, s_out), -32768, 32767)
+    total_z_m, total_z_e = math.frexp(total_z_r)
+    total_z_mult = clip_int(to_int(f32(f32(total_z_m * 32768) + 0.5), math.floor), -32768, 32767)
+    total_z_total = 15 - total_z_e
+    total_z_pre_shift = clip_int(total_z_total - (29 - output.fraction_bits), 0, 17)
+    total_z_post_shift = clip_int(total_z_total - total_z_pre_shift, 0, 31)
+    return AddScalarParams(
+        one,
+        adds,
+        kept_mult,
+        kept_pre_shift,
+        kept_post_shift,
+        total_swap,
+        total_shift,
+        total_k,
+        total_z_mult,
+        total_z_pre_shift,
+        total_z_post_shift,
+    )
+
+
+def add_scalar(x: int, p: AddScalarParams, *, output: QuantDType) -> int:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    kept_t = clip_int(x >> p.kept_pre_shift, -32768, 32767)
+    kept_y_wide = kept_t * p.kept_mult
+    kept = clip_int(
+        (kept_y_wide >> p.kept_post_shift) + (((kept_y_wide << 1) >> p.kept_post_shift) & 1), output.min, output.max
+    )
+    total_a = p.one if p.total_swap else x
+    total_b = x if p.total_swap else p.one
+    total_acc = wrap((total_a << p.total_shift) + total_b * p.total_k, 32)
+    total_z_t = clip_int(total_acc >> p.total_z_pre_shift, -32768, 32767)
+    total_z_y_wide = total_z_t * p.total_z_mult
+    total = clip_int(
+        (total_z_y_wide >> p.total_z_post_shift) + (((total_z_y_wide << 1) >> p.total_z_post_shift) & 1),
+        output.min,
+        output.max,
+    )
+    return total if p.adds else kept
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`."""
+
+    one: int
+    """-32767 .. 32767"""
+    z_swap: int
+    """0 .. 1"""
+    z_shift: int
+    """0 .. 23"""
+    z_k: int
+    """-32767 .. 32767"""
+    z_z_mult: int
+    """-32768 .. 32767"""
+    z_z_pre_shift: int
+    """0 .. 17"""
+    z_z_post_shift: int
+    """0 .. 31"""
+
+
+def derive_rsub_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    size = abs(number)
+    unit = 32767 if input.bits > 8 else 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = (-unit if number < 0 else unit) if size > 0 else 0
+    z_swap = div(s_x, s_k) > div(s_k, s_x)
+    z_s_a = s_x if z_swap else s_k
+    z_s_b = s_k if z_swap else s_x
+    z_wide = input.bits
+    z_shift = clip_int(to_int(log2(div(f32(32767 * z_s_a), z_s_b)), math.floor), 0, (15 if z_wide > 8 else 23))
+    z_k = clip_int(to_int(f32(div(f32(-z_s_b * exp2(z_shift)), z_s_a) + 0.5), math.floor), -32767, 32767)
+    z_inter = div((-z_s_a if z_swap else z_s_a), exp2(z_shift))
+    z_z_r = clip(div(z_inter, s_out), -32768, 32767)
+    z_z_m, z_z_e = math.frexp(z_z_r)
+    z_z_mult = clip_int(to_int(f32(f32(z_z_m * 32768) + 0.5), math.floor), -32768, 32767)
+    z_z_total = 15 - z_z_e
+    z_z_pre_shift = clip_int(z_z_total - (29 - output.fraction_bits), 0, 17)
+    z_z_post_shift = clip_int(z_z_total - z_z_pre_shift, 0, 31)
+    return RsubScalarParams(one, z_swap, z_shift, z_k, z_z_mult, z_z_pre_shift, z_z_post_shift)
+
+
+def rsub_scalar(x: int, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> int:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    z_a = x if p.z_swap else p.one
+    z_b = p.one if p.z_swap else x
+    z_acc = wrap((z_a << p.z_shift) + z_b * p.z_k, 32)
+    z_z_t = clip_int(z_acc >> p.z_z_pre_shift, -32768, 32767)
+    z_z_y_wide = z_z_t * p.z_z_mult
+    return clip_int(
+        (z_z_y_wide >> p.z_z_post_shift) + (((z_z_y_wide << 1) >> p.z_z_post_shift) & 1), output.min, output.max
+    )
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`."""
+
+    sign: int
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: float, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    sign = 1 if number > 0 else (-1 if number < 0 else 0)
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: int, p: MulScalarParams, *, output: QuantDType) -> int:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    return clip_int(x * p.sign, output.min, output.max)
+
+
+def scaled_scale(s: int, number: float) -> float:
+    """The scale of a feature map times a number."""
+    return max(f32(s * abs(number)), 1.1920928955078125e-07)
+
+
+def negate(x: int, *, input: QuantDType) -> int:
+    """The negative; the lowest integer saturates."""
+    return clip_int(-x, input.min, input.max)
+
+
+def abs_saturated(x: int, *, input: QuantDType) -> int:
+    """The absolute value; that of the lowest integer is the highest."""
+    return abs(max(x, -input.max))
+
+
+def abs_wrapped(x: int, *, input: QuantDType) -> int:
+    """The absolute value in two's complement; the lowest integer stays."""
+    return x if x < -input.max else abs(max(x, -input.max))
+
+
+def sign(x: int) -> int:
+    """-1, 0 or 1, at scale 1."""
+    return 1 if x > 0 else (-1 if x < 0 else 0)
+
+
+def quantize_constant(x: int, s: float, *, output: QuantDType) -> int:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march."""
+    return clip_int(to_int(f32(div(x, s) + 0.5), math.floor), output.min, output.max)
+
+
+def larger_scale(s_x: int, s_y: int) -> float:
+    """The scale that two feature maps are brought to."""
+    return max(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`."""
+
+    a_mult: int
+    """-32768 .. 32767"""
+    a_pre_shift: int
+    """0 .. 0"""
+    a_post_shift: int
+    """0 .. 31"""
+    b_mult: int
+    """-32768 .. 32767"""
+    b_pre_shift: int
+    """0 .. 0"""
+    b_post_shift: int
+    """0 .. 31"""
+
+
+def derive_difference(
+    s_x: float, s_y: float, s: float, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    a_r = clip(div(s_x, s), -32768, 32767)
+    a_m, a_e = math.frexp(a_r)
+    a_mult = clip_int(to_int(f32(f32(a_m * 32768) + 0.5), math.floor), -32768, 32767)
+    a_total = 15 - a_e
+    a_pre_shift = 0
+    a_post_shift = clip_int(a_total - a_pre_shift, 0, 31)
+    b_r = clip(div(s_y, s), -32768, 32767)
+    b_m, b_e = math.frexp(b_r)
+    b_mult = clip_int(to_int(f32(f32(b_m * 32768) + 0.5), math.floor), -32768, 32767)
+    b_total = 15 - b_e
+    b_pre_shift = 0
+    b_post_shift = clip_int(b_total - b_pre_shift, 0, 31)
+    return DifferenceParams(a_mult, a_pre_shift, a_post_shift, b_mult, b_pre_shift, b_post_shift)
+
+
+def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    a_t = clip_int(x >> p.a_pre_shift, -32768, 32767)
+    a_y_wide = a_t * p.a_mult
+    a = clip_int((a_y_wide >> p.a_post_shift) + (((a_y_wide << 1) >> p.a_post_shift) & 1), wider.min, wider.max)
+    b_t = clip_int(y >> p.b_pre_shift, -32768, 32767)
+    b_y_wide = b_t * p.b_mult
+    b = clip_int((b_y_wide >> p.b_post_shift) + (((b_y_wide << 1) >> p.b_post_shift) & 1), wider.min, wider.max)
+    return a - b
+
+
+class WarpPositionParams(NamedTuple):
+    """Integers of `warp_position`."""
+
+    shift: int
+    """0 .. 8"""
+    middle: int
+    """0 .. 8388480"""
+    g_mult: int
+    """-32768 .. 32767"""
+    g_pre_shift: int
+    """0 .. 0"""
+    g_post_shift: int
+    """0 .. 31"""
+
+
+def derive_warp_position(s: float, *, size: int, longest: int, input: QuantDType) -> WarpPositionParams:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_pixel = f32(s * f32((size - 1) / 2))
+    s_step = exp2(-shift)
+    middle = clip_int(to_int(div(f32(exp2(shift) * f32(size - 1)), 2), math.trunc), 0, 8388608)
+    g_r = clip(div(s_pixel, s_step), -32768, 32767)
+    g_m, g_e = math.frexp(g_r)
+    g_mult = clip_int(to_int(f32(f32(g_m * 32768) + 0.5), math.floor), -32768, 32767)
+    g_total = 15 - g_e
+    g_pre_shift = 0
+    g_post_shift = clip_int(g_total - g_pre_shift, 0, 31)
+    return WarpPositionParams(shift, middle, g_mult, g_pre_shift, g_post_shift)
+
+
+def warp_position(grid: int, p: WarpPositionParams) -> int:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    g_t = clip_int(grid >> p.g_pre_shift, -32768, 32767)
+    g_y_wide = g_t * p.g_mult
+    g = clip_int((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
+    return (g + p.middle) << (16 - p.shift)
+
+
+class WarpOffsetPositionParams(NamedTuple):
+    """Integers of `warp_offset_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_mult: int
+    """-32768 .. 32767"""
+    g_pre_shift: int
+    """0 .. 0"""
+    g_post_shift: int
+    """0 .. 31"""
+
+
+def derive_warp_offset_position(s: float, *, longest: int, input: QuantDType) -> WarpOffsetPositionParams:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_r = clip(div(s, s_step), -32768, 32767)
+    g_m, g_e = math.frexp(g_r)
+    g_mult = clip_int(to_int(f32(f32(g_m * 32768) + 0.5), math.floor), -32768, 32767)
+    g_total = 15 - g_e
+    g_pre_shift = 0
+    g_post_shift = clip_int(g_total - g_pre_shift, 0, 31)
+    return WarpOffsetPositionParams(shift, g_mult, g_pre_shift, g_post_shift)
+
+
+def warp_offset_position(grid: int, base: int, p: WarpOffsetPositionParams) -> int:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    g_t = clip_int(grid >> p.g_pre_shift, -32768, 32767)
+    g_y_wide = g_t * p.g_mult
+    g = clip_int((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
+    return (g + (base << p.shift)) << (16 - p.shift)
+
+
+class DeformPositionParams(NamedTuple):
+    """Integers of `deform_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_swap: int
+    """0 .. 1"""
+    g_shift: int
+    """0 .. 23"""
+    g_k: int
+    """-32767 .. 32767"""
+    g_z_mult: int
+    """-32768 .. 32767"""
+    g_z_pre_shift: int
+    """0 .. 17"""
+    g_z_post_shift: int
+    """0 .. 31"""
+
+
+def derive_deform_position(s: float, *, longest: int, input: QuantDType) -> DeformPositionParams:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_swap = div(s, 1) > div(1, s)
+    g_s_a = s if g_swap else 1
+    g_s_b = 1 if g_swap else s
+    g_wide = input.bits if g_swap else 16
+    g_shift = clip_int(to_int(log2(div(f32(32767 * g_s_a), g_s_b)), math.floor), 0, (15 if g_wide > 8 else 23))
+    g_k = clip_int(to_int(f32(div(f32(g_s_b * exp2(g_shift)), g_s_a) + 0.5), math.floor), -32767, 32767)
+    g_inter = div(g_s_a, exp2(g_shift))
+    g_z_r = clip(div(g_inter, s_step), -32768, 32767)
+    g_z_m, g_z_e = math.frexp(g_z_r)
+    g_z_mult = clip_int(to_int(f32(f32(g_z_m * 32768) + 0.5), math.floor), -32768, 32767)
+    g_z_total = 15 - g_z_e
+    g_z_pre_shift = clip_int(g_z_total - (29 - 15), 0, 17)
+    g_z_post_shift = clip_int(g_z_total - g_z_pre_shift, 0, 31)
+    return DeformPositionParams(shift, g_swap, g_shift, g_k, g_z_mult, g_z_pre_shift, g_z_post_shift)
+
+
+def deform_position(base: int, offset: int, p: DeformPositionParams) -> int:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    g_a = offset if p.g_swap else base
+    g_b = base if p.g_swap else offset
+    g_acc = wrap((g_a << p.g_shift) + g_b * p.g_k, 32)
+    g_z_t = clip_int(g_acc >> p.g_z_pre_shift, -32768, 32767)
+    g_z_y_wide = g_z_t * p.g_z_mult
+    g = clip_int((g_z_y_wide >> p.g_z_post_shift) + (((g_z_y_wide << 1) >> p.g_z_post_shift) & 1), -32768, 32767)
+    return g << (16 - p.shift)
 
 
 class BiasParams(NamedTuple):

@@ -8,7 +8,7 @@ Floats are rounded to float32 after every operation; integers are Python's and n
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from horizon_plugin_pytorch.dtype import QuantDType
@@ -66,6 +66,80 @@ def clip(v: float, lo: float, hi: float) -> float:
 def clip_int(v: int, lo: int, hi: int) -> int:
     """v, or the bound that it passes."""
     return min(max(v, lo), hi)
+
+
+def correlation_scale(observed: int, s_x: int, s_y: int) -> float:
+    """The scale of channel sums, from what was observed; the scales' product times a power of two."""
+    exact = f32(s_x * s_y)
+    n = clip_int(to_int(log2(max(div(observed, exact), 1)), math.ceil), 0, 24)
+    return f32(exact * exp2(n))
+
+
+class CorrelationInterParams(NamedTuple):
+    """Integers of `correlation_inter`."""
+
+    n: int
+    """0 .. 24"""
+
+
+def derive_correlation_inter(s_x: float, s_y: float, s_inter: float) -> CorrelationInterParams:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    n = clip_int(to_int(log2(div(s_inter, f32(s_x * s_y))), math.floor), 0, 24)
+    return CorrelationInterParams(n)
+
+
+def correlation_inter(acc: int, p: CorrelationInterParams) -> int:
+    """Channel sums, shifted to their own scale and held in 16 bits."""
+    y_wide = wrap(acc, 32)
+    return clip_int(y_wide >> p.n, -32768, 32767)
+
+
+class CorrelationParams(NamedTuple):
+    """Integers of `correlation`."""
+
+    y_left: int
+    """0 .. 23"""
+    y_right: int
+    """0 .. 23"""
+
+
+def derive_correlation(s_inter: float, s_out: float, *, count: int, output: QuantDType) -> CorrelationParams:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    y_s_in = div(s_inter, f32(count))
+    _, y_e = math.frexp(div(y_s_in, s_out))
+    y_left = clip_int(y_e - 1, 0, 23)
+    y_right = clip_int(1 - y_e, 0, 23)
+    return CorrelationParams(y_left, y_right)
+
+
+def correlation(acc: int, p: CorrelationParams, *, output: QuantDType) -> int:
+    """The sum over channels and patch, divided by how many were added and requantized."""
+    total = wrap(acc, 32)
+    y_y_wide = total << p.y_left
+    return clip_int(y_y_wide >> p.y_right, output.min, output.max)
+
+
+class ThresholdParams(NamedTuple):
+    """Integers of `threshold`."""
+
+    bound: int
+    """-32768 .. 32767"""
+
+
+def derive_threshold(limit: float, s: float, *, input: QuantDType) -> ThresholdParams:
+    """1 where an integer is above the largest one that stands for the threshold or less."""
+    bound = clip_int(to_int(div(limit, s), math.floor), input.min, input.max)
+    return ThresholdParams(bound)
+
+
+def threshold(x: int, p: ThresholdParams) -> int:
+    """1 where an integer is above the largest one that stands for the threshold or less."""
+    return 1 if x > p.bound else 0
+
+
+def threshold_real(x: int, limit: int) -> int:
+    """1 where a float32 value is above the threshold."""
+    return 1 if x > limit else 0
 
 
 class AddParams(NamedTuple):
@@ -167,6 +241,121 @@ def relu(x: int) -> int:
     return max(x, 0)
 
 
+def lut_point(i: int, s: float) -> float:
+    """Where the function is sampled for an int8 input, one of 256 points evenly between both ends, each counted from the nearer end."""
+    low = f32(-128 * s)
+    high = f32(127 * s)
+    step = div(f32(high - low), 255)
+    j = i + 128
+    return f32(low + f32(step * f32(j))) if j < 128 else f32(high - f32(step * f32(255 - j)))
+
+
+def lut(x: int, table: Sequence[int]) -> int:
+    """One entry of a 256-entry table."""
+    return table[x + 128]
+
+
+def lut_fold(x: int, *, input: QuantDType) -> int:
+    """An integer without its sign, for a function that is tabulated for x >= 0 only."""
+    return clip_int(abs(x), input.min, input.max)
+
+
+def lut_unfold(x: int, y: int, *, output: QuantDType) -> int:
+    """The value at -x of an odd function, from that at x."""
+    return clip_int((-y if x < 0 else y), output.min, output.max)
+
+
+def slope_scale(w: int) -> float:
+    """The scale of int16 slopes, one for all channels."""
+    s_wide = -w
+    s_covering = max(div(max(max(-s_wide, w), 0), f32((32767 - -32768) / 2)), 1.1920928955078125e-07)
+    return div(1, exp2(clip_int(to_int(-log2(s_covering), math.floor), 1, 14)))
+
+
+class ChannelSlopeParams(NamedTuple):
+    """Integers of `channel_slope`."""
+
+    q: int
+    """-32768 .. 32767"""
+    positive_left: int
+    """0 .. 23"""
+    positive_right: int
+    """0 .. 23"""
+    negative_left: int
+    """0 .. 23"""
+    negative_right: int
+    """0 .. 23"""
+
+
+def derive_channel_slope(
+    s_in: float, s_w: float, s_out: float, w: float, *, input: QuantDType, output: QuantDType
+) -> ChannelSlopeParams:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    q = clip_int(to_int(f32(div(w, s_w) + 0.5), math.floor), -32768, 32767)
+    _, positive_e = math.frexp(div(s_in, s_out))
+    positive_left = clip_int(positive_e - 1, 0, 23)
+    positive_right = clip_int(1 - positive_e, 0, 23)
+    negative_s_in = f32(s_in * s_w)
+    _, negative_e = math.frexp(div(negative_s_in, s_out))
+    negative_left = clip_int(negative_e - 1, 0, 23)
+    negative_right = clip_int(1 - negative_e, 0, 23)
+    return ChannelSlopeParams(q, positive_left, positive_right, negative_left, negative_right)
+
+
+def channel_slope(x: int, p: ChannelSlopeParams, *, output: QuantDType) -> int:
+    """Positive integers and slope times negative integers, each requantized to the output's scale."""
+    positive_wide = max(x, 0)
+    positive_y_wide = positive_wide << p.positive_left
+    positive = clip_int(positive_y_wide >> p.positive_right, output.min, output.max)
+    negative_wide = p.q * min(x, 0)
+    negative_y_wide = negative_wide << p.negative_left
+    negative = clip_int(negative_y_wide >> p.negative_right, output.min, output.max)
+    return clip_int(positive + negative, output.min, output.max)
+
+
+def matmul_scale(s: int, *, n: int, input: QuantDType) -> float:
+    """The scale that an int16 operand is degraded to, so that the sum of n products stays within the accumulator."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2)))) if input.bits > 8 else 1.0
+    return f32(s * g)
+
+
+def product_scale(s_x: int, s_y: float, *, n: int, input: QuantDType, other: QuantDType) -> float:
+    """The scale of a sum of n products."""
+    g = max(f32(1.0039216887772298), f32(math.sqrt(f32(n / 2))))
+    g_x = g if input.bits > 8 else 1.0
+    g_y = g if other.bits > 8 else 1.0
+    return f32(f32(s_x * s_y) * f32(g_x * g_y))
+
+
+class MatmulParams(NamedTuple):
+    """Integers of `matmul`."""
+
+    y_left: int
+    """0 .. 23"""
+    y_right: int
+    """0 .. 23"""
+
+
+def derive_matmul(s_in: float, s_out: float, *, output: QuantDType) -> MatmulParams:
+    """A sum of products, requantized from the scale of a product."""
+    _, y_e = math.frexp(div(s_in, s_out))
+    y_left = clip_int(y_e - 1, 0, 23)
+    y_right = clip_int(1 - y_e, 0, 23)
+    return MatmulParams(y_left, y_right)
+
+
+def matmul(acc: int, p: MatmulParams, *, output: QuantDType) -> int:
+    """A sum of products, requantized from the scale of a product."""
+    total = wrap(acc, 32)
+    y_y_wide = total << p.y_left
+    return clip_int(y_y_wide >> p.y_right, output.min, output.max)
+
+
+def accumulator(acc: int) -> int:
+    """A sum left as it is for a model output."""
+    return wrap(acc, 32)
+
+
 def quantize_activation(x: int, s: float, *, output: QuantDType) -> int:
     """Integers of a float32 feature map."""
     q_wide = div(x, s)
@@ -260,6 +449,30 @@ def simulate_mean(total: int, *, n: int) -> float:
     return f32(f32(total * f32(w)) * exp2(e - 7))
 
 
+class TotalParams(NamedTuple):
+    """Integers of `total`."""
+
+    y_left: int
+    """0 .. 23"""
+    y_right: int
+    """0 .. 23"""
+
+
+def derive_total(s_in: float, s_out: float, *, output: QuantDType) -> TotalParams:
+    """A sum, requantized."""
+    _, y_e = math.frexp(div(s_in, s_out))
+    y_left = clip_int(y_e - 1, 0, 23)
+    y_right = clip_int(1 - y_e, 0, 23)
+    return TotalParams(y_left, y_right)
+
+
+def total(acc: int, p: TotalParams, *, output: QuantDType) -> int:
+    """A sum, requantized."""
+    wrapped = wrap(acc, 32)
+    y_y_wide = wrapped << p.y_left
+    return clip_int(y_y_wide >> p.y_right, output.min, output.max)
+
+
 class RequantizeParams(NamedTuple):
     """Integers of `requantize`."""
 
@@ -281,6 +494,397 @@ def requantize(x: int, p: RequantizeParams, *, output: QuantDType) -> int:
     """Scales are powers of two, so their ratio is a shift, to the left or to the right."""
     y_wide = x << p.left
     return clip_int(y_wide >> p.right, output.min, output.max)
+
+
+class ResizePositionParams(NamedTuple):
+    """Integers of `resize_position`."""
+
+    step: int
+    """0 .. 16777216"""
+    offset: int
+    """-128 .. 8388480"""
+
+
+def derive_resize_position(*, size_in: int, size_out: int) -> ResizePositionParams:
+    """Positions whose first and last are half a step from the borders."""
+    step = to_int(size_in * 256 / size_out, math.floor)
+    offset = (step - 256) >> 1
+    return ResizePositionParams(step, offset)
+
+
+def resize_position(i: int, p: ResizePositionParams) -> int:
+    """Positions whose first and last are half a step from the borders."""
+    return (p.offset + i * p.step) << 8
+
+
+class ResizeCornerPositionParams(NamedTuple):
+    """Integers of `resize_corner_position`."""
+
+    step: int
+    """0 .. 16776960"""
+
+
+def derive_resize_corner_position(*, size_in: int, size_out: int) -> ResizeCornerPositionParams:
+    """Positions whose first and last are the corners of the input."""
+    step = to_int((size_in - 1) * 256 / max(size_out - 1, 1), math.floor)
+    return ResizeCornerPositionParams(step)
+
+
+def resize_corner_position(i: int, p: ResizeCornerPositionParams) -> int:
+    """Positions whose first and last are the corners of the input."""
+    return (i * p.step) << 8
+
+
+class ResizeNearestParams(NamedTuple):
+    """Integers of `resize_nearest`."""
+
+    factor: int
+    """1 .. 65536"""
+
+
+def derive_resize_nearest(*, size_in: int, size_out: int) -> ResizeNearestParams:
+    """Every element is repeated; the output is a whole number of times the input."""
+    factor = max(to_int(size_out / size_in, math.floor), 1)
+    return ResizeNearestParams(factor)
+
+
+def resize_nearest(i: int, p: ResizeNearestParams) -> int:
+    """Every element is repeated; the output is a whole number of times the input."""
+    return to_int(div(f32(i), f32(p.factor)), math.floor)
+
+
+def roi_position(low: int, high: int, j: int, spatial_scale: float, *, bins: int, aligned: int) -> int:
+    """One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements."""
+    start = f32(f32(low * spatial_scale) - f32(aligned * 0.5))
+    step = div(f32(f32(f32(high - low) * spatial_scale) + 1), f32(bins))
+    c = to_int(f32(f32(start + f32(f32(j) * step)) * 256), math.floor)
+    return clip_int(c, -1099511627776, 1099511627776) << 8
+
+
+def roi_legal(low: int, high: int, spatial_scale: float, *, size: int) -> int:
+    """1 for a region that has an extent and lies, at least in part, on the map along one dimension of some size; else 0."""
+    beyond = f32(low * spatial_scale) > size
+    return 0 if high < 0 else (0 if beyond else (1 if f32(high - low) > 0 else 0))
+
+
+def roi_level(
+    width: int, height: int, canonical_size: float, *, canonical_level: int, lowest: int, highest: int
+) -> int:
+    """The level of a pyramid that a region's size asks for."""
+    size = f32(math.sqrt(f32(f32(max(width, 0) + 1) * f32(max(height, 0) + 1))))
+    level = to_int(f32(f32(f32(canonical_level) + log2(div(size, canonical_size))) + f32(1e-08)), math.floor)
+    return clip_int(level, lowest, highest)
+
+
+def roi_corner(q: int) -> float:
+    """A corner of an integer box, in quarters of a pixel, in pixels."""
+    return f32(f32(q) * 0.25)
+
+
+def tap(position: int) -> int:
+    """The element at or before a position; the next one is behind it."""
+    return position >> 16
+
+
+def tap_weight(position: int) -> int:
+    """The weight of the element behind a position, in 256ths; the element before it has the rest."""
+    return (position >> 8) & 255
+
+
+def nearest_tap(position: int) -> int:
+    """The element nearest to a position, of two equally near ones the one behind it."""
+    return (position + 32768) >> 16
+
+
+def blend_across(left: int, right: int, w: int) -> int:
+    """Two neighbours of a row, weighted and rounded."""
+    y_wide = left * (256 - w) + right * w
+    return y_wide >> 8
+
+
+def blend_down(top: int, bottom: int, w: int) -> int:
+    """Two blended rows, weighted and rounded a second time. The saturation never shows."""
+    y_wide = top * (256 - w) + bottom * w
+    return clip_int(y_wide >> 8, -128, 127)
+
+
+class AddScalarParams(NamedTuple):
+    """Integers of `add_scalar`."""
+
+    one: int
+    """-1 .. 1"""
+    adds: int
+    """0 .. 1"""
+    kept_left: int
+    """0 .. 23"""
+    kept_right: int
+    """0 .. 23"""
+    total_k_x: int
+    """0 .. 16384"""
+    total_k_y: int
+    """0 .. 16384"""
+    total_z_left: int
+    """0 .. 23"""
+    total_z_right: int
+    """0 .. 23"""
+
+
+def derive_add_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> AddScalarParams:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    size = abs(number)
+    unit = 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = -unit if number < 0 else unit
+    adds = size > 0
+    _, kept_e = math.frexp(div(s_x, s_out))
+    kept_left = clip_int(kept_e - 1, 0, 23)
+    kept_right = clip_int(1 - kept_e, 0, 23)
+    total_inter = div(max(s_x, s_k), 16384)
+    total_k_x = clip_int(to_int(div(s_x, total_inter), half_away), 0, 16384)
+    total_k_y = clip_int(to_int(div(s_k, total_inter), half_away), 0, 16384)
+    _, total_z_e = math.frexp(div(total_inter, s_out))
+    total_z_left = clip_int(total_z_e - 1, 0, 23)
+    total_z_right = clip_int(1 - total_z_e, 0, 23)
+    return AddScalarParams(one, adds, kept_left, kept_right, total_k_x, total_k_y, total_z_left, total_z_right)
+
+
+def add_scalar(x: int, p: AddScalarParams, *, output: QuantDType) -> int:
+    """The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes."""
+    kept_y_wide = x << p.kept_left
+    kept = clip_int(kept_y_wide >> p.kept_right, output.min, output.max)
+    total_acc = wrap(x * p.total_k_x + p.one * p.total_k_y, 32)
+    total_z_y_wide = total_acc << p.total_z_left
+    total = clip_int(total_z_y_wide >> p.total_z_right, output.min, output.max)
+    return total if p.adds else kept
+
+
+class RsubScalarParams(NamedTuple):
+    """Integers of `rsub_scalar`."""
+
+    one: int
+    """-1 .. 1"""
+    z_z_k_x: int
+    """0 .. 16384"""
+    z_z_k_y: int
+    """0 .. 16384"""
+    z_z_z_left: int
+    """0 .. 23"""
+    z_z_z_right: int
+    """0 .. 23"""
+
+
+def derive_rsub_scalar(
+    s_x: float, number: float, s_out: float, *, input: QuantDType, output: QuantDType
+) -> RsubScalarParams:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    size = abs(number)
+    unit = 1
+    s_k = div(size, f32(unit)) if size > 0 else s_x
+    one = (-unit if number < 0 else unit) if size > 0 else 0
+    z_z_inter = div(max(s_k, s_x), 16384)
+    z_z_k_x = clip_int(to_int(div(s_k, z_z_inter), half_away), 0, 16384)
+    z_z_k_y = clip_int(to_int(div(s_x, z_z_inter), half_away), 0, 16384)
+    _, z_z_z_e = math.frexp(div(z_z_inter, s_out))
+    z_z_z_left = clip_int(z_z_z_e - 1, 0, 23)
+    z_z_z_right = clip_int(1 - z_z_z_e, 0, 23)
+    return RsubScalarParams(one, z_z_k_x, z_z_k_y, z_z_z_left, z_z_z_right)
+
+
+def rsub_scalar(x: int, p: RsubScalarParams, *, input: QuantDType, output: QuantDType) -> int:
+    """The number minus the feature map; the number is an operand of one element as in add_scalar."""
+    z_n = clip_int(-x, input.min, input.max)
+    z_z_acc = wrap(p.one * p.z_z_k_x + z_n * p.z_z_k_y, 32)
+    z_z_z_y_wide = z_z_acc << p.z_z_z_left
+    return clip_int(z_z_z_y_wide >> p.z_z_z_right, output.min, output.max)
+
+
+class MulScalarParams(NamedTuple):
+    """Integers of `mul_scalar`."""
+
+    sign: int
+    """-1 .. 1"""
+
+
+def derive_mul_scalar(number: float, *, input: QuantDType, output: QuantDType) -> MulScalarParams:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    sign = 1 if number > 0 else (-1 if number < 0 else 0)
+    return MulScalarParams(sign)
+
+
+def mul_scalar(x: int, p: MulScalarParams, *, output: QuantDType) -> int:
+    """The size of the number goes into the scale; its sign negates, 0 gives zeros."""
+    return clip_int(x * p.sign, output.min, output.max)
+
+
+def scaled_scale(s: int, number: float) -> float:
+    """The scale of a feature map times a number."""
+    return max(f32(s * abs(number)), 1.1920928955078125e-07)
+
+
+def negate(x: int, *, input: QuantDType) -> int:
+    """The negative; the lowest integer saturates."""
+    return clip_int(-x, input.min, input.max)
+
+
+def abs_saturated(x: int, *, input: QuantDType) -> int:
+    """The absolute value; that of the lowest integer is the highest."""
+    return abs(max(x, -input.max))
+
+
+def abs_wrapped(x: int, *, input: QuantDType) -> int:
+    """The absolute value in two's complement; the lowest integer stays."""
+    return x if x < -input.max else abs(max(x, -input.max))
+
+
+def sign(x: int) -> int:
+    """-1, 0 or 1, at scale 1."""
+    return 1 if x > 0 else (-1 if x < 0 else 0)
+
+
+def quantize_constant(x: int, s: float, *, output: QuantDType) -> int:
+    """Integers of constants that are compared, filled in or padded with; rounded half up on every march."""
+    return clip_int(to_int(f32(div(x, s) + 0.5), math.floor), output.min, output.max)
+
+
+def larger_scale(s_x: int, s_y: int) -> float:
+    """The scale that two feature maps are brought to."""
+    return max(s_x, s_y)
+
+
+class DifferenceParams(NamedTuple):
+    """Integers of `difference`."""
+
+    a_left: int
+    """0 .. 23"""
+    a_right: int
+    """0 .. 23"""
+    b_left: int
+    """0 .. 23"""
+    b_right: int
+    """0 .. 23"""
+
+
+def derive_difference(
+    s_x: float, s_y: float, s: float, *, input: QuantDType, other: QuantDType, wider: QuantDType
+) -> DifferenceParams:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    _, a_e = math.frexp(div(s_x, s))
+    a_left = clip_int(a_e - 1, 0, 23)
+    a_right = clip_int(1 - a_e, 0, 23)
+    _, b_e = math.frexp(div(s_y, s))
+    b_left = clip_int(b_e - 1, 0, 23)
+    b_right = clip_int(1 - b_e, 0, 23)
+    return DifferenceParams(a_left, a_right, b_left, b_right)
+
+
+def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int:
+    """The difference of two feature maps that were brought to the larger scale; its sign orders them."""
+    a_y_wide = x << p.a_left
+    a = clip_int(a_y_wide >> p.a_right, wider.min, wider.max)
+    b_y_wide = y << p.b_left
+    b = clip_int(b_y_wide >> p.b_right, wider.min, wider.max)
+    return a - b
+
+
+class WarpPositionParams(NamedTuple):
+    """Integers of `warp_position`."""
+
+    shift: int
+    """0 .. 8"""
+    middle: int
+    """0 .. 8388480"""
+    g_left: int
+    """0 .. 23"""
+    g_right: int
+    """0 .. 23"""
+
+
+def derive_warp_position(s: float, *, size: int, longest: int, input: QuantDType) -> WarpPositionParams:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_pixel = f32(s * f32((size - 1) / 2))
+    s_step = exp2(-shift)
+    middle = clip_int(to_int(div(f32(exp2(shift) * f32(size - 1)), 2), math.trunc), 0, 8388608)
+    _, g_e = math.frexp(div(s_pixel, s_step))
+    g_left = clip_int(g_e - 1, 0, 23)
+    g_right = clip_int(1 - g_e, 0, 23)
+    return WarpPositionParams(shift, middle, g_left, g_right)
+
+
+def warp_position(grid: int, p: WarpPositionParams) -> int:
+    """A grid of -1..1, whose ends are the corners of the map, along a dimension of some size."""
+    g_y_wide = grid << p.g_left
+    g = clip_int(g_y_wide >> p.g_right, -32768, 32767)
+    return (g + p.middle) << (16 - p.shift)
+
+
+class WarpOffsetPositionParams(NamedTuple):
+    """Integers of `warp_offset_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_left: int
+    """0 .. 23"""
+    g_right: int
+    """0 .. 23"""
+
+
+def derive_warp_offset_position(s: float, *, longest: int, input: QuantDType) -> WarpOffsetPositionParams:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    _, g_e = math.frexp(div(s, s_step))
+    g_left = clip_int(g_e - 1, 0, 23)
+    g_right = clip_int(1 - g_e, 0, 23)
+    return WarpOffsetPositionParams(shift, g_left, g_right)
+
+
+def warp_offset_position(grid: int, base: int, p: WarpOffsetPositionParams) -> int:
+    """A grid of offsets, in elements, from the place of each sample itself."""
+    g_y_wide = grid << p.g_left
+    g = clip_int(g_y_wide >> p.g_right, -32768, 32767)
+    return (g + (base << p.shift)) << (16 - p.shift)
+
+
+class DeformPositionParams(NamedTuple):
+    """Integers of `deform_position`."""
+
+    shift: int
+    """0 .. 8"""
+    g_k_x: int
+    """0 .. 16384"""
+    g_k_y: int
+    """0 .. 16384"""
+    g_z_left: int
+    """0 .. 23"""
+    g_z_right: int
+    """0 .. 23"""
+
+
+def derive_deform_position(s: float, *, longest: int, input: QuantDType) -> DeformPositionParams:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    _, bits = math.frexp(f32(longest))
+    shift = clip_int(15 - bits, 0, 8)
+    s_step = exp2(-shift)
+    g_inter = div(max(1, s), 16384)
+    g_k_x = clip_int(to_int(div(1, g_inter), half_away), 0, 16384)
+    g_k_y = clip_int(to_int(div(s, g_inter), half_away), 0, 16384)
+    _, g_z_e = math.frexp(div(g_inter, s_step))
+    g_z_left = clip_int(g_z_e - 1, 0, 23)
+    g_z_right = clip_int(1 - g_z_e, 0, 23)
+    return DeformPositionParams(shift, g_k_x, g_k_y, g_z_left, g_z_right)
+
+
+def deform_position(base: int, offset: int, p: DeformPositionParams) -> int:
+    """The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are."""
+    g_acc = wrap(base * p.g_k_x + offset * p.g_k_y, 32)
+    g_z_y_wide = g_acc << p.g_z_left
+    g = clip_int(g_z_y_wide >> p.g_z_right, -32768, 32767)
+    return g << (16 - p.shift)
 
 
 class BiasParams(NamedTuple):

@@ -9,6 +9,7 @@ Floats are rounded to float32 after every operation; integers are Python's and n
 import math
 import struct
 from collections.abc import Callable
+from typing import NamedTuple
 
 
 def f32(v: float) -> float:
@@ -33,9 +34,96 @@ def to_int(v: float, rounded: Callable[[float], int]) -> int:
     return rounded(min(max(v, -(2.0**62)), 2.0**62))
 
 
+def half_away(v: float) -> int:
+    """Nearest integer, ties away from zero."""
+    whole = math.trunc(v)
+    return whole + (abs(v - whole) >= 0.5) * (1 if v > 0 else -1)
+
+
 def clip_int(v: int, lo: int, hi: int) -> int:
     """v, or the bound that it passes."""
     return min(max(v, lo), hi)
+
+
+def box_anchor(corner: int) -> int:
+    """A corner of an anchor in quarter pixels, to the nearest, ties away from zero."""
+    return clip_int(to_int(f32(corner * 4), half_away), 0, 65535)
+
+
+def box_growth(factor: int) -> int:
+    """The factor by which a side grows, with 16 fraction bits."""
+    return clip_int(to_int(f32(f32(factor * 65536) + 0.5), math.floor), 0, 268435456)
+
+
+def box_area(x1: int, y1: int, x2: int, y2: int) -> int:
+    """The area of a box; none where ends of a side are swapped."""
+    return max(x2 - x1, 0) * max(y2 - y1, 0)
+
+
+def box_edge(low: int, high: int, offset: int, growth: int, *, side: int, fraction: int) -> int:
+    """The lower (side -1) or upper (side 1) edge of a decoded box along one axis, from the ends of its anchor."""
+    size = max(high - low, 0)
+    center = ((low + high) << 16) + ((offset * size) << (17 - fraction))
+    edge = (center + side * (size * growth) + 65536) >> 17
+    return clip_int(edge, -32768, 32767)
+
+
+def box_pixels(q: int) -> float:
+    """The pixels that quarter pixels stand for."""
+    return div(f32(q), 4)
+
+
+def box_clip(edge: int, image: int) -> int:
+    """An edge inside of the image; the image's size is in pixels."""
+    return min(max(edge, 0), clip_int(image * 4, -32768, 32767))
+
+
+def box_large_enough(x1: int, y1: int, x2: int, y2: int, height: int, width: int) -> int:
+    """1 where a box has at least the given height and width in pixels."""
+    tall = 1 if y2 - y1 >= to_int(f32(height * 4), math.ceil) else 0
+    return tall if x2 - x1 >= to_int(f32(width * 4), math.ceil) else 0
+
+
+class BoxSuppressesParams(NamedTuple):
+    """Integers of `box_suppresses`."""
+
+    least_iou: int
+    """0 .. 65536"""
+    gap: int
+    """-256 .. 255"""
+
+
+def derive_box_suppresses(iou: float, margin: float, s: float) -> BoxSuppressesParams:
+    """1 where box 1 suppresses box 2: it scores higher by more than the margin, and they overlap by more than the threshold."""
+    least_iou = clip_int(to_int(f32(f32(iou * 65536) + 0.5), math.floor), 0, 65536)
+    gap = clip_int(to_int(div(margin, s), math.floor), -256, 255)
+    return BoxSuppressesParams(least_iou, gap)
+
+
+def box_suppresses(
+    x1: int,
+    y1: int,
+    x2: int,
+    y2: int,
+    score1: int,
+    u1: int,
+    v1: int,
+    u2: int,
+    v2: int,
+    score2: int,
+    p: BoxSuppressesParams,
+) -> int:
+    """1 where box 1 suppresses box 2: it scores higher by more than the margin, and they overlap by more than the threshold."""
+    both_wide = max(x1, u1)
+    both_wide1 = max(y1, v1)
+    both_wide2 = min(x2, u2)
+    both_wide3 = min(y2, v2)
+    both = max(both_wide2 - both_wide, 0) * max(both_wide3 - both_wide1, 0)
+    area1 = max(x2 - x1, 0) * max(y2 - y1, 0)
+    area2 = max(u2 - u1, 0) * max(v2 - v1, 0)
+    either = area1 + area2 - both
+    overlap = 1 if both << 16 > p.least_iou * either else 0
+    return overlap if score1 - score2 > p.gap else 0
 
 
 def color_forward(x0: int, x1: int, x2: int, *, w0: int, w1: int, w2: int, offset: int) -> int:

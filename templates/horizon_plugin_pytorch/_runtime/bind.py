@@ -7,15 +7,19 @@ scale is not known (inside of a wrapped method, behind a function that no table 
 
 import operator
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
 from .._tables import TABLES
-from .functional_module import QuantizedFunctional
+from .composite import QATComposite
+from .functional_quantized import QuantizedFunctional
+from .lut_float import UnaryFunction
 from .quantized_module import QuantizedModule, Scaled
 
-_Known = Mapping[fx.Node, Scaled | None]
+_Found = Scaled | tuple[Any, ...] | None  # of a tensor, or of each tensor of a tuple; None: not known
+_Known = Mapping[fx.Node, _Found]
 
 
 def bind_scales(model: fx.GraphModule) -> None:
@@ -24,31 +28,44 @@ def bind_scales(model: fx.GraphModule) -> None:
     Raises:
         NotImplementedError: a march does not support a dtype; the module is named.
     """
-    known: dict[fx.Node, Scaled | None] = {}
+    known: dict[fx.Node, _Found] = {}
     for node in model.graph.nodes:
         known[node] = _scale_of(model, node, known)
 
 
-def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> Scaled | None:
+def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> _Found:
     """What is known of a node's value; lists of tensors with one scale count as one."""
     inputs: list[Scaled | None] = []
-    map_arg((node.args, node.kwargs), lambda n: inputs.append(known[n]))  # a node that is passed twice counts twice
+    map_arg(
+        (node.args, node.kwargs), lambda n: inputs.extend(_flat(known[n]))
+    )  # a node that is passed twice counts twice
     if node.op == "call_module":
         return _of_module(str(node.target), model.get_submodule(str(node.target)), inputs)
     if node.op == "call_method":
         owner = _owner(model, node)
         if owner is not None:
-            return owner.bind_method(str(node.target), *inputs[1:])
+            return owner.bind_method(str(node.target), inputs[1:], node.args[1:])
         return _kept(getattr(Tensor, str(node.target), None), inputs)
+    if node.target is operator.getitem and isinstance(parts := known.get(node.args[0]), tuple):  # type: ignore[arg-type]
+        return _part(parts, node.args[1])
     return _kept(node.target, inputs) if node.op == "call_function" else None
 
 
-def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> Scaled | None:
-    if isinstance(module, QuantizedModule):
+def _flat(found: _Found) -> tuple[Scaled | None, ...]:
+    return tuple(item for part in found for item in _flat(part)) if isinstance(found, tuple) else (found,)
+
+
+def _part(parts: tuple[Any, ...], index: object) -> _Found:
+    return parts[index] if isinstance(index, int) and -len(parts) <= index < len(parts) else None
+
+
+def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> _Found:
+    module = module.table if isinstance(module, UnaryFunction) else module
+    if isinstance(module, QuantizedModule | QATComposite):
         try:
             return module.bind(*inputs)
-        except NotImplementedError as error:
-            raise NotImplementedError(f"{name}: {error}") from error
+        except (NotImplementedError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
     return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None
 
 

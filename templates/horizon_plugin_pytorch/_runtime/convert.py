@@ -14,6 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .bind import bind_scales
+from .composite import QATComposite
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
 from .module_tree import swap, swappable
@@ -60,6 +61,9 @@ def convert_fx(
             made[module] = _quantized_module(name, module)
         new[name] = made[module]
     swap(model, new)
+    for module in model.modules():
+        if isinstance(module, QATComposite):
+            module.finish_conversion()
     if _remove_qconfig:
         for module in model.modules():
             module.__dict__.pop("qconfig", None)
@@ -106,8 +110,16 @@ def _uncollected(model: GraphModuleWithAttr) -> Iterator[str]:
     for name, module in swappable(model, TABLES.quantized_modules):
         fake_quant = getattr(module, "activation_post_process", None)
         used = any(name == place or name.startswith(f"{place}.") for place in called)
-        if used and isinstance(fake_quant, FakeQuantizeBase) and _saw_nothing(fake_quant):
+        waits = _is_optional(model, name)
+        if used and not waits and isinstance(fake_quant, FakeQuantizeBase) and _saw_nothing(fake_quant):
             yield f"{name} ({type(module).__name__})"
+
+
+def _is_optional(model: nn.Module, name: str) -> bool:
+    """Whether a module serves an optional input of a composite, which no call may have given."""
+    path, _, child = name.rpartition(".")
+    parent = model.get_submodule(path)
+    return isinstance(parent, QATComposite) and child in parent._OPTIONAL
 
 
 def _saw_nothing(fake_quant: nn.Module) -> bool:

@@ -4,28 +4,32 @@
 In: the function and its arguments, as `__torch_function__` gets them, and the generated tables. Out: the result, or a
 NotImplementedError that says where in the model, on which march, what the operator supports and what to do.
 
-Four ways: a registered implementation; `plain`: run on the data, give a plain result; `keep`: run on the data, attach
-scale and dtype again; `keep_list`: the same for each item of the result.
+A registered implementation goes first; then the behaviour that the tables give the function, if the march supports its
+operator for this dtype; then, where float operations are allowed, the function itself on the values.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .channel_axis import follow_channels
-from .locate import calling_place
+from . import tensor_arithmetic, tensor_moves
 from .march import get_march
+from .support import refuse_call, refuse_input
+from .tables import TensorRule
+from .tensor_call import Call, Function
 
 if TYPE_CHECKING:
     from .qtensor import QTensor
 
 Implementation = Callable[..., Any]
-_Way = Callable[[type["QTensor"], Implementation, tuple[Any, ...], Mapping[str, Any]], Any]
+Behaviour = Callable[[Call], Any]
 
 _REGISTERED: dict[Implementation, Implementation] = {}
-_WAYS: dict[Implementation, _Way] = {}
+_RULES: dict[Implementation, tuple[TensorRule, Behaviour]] = {}
+_ADMITTED: set[tuple[str, str, str]] = set()
 
 # The tensor protocol itself, not operators: attributes that are methods, autograd, copies and moves.
 _PLAIN_METHODS = (
@@ -33,8 +37,16 @@ _PLAIN_METHODS = (
     *("element_size", "is_floating_point", "is_complex", "is_same_size", "__len__", "data_ptr", "untyped_storage"),
     *("backward", "retain_grad", "register_hook", "is_inference"),
 )
-_KEEP_METHODS = ("detach", "clone", "contiguous", "to", "cpu", "cuda", "requires_grad_")
+_KEEP_METHODS = ("detach", "clone", "contiguous", "cpu", "cuda", "requires_grad_")
 _KEEP_PROPERTIES = ("T", "mT", "data")
+_MODULES = (tensor_moves, tensor_arithmetic)
+_PROTOCOL = TensorRule(op="", behaviour="", kernel="", dtypes=(), functions=())
+
+
+class _Switch:
+    """Whether functions without a rule run on values."""
+
+    float_allowed = False
 
 
 def register(func: Implementation) -> Callable[[Implementation], Implementation]:
@@ -47,139 +59,115 @@ def register(func: Implementation) -> Callable[[Implementation], Implementation]
     return remember
 
 
+def set_dispatcher(implementations: Mapping[Implementation, Implementation]) -> None:
+    """Register several implementations at once: function -> what runs instead of it."""
+    _REGISTERED.update(implementations)
+
+
+def allow_float_operations(allowed: bool) -> None:
+    """Whether a function that has no rule runs on the dequantized values, and gives a plain float tensor.
+
+    For models of which a part stays in float; off, such a function is an error, so that nothing leaves the integers
+    unnoticed.
+    """
+    _Switch.float_allowed = allowed
+
+
+@contextmanager
+def float_operations() -> Iterator[None]:
+    """`allow_float_operations` for a while."""
+    before = _Switch.float_allowed
+    allow_float_operations(True)
+    try:
+        yield
+    finally:
+        allow_float_operations(before)
+
+
 def dispatch(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Run `func` on arguments of which at least one is of class `cls`.
 
     Raises:
-        NotImplementedError: no table says what `func` does with a QTensor.
+        NotImplementedError: no rule says what `func` does with a QTensor, or the march does not support it.
     """
     registered = _REGISTERED.get(func)
     if registered is not None:
         return registered(*args, **kwargs)
-    way = (_WAYS or _fill_ways()).get(func) or _property_way(func)
-    if way is None:
-        raise NotImplementedError(_refusal(func))
+    rule, behaviour = rule_of(func)
+    call = Call(cls, rule, func, args, kwargs)
+    refusal = _refusal(call, behaviour)
+    if refusal and _Switch.float_allowed:
+        return tensor_moves.dequantize(call)
+    if refusal or behaviour is None:
+        raise NotImplementedError(refusal)
     try:
-        return way(cls, func, args, kwargs)
+        return _written_back(call, behaviour(call))
     except Exception as error:
         error.add_note(f"when calling function {func}")
         raise
 
 
-def _fill_ways() -> dict[Implementation, _Way]:
+def rule_of(func: Implementation) -> tuple[TensorRule, Behaviour | None]:
+    """The rule of a function with its mechanism; None where it has none."""
+    return (_RULES or _fill_rules()).get(func) or _property_rule(func)
+
+
+def has_quantized_form(func: Implementation) -> bool:
+    """Whether something says what `func` does with a QTensor."""
+    return func in _REGISTERED or rule_of(func)[1] is not None
+
+
+def _refusal(call: Call, behaviour: Behaviour | None) -> str:
+    """Why a call cannot run on integers; empty when it can."""
+    if behaviour is None and not call.rule.op:
+        return refuse_call(call.func)
+    march = get_march()
+    if not call.rule.op or march is None:
+        return ""
+    key = (call.rule.op, march, str(call.source.qtype))
+    if key in _ADMITTED:
+        return ""
+    refusal = refuse_input(*key, call.func)
+    if not refusal:
+        _ADMITTED.add(key)
+    return refusal
+
+
+def _written_back(call: Call, result: Any) -> Any:
+    """The result; of a function that works in place, written into the source."""
+    name = getattr(call.func, "__name__", "")
+    if result is None or not name.endswith("_") or name.endswith("__") or not call.rule.behaviour:
+        return result
+    call.source._data.copy_(result._data)
+    return call.source
+
+
+def _fill_rules() -> dict[Implementation, tuple[TensorRule, Behaviour]]:
     """Read the tables, once; they import the modules that import this one, so not before the first use."""
     from .._tables import TABLES
 
-    _WAYS.update(dict.fromkeys(TABLES.plain, _plain))
-    _WAYS.update(dict.fromkeys(TABLES.passthrough, _keep))
-    _WAYS.update(dict.fromkeys(TABLES.passthrough_lists, _keep_list))
-    _WAYS.update({getattr(Tensor, name): _plain for name in _PLAIN_METHODS})
-    _WAYS.update({getattr(Tensor, name): _keep_in_place for name in _KEEP_METHODS})
-    _WAYS.update({torch.clone: _keep_in_place, torch.detach: _keep_in_place})
-    return _WAYS
+    for rule in TABLES.tensor_rules:
+        found: Any = _behaviour(rule.behaviour)
+        _RULES.update(dict.fromkeys(rule.functions, (rule, found)))
+    _RULES.update({getattr(Tensor, name): (_PROTOCOL, tensor_moves.plain) for name in _PLAIN_METHODS})
+    _RULES.update({getattr(Tensor, name): (_PROTOCOL, tensor_moves.keep_in_place) for name in _KEEP_METHODS})
+    _RULES.update(dict.fromkeys((torch.clone, torch.detach), (_PROTOCOL, tensor_moves.keep_in_place)))
+    _RULES[Tensor.to] = (_PROTOCOL, tensor_moves.move)
+    return _RULES
 
 
-def _property_way(func: Implementation) -> _Way | None:
+def _behaviour(name: str) -> Behaviour | None:
+    from . import tensor_module  # it imports modules that import this one
+
+    modules = (*_MODULES, tensor_module)
+    return next((getattr(module, name) for module in modules if hasattr(module, name)), None)
+
+
+def _property_rule(func: Function) -> tuple[TensorRule, Behaviour | None]:
     """Attributes of a tensor arrive as the getter or setter of their descriptor."""
     action = getattr(func, "__name__", "")
     if action not in {"__get__", "__set__", "__delete__"}:
-        return None
+        return _PROTOCOL, None
     name = getattr(getattr(func, "__self__", None), "__name__", "")
-    return _keep if action == "__get__" and name in _KEEP_PROPERTIES else _plain
-
-
-def _plain(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Run on the data."""
-    data = [_raw(cls, value) for value in args]
-    return func(*data, **{key: _raw(cls, value) for key, value in kwargs.items()}) if kwargs else func(*data)
-
-
-def _keep_in_place(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """`_keep` for functions that move no element."""
-    return _attach(cls, _first(cls, args, kwargs), _plain(cls, func, args, kwargs), None)
-
-
-def _keep(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Run on the data, attach scale and dtype again."""
-    source = _first(cls, args, kwargs)
-    return _attach(cls, source, _plain(cls, func, args, kwargs), lambda x: _rerun(cls, func, source, x, args, kwargs))
-
-
-def _keep_list(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """`_keep` for each item of the result."""
-    source = _first(cls, args, kwargs)
-    results = _plain(cls, func, args, kwargs)
-    kept = []
-    for index, result in enumerate(results):
-
-        def rerun(x: Tensor, index: int = index) -> Tensor:
-            item: Tensor = _rerun(cls, func, source, x, args, kwargs)[index]
-            return item
-
-        kept.append(_attach(cls, source, result, rerun))
-    return type(results)(kept)
-
-
-def _attach(
-    cls: type["QTensor"], source: "QTensor", result: Tensor, rerun: Callable[[Tensor], Tensor] | None
-) -> "QTensor":
-    """`result` with the dtype of `source` and its scale, on the result's device."""
-    if result.dtype != source._data.dtype:
-        raise NotImplementedError(
-            f"a QTensor of {source.dtype} cannot become {result.dtype}: take .dequantize() or .int_repr() first"
-        )
-    scale, axis = source.scale, source.per_channel_axis
-    if axis >= 0 and rerun is not None:
-        scale, axis = follow_channels(source._data.shape, scale, axis, rerun)
-    if scale is not None and scale.device != result.device:
-        scale = scale.to(result.device)
-    return cls(result, scale, source.qtype, axis)
-
-
-def _rerun(
-    cls: type["QTensor"],
-    func: Implementation,
-    source: "QTensor",
-    probe: Tensor,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    """The same call with `probe` in the place of `source`."""
-    swap = [probe if value is source else value for value in args]
-    return _plain(cls, func, tuple(swap), {key: probe if value is source else value for key, value in kwargs.items()})
-
-
-def _raw(cls: type["QTensor"], value: Any) -> Any:
-    if isinstance(value, cls):
-        return value._data
-    return type(value)(_raw(cls, item) for item in value) if type(value) in (list, tuple) else value
-
-
-def _first(cls: type["QTensor"], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "QTensor":
-    """The first QTensor among the arguments: the one whose scale the result keeps."""
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, cls):
-            return value
-    raise TypeError("a function that keeps the scale of one tensor was given several in a list")
-
-
-def _refusal(func: Implementation) -> str:
-    """The whole message for a function that no table knows."""
-    place, march = calling_place(), get_march()
-    name = torch.overrides.resolve_name(func) or getattr(func, "__qualname__", str(func))
-    return (
-        f"{name} is not implemented for QTensor"
-        f"{f' in {place}' if place else ''} (march: {march or 'not set'}){_support_row(func, march)}. "
-        "Insert a DeQuantStub before it, use a module that has a quantized form, wrap it, or set qconfig None "
-        f"on the layers around it to leave them in float; when calling function {func}"
-    )
-
-
-def _support_row(func: Implementation, march: str | None) -> str:
-    """What the support matrix says of the operator that `func` is, if it is one."""
-    from .._support import SUPPORT
-    from .._tables import TABLES
-    from .support import support_row
-
-    op = next((row.op for row in TABLES.replacements if func in row.functions), getattr(func, "__name__", ""))
-    return f". Support of {op}: {support_row(op, march)}" if march is not None and (op, march) in SUPPORT else ""
+    keeps = action == "__get__" and name in _KEEP_PROPERTIES
+    return _PROTOCOL, tensor_moves.keep if keeps else tensor_moves.plain

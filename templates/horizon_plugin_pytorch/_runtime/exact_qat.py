@@ -32,6 +32,12 @@ class _Values(torch.autograd.Function):
         return gradients[0], None
 
 
+def straight_through(computed: Tensor, values: Tensor) -> Tensor:
+    """`values`, with the gradient of `computed`."""
+    out: Tensor = _Values.apply(computed, values)  # type: ignore[no-untyped-call]
+    return out
+
+
 def exact_result(
     module: nn.Module, method: str | None, computed: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
@@ -101,11 +107,11 @@ def _integers(value: Any) -> Any:
 def _replaced(computed: Any, integers: Any) -> Any:
     """`computed` with the values of `integers`."""
     if isinstance(computed, QTensor):
-        values = _Values.apply(computed.as_subclass(Tensor), integers.dequantize())  # type: ignore[no-untyped-call]
+        values = straight_through(computed.as_subclass(Tensor), integers.dequantize())
         return QTensor(values, computed.scale, computed.qtype, computed.per_channel_axis)
     if isinstance(computed, Tensor):
         exact = integers.dequantize() if isinstance(integers, QTensor) else integers
-        return _Values.apply(computed, exact)  # type: ignore[no-untyped-call]
+        return straight_through(computed, exact)
     if isinstance(computed, list | tuple):
         return type(computed)(_replaced(*pair) for pair in zip(computed, integers, strict=True))
     return computed

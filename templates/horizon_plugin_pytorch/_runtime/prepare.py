@@ -14,9 +14,13 @@ from torch.ao.quantization import FakeQuantizeBase
 from .._tables import TABLES
 from .fuse import fuse_fx
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
+from .host import HostModule
 from .march import require_march
 from .module_tree import swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
+from .recognize import replace_recognized
+from .support import require_operator
+from .unconverted import unconverted
 from .user_input import check_config_dict
 
 
@@ -50,7 +54,7 @@ def prepare_qat_fx(
         TypeError: an argument of the wrong type.
         NotImplementedError: `hybrid`, or an operator that the march does not support.
     """
-    require_march("prepare_qat_fx")
+    march = require_march("prepare_qat_fx")
     if hybrid or hybrid_dict:
         raise NotImplementedError(
             "prepare_qat_fx does not implement hybrid mode: leave hybrid=False and hybrid_dict=None."
@@ -61,6 +65,7 @@ def prepare_qat_fx(
     rules = parse_rules(qconfig_dict)
     check_is_float(model, "prepare_qat_fx")
     fused = fuse_fx(model)
+    replace_recognized(fused)
     choices, report = resolve(fused, rules, TABLES.qat_modules)
     check_stages(choices)
     quantized = {name: choice for name, choice in choices.items() if choice.qconfig is not None}
@@ -68,7 +73,10 @@ def prepare_qat_fx(
         raise ValueError(
             'no module of the model has a qconfig: pass prepare_qat_fx(model, {"": qconfig}) or set model.qconfig'
         )
+    _check_host_modules(fused, march)
     _warn(fused, report)
+    for text in unconverted(fused, quantized):
+        warnings.warn(text, UserWarning, stacklevel=2)
     return _prepared(fused, quantized, report)
 
 
@@ -85,6 +93,13 @@ def _prepared(fused: GraphModuleWithAttr, quantized: dict[str, Choice], report: 
     observed = become(fused, ObservedGraphModule, fused.graph)
     observed.qconfig_report = report
     return observed
+
+
+def _check_host_modules(fused: GraphModuleWithAttr, march: str) -> None:
+    """Raise NotImplementedError when the model holds a host operator that the march's tools do not have."""
+    for name, module in fused.named_modules():
+        if isinstance(module, HostModule):
+            require_operator(module._OP, march, f"{name}: {type(module).__name__}")
 
 
 def _qat_module(name: str, module: nn.Module) -> nn.Module:
@@ -111,6 +126,15 @@ def check_is_float(model: nn.Module, caller: str) -> None:
                 f"{caller} takes a float model, but this one is already prepared: {name!r} is a {_path(type(module))}. "
                 f"Eager and FX interfaces must not be mixed: prepare the float model"
             )
+
+
+def is_prepared(model: nn.Module) -> bool:
+    """Whether a model holds at least one QAT or quantized module."""
+    swapped = {*TABLES.qat_modules.values(), *TABLES.quantized_modules.values()} - {
+        TABLES.identity,
+        *TABLES.qat_modules,
+    }
+    return any(type(module) in swapped for module in model.modules())
 
 
 def _path(cls: type) -> str:

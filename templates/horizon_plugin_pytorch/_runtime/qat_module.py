@@ -39,17 +39,19 @@ def adopt(module: nn.Module, source: nn.Module) -> None:
 class QATModule(nn.Module):
     """What every QAT module has: its operator, its march, its qconfig and the fake quantizer of its output.
 
-    `_OP` is the operator's id in the support matrix, `_FLOAT_MODULES` the exact classes it replaces, `_REQUIRES` the only
+    `_OP` is the operator's id in the support matrix (of an instance, where a class computes several), `_FLOAT_MODULES` the exact classes it replaces, `_REQUIRES` the only
     values of some attributes that have an integer form.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
     _FLOAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
     _REQUIRES: ClassVar[Mapping[str, object]] = {}
     qconfig: QConfig
     march: str
     _admitted: set[QuantDType]
     activation_post_process: FakeQuantizeBase | None
+    quantizes: bool = True
+    """Whether values are put on the integer grid; `set_fake_quantize` says so, as it does to fake quantizers."""
     exact: bool = False
     """Whether forward values are those of the march's integers; `set_fake_quantize` says so."""
 

@@ -8,7 +8,7 @@ that would lose the scale is an error and not a wrong number.
 Making one and taking its integers are on the path of every quantized layer, so both only move references.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..dtype import get_horizon_quant_dtype
 from ..kernels import load
-from .dispatch import Implementation, dispatch, register
+from .dispatch import Implementation, allow_float_operations, dispatch, register, set_dispatcher
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .march import require_march
@@ -187,6 +187,16 @@ class QTensor(Tensor):
     def patch_torch_func(func: Callable[..., Any], impl: Implementation) -> None:
         """Run `impl` instead of `func` when an argument is a QTensor."""
         register(func)(impl)
+
+    @staticmethod
+    def set_dispatcher(implementations: Mapping[Callable[..., Any], Implementation]) -> None:
+        """Run other functions when an argument is a QTensor: function -> what runs instead of it."""
+        set_dispatcher(implementations)
+
+    @staticmethod
+    def allow_float_operation(allowed: bool) -> None:
+        """Whether a function that has no integer form runs on the dequantized values instead of being an error."""
+        allow_float_operations(allowed)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "QTensor":
         from copy import deepcopy

@@ -24,7 +24,7 @@ from .support import dtype_name, require_cell
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
-_Key = tuple[str | int | tuple[int, int], ...]
+_Key = tuple[str | float | tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Scaled:
 Input = QTensor | Scaled
 
 
-def _identity(x: Input | int) -> int | tuple[int, int]:
+def _identity(x: Input | float) -> float | tuple[int, int]:
     """A scale as an object at a version; a number as itself."""
-    return x if isinstance(x, int) else (id(x.q_scale()), x.q_scale()._version)
+    return x if isinstance(x, (int, float)) else (id(x.q_scale()), x.q_scale()._version)
 
 
 class QuantizedModule(nn.Module):
@@ -54,7 +54,7 @@ class QuantizedModule(nn.Module):
         scale: float32 output scale; absent when the output is an int32 accumulator.
     """
 
-    _OP: ClassVar[str]
+    _OP: str
     _QAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
     march: str
     scale: Tensor | None
@@ -99,7 +99,7 @@ class QuantizedModule(nn.Module):
         """
         return None if self.scale is None or self.dtype is None else Scaled(self.scale, self.dtype)
 
-    def bound(self, derive: Callable[..., Any], *inputs: Input | int) -> Any:
+    def bound(self, derive: Callable[..., Any], *inputs: Input | float) -> Any:
         """What the method `derive` gives for these inputs; derived once for each set of scales (and numbers).
 
         Scales are recognized as objects and by their version, so that no tensor is compared while the model runs.
@@ -107,7 +107,7 @@ class QuantizedModule(nn.Module):
         key: _Key = (derive.__name__, *(_identity(x) for x in inputs))
         entry = self._bindings.get(key)
         if entry is None:
-            tensors = [x for x in inputs if not isinstance(x, int)]
+            tensors = [x for x in inputs if not isinstance(x, (int, float))]
             self._check(*tensors)
             if len(self._bindings) >= _MOST_BINDINGS:
                 self._bindings.clear()

@@ -5,8 +5,17 @@ In: the generated table `SUPPORT`. Out: nothing, or a NotImplementedError that n
 and the remedy. Checked when a model is prepared and when a layer is bound to its scales, never while it runs.
 """
 
+from collections.abc import Callable
+
+import torch
+
 from .._support import SUPPORT
 from .dtype import QuantDType
+from .locate import calling_place
+from .march import get_march
+
+ACCUMULATOR = "qint32"
+"""The dtype of sums that are not requantized."""
 
 Cells = dict[str, tuple[str, ...] | str]
 
@@ -45,4 +54,32 @@ def _text(op: str, march: str, where: str, reason: str) -> str:
 
 def dtype_name(dtype: QuantDType | None) -> str:
     """The name of an output dtype; an unquantized output is the int32 accumulator."""
-    return "qint32" if dtype is None else str(dtype)
+    return ACCUMULATOR if dtype is None else str(dtype)
+
+
+def refuse_call(func: Callable[..., object], reason: str = "") -> str:
+    """The whole message for a function that has no rule, or none for these arguments."""
+    place, march = calling_place(), get_march()
+    name = torch.overrides.resolve_name(func) or getattr(func, "__qualname__", str(func))
+    return (
+        f"{name} is not implemented for QTensor{f': {reason},' if reason else ''}"
+        f"{f' in {place}' if place else ''} (march: {march or 'not set'}){_row(func, march)}. "
+        "Insert a DeQuantStub before it, use a module that has a quantized form, wrap it, or set qconfig None "
+        f"on the layers around it to leave them in float; when calling function {func}"
+    )
+
+
+def refuse_input(op: str, march: str, source: str, func: Callable[..., object]) -> str:
+    """The whole message where `op` takes no input of dtype `source` on `march`; empty where it does."""
+    cell = SUPPORT[op, march].get(source, f"{source} is not a feature dtype")
+    return refuse_call(func, f"{source} input: {cell}") if isinstance(cell, str) else ""
+
+
+def _row(func: Callable[..., object], march: str | None) -> str:
+    """What the support matrix says of the operator that `func` is, if it is one."""
+    from .._tables import TABLES
+
+    rows = [(rule.op, rule.functions) for rule in TABLES.tensor_rules if rule.op]
+    rows += [(replacement.op, replacement.functions) for replacement in TABLES.replacements]
+    op = next((op for op, functions in rows if func in functions), getattr(func, "__name__", ""))
+    return f". Support of {op}: {support_row(op, march)}" if march is not None and (op, march) in SUPPORT else ""

@@ -7,6 +7,7 @@ from the specs. The mechanism reads what an operator or a pattern is from here a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -22,6 +23,7 @@ class Replacement:
         module: the class of the generated sub-module.
         method: its method to call; None: the module itself is called.
         data_args: how many leading arguments must be data; 0: the first argument is a list of data.
+        numbers: which of the data may be python numbers: "none", "one" of several, or the "last", which must be.
         constructor_args: arguments of the call, after the data, that move to the module's constructor.
         drop_kwargs: keyword arguments without effect on the integers.
     """
@@ -32,6 +34,7 @@ class Replacement:
     module: type[nn.Module]
     method: str | None
     data_args: int
+    numbers: Literal["none", "one", "last"]
     constructor_args: tuple[str, ...]
     drop_kwargs: tuple[str, ...]
 
@@ -69,6 +72,25 @@ class FusionPattern:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorRule:
+    """What torch functions do with a QTensor.
+
+    Attributes:
+        op: the operator in the support matrix; empty when it has no row.
+        behaviour: the mechanism.
+        kernel: the kernel that it uses; empty for none.
+        dtypes: dtype arguments of the kernel, all of them the input's.
+        functions: torch functions and Tensor methods.
+    """
+
+    op: str
+    behaviour: str
+    kernel: str
+    dtypes: tuple[str, ...]
+    functions: tuple[Callable[..., object], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Everything the mechanism has to be told.
 
@@ -77,8 +99,10 @@ class Tables:
         patterns: fusable chains, longer first, then higher priority.
         qat_modules: float or fused class -> QAT class.
         quantized_modules: QAT class -> quantized class.
+        recognized: qualified name of a class of a package that need not be installed -> the float class in its place.
         leaf_modules: classes never traced into, beside torch.nn's own.
         leaf_method_modules: classes that are used by their methods; a method call is one node.
+        tensor_rules: what torch functions do with a QTensor.
         passthrough: functions whose result keeps scale and dtype.
         passthrough_lists: the same, returning a list or tuple.
         passthrough_modules: float classes whose result keeps scale and dtype.
@@ -90,8 +114,10 @@ class Tables:
     patterns: tuple[FusionPattern, ...]
     qat_modules: Mapping[type[nn.Module], type[nn.Module]]
     quantized_modules: Mapping[type[nn.Module], type[nn.Module]]
+    recognized: Mapping[str, type[nn.Module]]
     leaf_modules: tuple[type[nn.Module], ...]
     leaf_method_modules: tuple[type[nn.Module], ...]
+    tensor_rules: tuple[TensorRule, ...]
     passthrough: frozenset[Callable[..., object]]
     passthrough_lists: frozenset[Callable[..., object]]
     passthrough_modules: frozenset[type[nn.Module]]

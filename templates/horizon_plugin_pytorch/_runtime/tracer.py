@@ -23,10 +23,13 @@ from torch.fx.proxy import TraceError
 
 from .._tables import TABLES
 from .graph_module import SELF
+from .recognize import recognized
 from .wrap import is_leaf_class, methods_recorded, noted_functions, noted_names_replaced
 
 MODULE_METHOD = "module_method"
 """Key in `node.meta`: the call is that of a method of a module, not of a tensor."""
+SOURCE = "source"
+"""Key in `node.meta`: (file, line) of the user's code that made the call."""
 
 _NOT_USER_CODE = (str(Path(torch.__file__).parent), str(Path(__file__).parent), functools.__file__)
 _REMEDY = (
@@ -61,7 +64,7 @@ class QuantTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers of torch.nn, classes of the tables, wrapped classes."""
-        known = isinstance(m, TABLES.leaf_modules) or type(m) in TABLES.qat_modules
+        known = isinstance(m, TABLES.leaf_modules) or type(m) in TABLES.qat_modules or recognized(m) is not None
         return known or is_leaf_class(type(m)) or super().is_leaf_module(m, module_qualified_name)
 
     def call_leaf_method(
@@ -88,9 +91,10 @@ class QuantTracer(fx.Tracer):
             ) from error
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        """As torch.fx does, with the scope noted."""
+        """As torch.fx does, with the scope and the line of code noted."""
         node = super().create_node(*args, **kwargs)
         node.meta["scope"] = self.scope.module_path
+        node.meta[SOURCE] = _user_frame()
         return node
 
     def create_arg(self, a: Any) -> Any:
@@ -167,3 +171,9 @@ def _raising_frame(error: BaseException) -> tuple[str, int]:
 
 def _line_of(file: str, line: int) -> str:
     return f"{file}:{line}: `{linecache.getline(file, line).strip()}`"
+
+
+def source_line(node: fx.Node) -> str:
+    """Where the user's code made the call of a node: file, line and text; "" when it is not known."""
+    file, line = node.meta.get(SOURCE, ("", 0))
+    return _line_of(file, line) if line else ""

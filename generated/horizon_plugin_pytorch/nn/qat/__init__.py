@@ -5,6 +5,9 @@
 
 from .avg_pool2d import AvgPool2d
 from .batchnorm import BatchNorm2d, BatchNorm3d
+from .constant_pad1d import ConstantPad1d
+from .constant_pad2d import ConstantPad2d
+from .constant_pad3d import ConstantPad3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvAddReLU62d, ConvReLU2d, ConvReLU62d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvAddReLU63d, ConvReLU3d, ConvReLU63d
 from .conv_transpose2d import (
@@ -15,16 +18,51 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .detection_post_process_v1 import DetectionPostProcessV1
+from .div import Div
+from .elu import ELU
 from .functional_modules import FloatFunctional
+from .gelu import GELU
+from .glu import GLU
+from .grid_sample import GridSample
+from .hardsigmoid import HardSigmoid
+from .interpolate import Interpolate
+from .layer_norm import LayerNorm
+from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
+from .log_softmax import LogSoftmax
+from .look_up_table import LookUpTable
+from .lstm import LSTM
+from .lstm_cell import LSTMCell
 from .max_pool2d import MaxPool2d
+from .multihead_attention import MultiheadAttention
+from .point_pillars_scatter import PointPillarsScatter
+from .prelu import PReLU
 from .relu import ReLU
+from .relu6 import ReLU6
+from .replication_pad1d import ReplicationPad1d
+from .replication_pad2d import ReplicationPad2d
+from .replication_pad3d import ReplicationPad3d
+from .segment_lut import SegmentLUT
+from .selu import SELU
+from .sigmoid import Sigmoid
+from .silu import SiLU
+from .softmax import Softmax
+from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
+from .tanh import Tanh
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from .zero_pad1d import ZeroPad1d
+from .zero_pad2d import ZeroPad2d
+from .zero_pad3d import ZeroPad3d
 
 __all__ = (
     "AvgPool2d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv2d",
     "Conv3d",
     "ConvAdd2d",
@@ -44,14 +82,48 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DetectionPostProcessV1",
+    "Div",
+    "ELU",
     "FloatFunctional",
+    "GELU",
+    "GLU",
+    "GridSample",
+    "HardSigmoid",
+    "Interpolate",
+    "LSTM",
+    "LSTMCell",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
     "LinearAddReLU6",
     "LinearReLU",
     "LinearReLU6",
+    "LogSoftmax",
+    "LookUpTable",
     "MaxPool2d",
+    "MultiheadAttention",
+    "PReLU",
+    "PointPillarsScatter",
     "QuantStub",
     "ReLU",
+    "ReLU6",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "SELU",
+    "SegmentLUT",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 )

@@ -5,19 +5,50 @@
 
 from .avg_pool2d import AvgPool2d
 from .batchnorm import BatchNorm2d, BatchNorm3d
+from .constant_pad1d import ConstantPad1d
+from .constant_pad2d import ConstantPad2d
+from .constant_pad3d import ConstantPad3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .detection_post_process_v1 import DetectionPostProcessV1
+from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
+from .gelu import GELU
+from .grid_sample import GridSample
+from .hardsigmoid import HardSigmoid
+from .interpolate import Interpolate
+from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
+from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
+from .point_pillars_scatter import PointPillarsScatter
+from .prelu import PReLU
 from .quantize import DeQuantize, Quantize
 from .relu import ReLU
+from .relu6 import ReLU6
+from .replication_pad1d import ReplicationPad1d
+from .replication_pad2d import ReplicationPad2d
+from .replication_pad3d import ReplicationPad3d
+from .segment_lut import SegmentLUT
+from .selu import SELU
+from .sigmoid import Sigmoid
+from .silu import SiLU
+from .softmax import QuantSoftmax
+from .softplus import Softplus
+from .tanh import Tanh
+from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from .zero_pad1d import ZeroPad1d
+from .zero_pad2d import ZeroPad2d
+from .zero_pad3d import ZeroPad3d
 
 __all__ = (
     "AvgPool2d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv2d",
     "Conv3d",
     "ConvAdd2d",
@@ -31,13 +62,40 @@ __all__ = (
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
     "DeQuantize",
+    "DetectionPostProcessV1",
+    "ELU",
     "FloatFunctional",
+    "GELU",
+    "GridSample",
+    "HardSigmoid",
+    "Interpolate",
+    "LeakyReLU",
     "Linear",
     "LinearAdd",
     "LinearAddReLU",
     "LinearReLU",
+    "LookUpTable",
     "MaxPool2d",
+    "PReLU",
+    "PointPillarsScatter",
     "QFunctional",
+    "QuantSoftmax",
     "Quantize",
     "ReLU",
+    "ReLU6",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "SELU",
+    "SegmentLUT",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 )

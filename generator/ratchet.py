@@ -1,0 +1,43 @@
+"""The ratchet: numbers that may only fall, compared with what the specs say.
+
+In: the catalog and the decisions. Out: the numbers of a march, and diagnostics for a number that rose, one that fell and was
+not lowered, and names that lead nowhere. The worst steps are compared by the generated tests, which measure them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from generator.decide import Decisions
+from generator.diag import Diagnostic, did_you_mean
+from generator.link import Catalog
+
+
+def worst_steps(catalog: Catalog, op: str, march: str) -> Mapping[str, int]:
+    """Output dtype -> worst steps measured on a march; a march without numbers of its own has those of its parent."""
+    measured = catalog.ratchet.spec.worst_steps.get(op, {})
+    return next((measured[name] for name in catalog.lineage(march) if name in measured), {})
+
+
+def check_ratchet_names(catalog: Catalog) -> Iterator[Diagnostic]:
+    """Operators, marches and dtypes that numbers are kept of."""
+    ratchet = catalog.ratchet
+    dtypes = catalog.dtypes.spec.dtypes
+    for op, by_march in ratchet.spec.worst_steps.items():
+        named: list[tuple[str, str, Collection[str], tuple[str, ...]]] = [("operator", op, catalog.ops, (op,))]
+        named += [("march", march, catalog.marches, (op, march)) for march in by_march]
+        named += [("dtype", dtype, dtypes, (op, march, dtype)) for march, row in by_march.items() for dtype in row]
+        for what, name, known, place in named:
+            if name not in known:
+                span = ratchet.key_span("worst_steps", *place)
+                hint = did_you_mean(name, known) or "remove it, or run: horizon-gen accuracy --measure"
+                yield Diagnostic("C053", f"unknown {what} {name!r}", span, hint=hint)
+
+
+def check_todo_cells(catalog: Catalog, decisions: Decisions) -> Iterator[Diagnostic]:
+    """The number of cells that are to do is the one that is written."""
+    todo = [f"{d.op} on {d.march}, {d.dtype}" for d in decisions.values() if d.status == "todo"]
+    written = catalog.ratchet.spec.todo_cells
+    if len(todo) != written:
+        rose = len(todo) > written
+        hint = f"decide them: {'; '.join(todo[:3])}{' ...' if len(todo) > 3 else ''}" if rose else f"write {len(todo)}"  # noqa: PLR2004 - enough to find them
+        message = f"{len(todo)} cells are to do, {'more than' if rose else 'fewer than'} the {written} written here"
+        yield Diagnostic("D004", message, catalog.ratchet.span("todo_cells"), hint=hint)

@@ -1,0 +1,22 @@
+"""What the spec of measured numbers may say: numbers that may only fall.
+
+In: plain data, as for `schema`. Out: a typed `Ratchet`.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from generator.schema_base import Identifier, Sentence, Spec
+
+
+class Ratchet(Spec):
+    """specs/ratchet.yaml: what is measured of the tree itself, committed so that it can only get better."""
+
+    schema_: Literal["ratchet/1"] = Field(alias="schema")
+    doc: Sentence
+    todo_cells: int = Field(ge=0, description="Cells of the support matrix that are to do.")
+    worst_steps: dict[Identifier, dict[Identifier, dict[Identifier, int]]] = Field(
+        default={},
+        description="Operator -> march -> output dtype -> how many steps integers were from QAT at worst, in all its tests.",
+    )

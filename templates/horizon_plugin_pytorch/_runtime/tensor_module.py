@@ -1,0 +1,57 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/tensor_module.py
+"""Modules that are a tensor function, and tensor functions that are a module.
+
+In: a module with a row of its own whose computation a QTensor's function already has, or the other way round. Out: the
+result on the input's grid. Both directions exist so that neither is written twice.
+"""
+
+from typing import Any
+
+from .dispatch import rule_of
+from .fake_quantize import FakeQuantize
+from .observers import FixedScaleObserver
+from .qconfig import QConfig
+from .qtensor import QTensor
+from .tables import Replacement
+from .tensor_call import Call, Function
+
+
+def on_grid(function: Function, *args: Any) -> Any:
+    """A function with the behaviour that it has on QTensors, for a module whose own row says where it is supported."""
+    tensor = args[0]
+    if not isinstance(tensor, QTensor):
+        return function(*args)
+    rule, behaviour = rule_of(function)
+    assert behaviour is not None, "a module's function has a rule"
+    return behaviour(Call(type(tensor), rule, function, args, {}))
+
+
+def as_module(call: Call) -> Any:
+    """Run the module that stands for the function, with the input's scale where it needs one for its output."""
+    from .._tables import TABLES
+
+    source = call.one_scale()
+    replacement = next(row for row in TABLES.replacements if row.op == call.rule.op)
+    data, constructor = _sorted_arguments(call, replacement)
+    float_module: Any = replacement.module(**constructor).eval()
+    float_module.qconfig = _fixed(source)
+    module: Any = TABLES.qat_modules[type(float_module)]
+    module = module.from_float(float_module)
+    if source.is_quantized:
+        quantized: Any = TABLES.quantized_modules[type(module)]
+        module = quantized.from_float(module)
+    return module(*data)
+
+
+def _sorted_arguments(call: Call, replacement: Replacement) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(data, arguments of the module's constructor)."""
+    keywords = dict(call.kwargs)
+    args = call.args if call.args else (keywords.pop("input"),)
+    data, rest = args[: replacement.data_args], args[replacement.data_args :]
+    return data, {**dict(zip(replacement.constructor_args, rest, strict=False)), **keywords}
+
+
+def _fixed(x: QTensor) -> QConfig:
+    """A qconfig whose outputs have the scale and dtype of a tensor."""
+    fake_quant = FakeQuantize.with_args(observer=FixedScaleObserver, scale=x.q_scale().detach(), dtype=x.dtype)
+    return QConfig(activation=fake_quant, weight=None)
