@@ -70,6 +70,7 @@ def kl(x: list[float], bins: int = 512, levels: int = 128) -> tuple[float, float
     counts = [0.0] * bins
     for value in x:
         counts[min(int(abs(value) / width), bins - 1)] += 1
+    counts[0] = counts[1]  # zeros are exact whatever the bound
     divergences = [divergence(counts, bound, levels) for bound in range(128, bins + 1)]
     padded = [divergences[0]] * 4 + divergences + [divergences[-1]] * 4
     means = [mean_of_finite(padded[i : i + 9]) if math.isfinite(d) else d for i, d in enumerate(divergences)]

@@ -28,7 +28,8 @@ class KLObserver(ObserverBase):
 
     Counts absolute values in bins of one width, that of the first batch's range divided by `bins`; later batches add
     bins. Each bound from the 128th bin on is tried: what lies beyond it counts in the last bin, what lies below is
-    quantized to as many levels as the dtype has below 0. The divergences are smoothed over nine bounds, of
+    quantized to as many levels as the dtype has below 0; the first bin counts as its neighbour, so that the zeros of a
+    ReLU, which every bound represents exactly, do not outweigh all else. The divergences are smoothed over nine bounds, of
     which only finite ones count; the last least one gives the batch's range, which enters the moving average.
 
     Args:
@@ -108,7 +109,8 @@ class KLObserver(ObserverBase):
             return self.bin_width
         first = min(_FIRST_CANDIDATE, self.histogram.numel())
         bounds = torch.arange(first, self.histogram.numel() + 1, device=self.histogram.device)
-        divergences = smoothed(divergences_of(self.histogram, bounds, -self.quant_min))
+        counts = torch.cat([self.histogram[1:2], self.histogram[1:]])
+        divergences = smoothed(divergences_of(counts, bounds, -self.quant_min))
         best = divergences.numel() - 1 - divergences.flip(0).argmin()
         return bounds[best] * self.bin_width
 
