@@ -104,7 +104,8 @@ class Observer(Spec):
 
     doc: Sentence
     class_: PythonName = Field(alias="class")
-    arguments: dict[PythonName, Number] = Field(default={})
+    arguments: dict[PythonName, Number | tuple[Number, ...]] = Field(default={})
+    weights: bool = Field(default=True, description="Whether it observes weights, too.")
 
 
 class FakeQuant(Spec):

@@ -28,6 +28,7 @@ KERNELS: dict[str, str] = {
     "softmax_bernoulli2": "softmax_lookup",
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
+    "base_grid_generator": "matmul",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
     "ceil": "ceil_int16",

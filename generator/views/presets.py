@@ -108,11 +108,11 @@ def presets_view(catalog: Catalog) -> PresetsView:
     names = sorted([*presets, *(a.name for a in (*aliases, *deprecated))])
     return PresetsView(
         observers=named,
-        weight_observers=named,
+        weight_observers=tuple(view for view in named if observers.observers[view.name].weights),
         fake_quants=tuple(NamedClassView(n, f.class_, f.doc) for n, f in observers.fake_quants.items()),
         observer_imports=", ".join(sorted({view.class_name for view in named})),
         observer_defaults=tuple(
-            ConstantView(f"{name}_{key}".upper(), type(value).__name__, repr(value))
+            ConstantView(f"{name}_{key}".upper(), _type_of(value), repr(value))
             for name, observer in observers.observers.items()
             for key, value in observer.arguments.items()
         ),
@@ -134,6 +134,10 @@ def presets_view(catalog: Catalog) -> PresetsView:
         preset_names=", ".join(names),
         names=tuple(names),
     )
+
+
+def _type_of(value: object) -> str:
+    return "tuple[float, ...]" if isinstance(value, tuple) else type(value).__name__
 
 
 def _quantizer_name(name: str) -> str:

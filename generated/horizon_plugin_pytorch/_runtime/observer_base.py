@@ -23,6 +23,9 @@ from .partial_class import PartialClass
 
 PER_CHANNEL = (torch.per_channel_symmetric,)
 _SCHEMES = (torch.per_tensor_symmetric, *PER_CHANNEL)
+COUNTS = ("histogram", "bin_width", "steps")
+"""Buffers of observers that count; others load their states without them."""
+
 _EPSILON = torch.finfo(torch.float32).eps
 
 
@@ -206,7 +209,11 @@ class ObserverBase(TorchObserverBase):
             )
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Ranges take the shape that they were saved with."""
+        """Ranges take the shape that they were saved with; the counts of an observer that has some are left out."""
+        own = dict(self.named_buffers())
+        for name in COUNTS:
+            if name not in own:
+                state_dict.pop(prefix + name, None)
         for name in ("min_val", "max_val"):
             saved = state_dict.get(prefix + name)
             if isinstance(saved, Tensor):

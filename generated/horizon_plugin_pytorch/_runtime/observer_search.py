@@ -1,8 +1,9 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/observer_search.py
-"""The observer that searches: which fraction of a batch's range loses least when it is quantized.
+"""Observers that search: which of some ranges loses least when a batch is quantized.
 
-In: float tensors. Out: the range with the least squared error among 95 fractions of the batch's own. All fractions are
-tried on one block of the batch at a time, so that the work stays in the processor's cache.
+In: float tensors. Out: the range with the least squared error, among fractions of the batch's own range or among those
+that hold a percentage of it. All ranges are tried on one block of the batch at a time, so that the work stays in the
+processor's cache.
 """
 
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._observer_defaults import MSE_STRIDE
+from .._observer_defaults import MIX_BINS, MIX_PERCENTILES, MSE_STRIDE
 from ..kernels import load
 from .errors import ArgumentError
-from .observers import MinMaxObserver
+from .observer_base import ObserverBase
+from .observers import MinMaxObserver, percentile_ranges
 
 _PERCENTS = range(100, 5, -1)
 _BLOCK = 1 << 18  # elements of one intermediate tensor
@@ -40,17 +42,47 @@ class MSEObserver(MinMaxObserver):
         self._require_finite(lowest, highest)
         percents = torch.tensor(tuple(_PERCENTS)[:: self.stride], dtype=torch.float32, device=x.device)
         fractions = (percents / 100.0)[:, None]
-        errors = self._errors(self._channels_first(x), self.scale_of(fractions * lowest, fractions * highest))
-        best = fractions.flatten()[errors.shape[0] - 1 - errors.flip(0).argmin(0)]
+        x = self._channels_first(x)
+        errors = squared_errors(self, x, self.scale_of(fractions * lowest, fractions * highest))
+        best = fractions.flatten()[_last_least(errors)]
         return best * lowest, best * highest
 
-    def _errors(self, x: Tensor, scales: Tensor) -> Tensor:
-        """Squared errors of x [channels, n] quantized with scales [fractions, channels]: float64, of the scales' shape."""
-        kernels = load(self.march)
-        rounded = kernels.round_weight if self.is_per_channel else kernels.round_activation
-        errors = torch.zeros(scales.shape, dtype=torch.float64, device=x.device)
-        for block in torch.split(x, max(1, _BLOCK // scales.numel()), dim=1):
-            steps = block / scales[:, :, None]
-            lost = rounded(steps).clamp_(self.quant_min, self.quant_max).sub_(steps)
-            errors += lost.square_().sum(-1)
-        return errors * scales.to(torch.float64).square()
+
+class MixObserver(ObserverBase):
+    """Of several percentages of each batch's absolute values the one with the least squared error, moving average.
+
+    Per tensor. Of equal errors the smallest range wins.
+    """
+
+    _PER_CHANNEL = False
+
+    def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        lowest, highest = super()._range_of(x)
+        self._require_finite(lowest, highest)
+        lows, highs = percentile_ranges(x, lowest, highest, MIX_PERCENTILES, MIX_BINS)
+        errors = squared_errors(self, x.reshape(1, -1), self.scale_of(lows, highs)[:, None])
+        best = _last_least(errors)
+        return lows[best], highs[best]
+
+
+def squared_errors(observer: ObserverBase, x: Tensor, scales: Tensor) -> Tensor:
+    """What quantizing loses: float64 sums of squares, of the scales' shape.
+
+    Args:
+        observer: whose march rounds, to whose range.
+        x: float32 [channels, n].
+        scales: float32 [ranges, channels].
+    """
+    kernels = load(observer.march)
+    rounded = kernels.round_weight if observer.is_per_channel else kernels.round_activation
+    errors = torch.zeros(scales.shape, dtype=torch.float64, device=x.device)
+    for block in torch.split(x, max(1, _BLOCK // scales.numel()), dim=1):
+        steps = block / scales[:, :, None]
+        lost = rounded(steps).clamp_(observer.quant_min, observer.quant_max).sub_(steps)
+        errors += lost.square_().sum(-1)
+    return errors * scales.to(torch.float64).square()
+
+
+def _last_least(errors: Tensor) -> Tensor:
+    """For each channel the last of the rows with the least error; ranges are listed from the widest."""
+    return errors.shape[0] - 1 - errors.flip(0).argmin(0)

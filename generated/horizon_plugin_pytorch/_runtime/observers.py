@@ -54,14 +54,34 @@ class PercentileObserver(ObserverBase):
         """Clip to the middle of the first bin at which the count reaches the percentage."""
         lowest, highest = super()._range_of(x)
         self._require_finite(lowest, highest)
-        largest = torch.maximum(-lowest, highest)
-        if not bool(largest > 0):
-            return lowest, highest
-        magnitudes = x.abs() if x.numel() < _COUNTED_EXACTLY else x.abs().to(torch.float64)
-        counts = torch.histc(magnitudes, bins=self.bins, min=0.0, max=largest.item()).cumsum(0, dtype=torch.float64)
-        first = torch.searchsorted(counts, self.percentile / 100.0 * x.numel()).clamp(max=self.bins - 1)
-        clip = (first + 0.5) * (largest / self.bins)
-        return torch.maximum(lowest, -clip), torch.minimum(highest, clip)
+        return percentile_ranges(x, lowest, highest, (self.percentile,), self.bins)
+
+
+def percentile_ranges(
+    x: Tensor, lowest: Tensor, highest: Tensor, percentiles: tuple[float, ...], bins: int
+) -> tuple[Tensor, Tensor]:
+    """The ranges of `x` that hold some percentages of its absolute values, from one histogram.
+
+    Args:
+        x: float32, not empty.
+        lowest: its minimum, [1].
+        highest: its maximum, [1].
+        percentiles: each 0..100.
+        bins: of the histogram of absolute values.
+
+    Returns:
+        (lowest, highest) of each percentage: the middle of the first bin at which the count reaches it, or the extremes
+        of `x` where these are nearer to 0.
+    """
+    largest = torch.maximum(-lowest, highest)
+    if not bool(largest > 0):
+        return lowest.expand(len(percentiles)), highest.expand(len(percentiles))
+    magnitudes = x.abs() if x.numel() < _COUNTED_EXACTLY else x.abs().to(torch.float64)
+    counts = torch.histc(magnitudes, bins=bins, min=0.0, max=largest.item()).cumsum(0, dtype=torch.float64)
+    reached = torch.tensor([percentile / 100.0 * x.numel() for percentile in percentiles], dtype=torch.float64)
+    first = torch.searchsorted(counts, reached.to(counts.device)).clamp(max=bins - 1)
+    clips = (first + 0.5) * (largest / bins)
+    return torch.maximum(lowest, -clips), torch.minimum(highest, clips)
 
 
 class ClipObserver(ObserverBase):

@@ -13,7 +13,9 @@ from .observer_v2 import (
     ClipObserver,
     ClipStdObserver,
     FixedScaleObserver,
+    KLObserver,
     MinMaxObserver,
+    MixObserver,
     MSEObserver,
     PercentileObserver,
 )
@@ -31,6 +33,8 @@ NAMES = QuantizerNames(
         "min_max": MinMaxObserver,
         "percentile": PercentileObserver,
         "mse": MSEObserver,
+        "kl": KLObserver,
+        "mix": MixObserver,
         "clip": ClipObserver,
         "clip_std": ClipStdObserver,
         "fixed_scale": FixedScaleObserver,
