@@ -25,7 +25,7 @@ KERNELS: dict[str, str] = {
     "gt": "difference",
     "le": "difference",
     "lt": "difference",
-    "softmax_bernoulli2": "softmax_lookup",
+    "softmax_bernoulli2": "share_lookup",
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
     "base_grid_generator": "matmul",
@@ -116,8 +116,8 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bayes-e",
-        "softmax_lookup",
-    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
     (
         "bayes-e",
         "warp_position",
@@ -184,8 +184,8 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bayes",
-        "softmax_lookup",
-    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
     (
         "bayes",
         "warp_position",
@@ -250,8 +250,8 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bernoulli",
-        "softmax_lookup",
-    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
     (
         "bernoulli",
         "warp_position",
@@ -313,8 +313,8 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bernoulli2",
-        "softmax_lookup",
-    ): "softmax_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
     (
         "bernoulli2",
         "warp_position",

@@ -1311,6 +1311,23 @@ TENSOR_RULES = (
         functions=(torch.nn.functional.affine_grid,),
     ),
     TensorRule(
+        op="grid_sample",
+        behaviour="as_module",
+        kernel="warp_position",
+        dtypes=(),
+        functions=(torch.nn.functional.grid_sample,),
+    ),
+    TensorRule(
+        op="interpolate",
+        behaviour="as_module",
+        kernel="resize_position",
+        dtypes=(),
+        functions=(
+            torch.nn.functional.interpolate,
+            torch.nn.functional.upsample,
+        ),
+    ),
+    TensorRule(
         op="avg_pool2d",
         behaviour="as_module",
         kernel="avg_pool",

@@ -1607,8 +1607,8 @@ CASES = [
         derived=True,
     ),
     KernelCase(
-        id="softmax_point",
-        kernel="softmax_point",
+        id="share_point",
+        kernel="share_point",
         tensors=(("d", -255, 0),),
         reals=(),
         tables=(),
@@ -1619,8 +1619,8 @@ CASES = [
         derived=False,
     ),
     KernelCase(
-        id="softmax_entry",
-        kernel="softmax_entry",
+        id="share_entry",
+        kernel="share_entry",
         tensors=(),
         reals=("e",),
         tables=(),
@@ -1631,8 +1631,8 @@ CASES = [
         derived=False,
     ),
     KernelCase(
-        id="softmax_lookup",
-        kernel="softmax_lookup",
+        id="share_lookup",
+        kernel="share_lookup",
         tensors=(("x", -128, 127), ("top", -128, 127)),
         reals=(),
         tables=(("table", 0, 255, 256),),
@@ -1643,8 +1643,8 @@ CASES = [
         derived=False,
     ),
     KernelCase(
-        id="softmax_share",
-        kernel="softmax_share",
+        id="share_of_sum",
+        kernel="share_of_sum",
         tensors=(("t", 0, 255), ("total", 255, 16711425)),
         reals=(),
         tables=(),

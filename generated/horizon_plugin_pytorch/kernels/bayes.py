@@ -1779,7 +1779,7 @@ def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) 
     return a - b
 
 
-def softmax_point(d: Tensor, s: Tensor) -> Tensor:
+def share_point(d: Tensor, s: Tensor) -> Tensor:
     """Where the exponential is sampled for a difference to the largest element.
 
     Source: numerics 7.
@@ -1787,7 +1787,7 @@ def softmax_point(d: Tensor, s: Tensor) -> Tensor:
     return d.to(torch.float32) * s
 
 
-def softmax_entry(e: Tensor) -> Tensor:
+def share_entry(e: Tensor) -> Tensor:
     """An exponential in steps of 1/255, ties to even.
 
     Proved ranges:
@@ -1798,7 +1798,7 @@ def softmax_entry(e: Tensor) -> Tensor:
     return torch.clamp(to_int(torch.round(e / 0.00392156862745098)), 0, 255)
 
 
-def softmax_lookup(x: Tensor, top: Tensor, table: Tensor) -> Tensor:
+def share_lookup(x: Tensor, top: Tensor, table: Tensor) -> Tensor:
     """The exponential of x minus the largest element; of the largest itself it is the table's last entry.
 
     Proved ranges:
@@ -1811,7 +1811,7 @@ def softmax_lookup(x: Tensor, top: Tensor, table: Tensor) -> Tensor:
     return table[torch.clamp(x - top, max=0) + 255]
 
 
-def softmax_share(t: Tensor, total: Tensor) -> Tensor:
+def share_of_sum(t: Tensor, total: Tensor) -> Tensor:
     """An exponential over the sum of all; the largest element alone makes the sum 255.
 
     Source: numerics 7.

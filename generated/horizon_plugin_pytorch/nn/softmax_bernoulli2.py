@@ -3,10 +3,10 @@
 # specs: op/softmax_bernoulli2
 """Float modules: SoftmaxBernoulli2."""
 
-from .._runtime.float_softmax import FloatSoftmax
+from .._runtime.shares import Shares
 
 
-class SoftmaxBernoulli2(FloatSoftmax):
+class SoftmaxBernoulli2(Shares):
     """exp(x - max) over its sum along one dimension, by a table of 256 exponentials; the result is float, so it is a last layer."""
 
     _OP = "softmax_bernoulli2"

@@ -3,11 +3,11 @@
 # specs: op/softmax_bernoulli2
 """QAT forms: SoftmaxBernoulli2."""
 
-from ..._runtime.float_softmax import QATFloatSoftmax
+from ..._runtime.shares import QATShares
 from .. import softmax_bernoulli2
 
 
-class SoftmaxBernoulli2(QATFloatSoftmax, softmax_bernoulli2.SoftmaxBernoulli2):
+class SoftmaxBernoulli2(QATShares, softmax_bernoulli2.SoftmaxBernoulli2):
     """exp(x - max) over its sum along one dimension, by a table of 256 exponentials; the result is float, so it is a last layer."""
 
     _OP = "softmax_bernoulli2"

@@ -3,11 +3,11 @@
 # specs: op/softmax_bernoulli2
 """Integer forms: SoftmaxBernoulli2."""
 
-from ..._runtime.float_softmax import QuantizedFloatSoftmax
+from ..._runtime.shares import QuantizedShares
 from .. import qat
 
 
-class SoftmaxBernoulli2(QuantizedFloatSoftmax):
+class SoftmaxBernoulli2(QuantizedShares):
     """exp(x - max) over its sum along one dimension, by a table of 256 exponentials; the result is float, so it is a last layer."""
 
     _OP = "softmax_bernoulli2"

@@ -1,5 +1,5 @@
-# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/float_softmax.py
-"""Softmax of int8 features with a float result.
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/shares.py
+"""Exponentials of int8 features as float shares of their sum.
 
 In: a QTensor and a dimension. Out: float32 shares of the sum along it: a table of exponentials is made from the input's
 scale, and each element's entry is divided by their sum. There is no output scale, so there is nothing to observe.
@@ -22,21 +22,26 @@ _RESULT = "float32"
 def exponentials(kernels: ModuleType, scale: Tensor) -> Tensor:
     """The table of a scale: int32 [256], of differences -255 .. 0 to the largest element; made on the CPU."""
     differences = torch.arange(1 - _ENTRIES, 1, dtype=torch.int32)
-    points = kernels.softmax_point(differences, scale.detach().cpu())
-    table: Tensor = kernels.softmax_entry(torch.exp(points)).to(torch.int32)
+    points = kernels.share_point(differences, scale.detach().cpu())
+    table: Tensor = kernels.share_entry(torch.exp(points)).to(torch.int32)
     return table.to(scale.device)
 
 
 def shares(kernels: ModuleType, x: Tensor, table: Tensor, dim: int) -> Tensor:
     """int8 elements to float32 of their shape."""
-    picked = kernels.softmax_lookup(x, x.amax(dim, keepdim=True), table)
+    picked = kernels.share_lookup(x, x.amax(dim, keepdim=True), table)
     total = picked.sum(dim, keepdim=True, dtype=torch.int32)
-    out: Tensor = kernels.softmax_share(picked, total)
+    out: Tensor = kernels.share_of_sum(picked, total)
     return out
 
 
-class FloatSoftmax(nn.Module):
-    """torch.softmax along a dimension.
+def _of_values(x: Tensor, dim: int) -> Tensor:
+    exponential = torch.exp(x - x.amax(dim, keepdim=True))
+    return exponential / exponential.sum(dim, keepdim=True)
+
+
+class Shares(nn.Module):
+    """Exponentials over their sum along a dimension.
 
     Args:
         dim: the dimension whose elements sum to 1.
@@ -50,21 +55,21 @@ class FloatSoftmax(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shares, of the input's shape."""
-        return torch.softmax(x, self.dim)
+        return _of_values(x, self.dim)
 
     def extra_repr(self) -> str:
         """The dimension."""
         return f"dim={self.dim}"
 
 
-class QATFloatSoftmax(QATPassThrough):
-    """The same with the values of the integers and the gradient of torch.softmax; the result is a plain tensor."""
+class QATShares(QATPassThrough):
+    """The same with the values of the integers and the gradient of the float computation; the result is a plain tensor."""
 
     dim: int
 
     def forward(self, x: Tensor) -> Tensor:
         """Shares, of the input's shape, float32."""
-        computed = torch.softmax(self._admit(x), self.dim)
+        computed = _of_values(self._admit(x), self.dim)
         if not isinstance(x, QTensor) or not self.quantizes:
             return computed
         with torch.no_grad():
@@ -75,7 +80,7 @@ class QATFloatSoftmax(QATPassThrough):
         return _RESULT
 
 
-class QuantizedFloatSoftmax(QuantizedPassThrough):
+class QuantizedShares(QuantizedPassThrough):
     """The same on integers."""
 
     dim: int
