@@ -716,6 +716,17 @@ REPLACEMENTS = (
         drop_kwargs=("_stacklevel", "dtype"),
     ),
     Replacement(
+        op="base_grid_generator",
+        functions=(torch.nn.functional.affine_grid,),
+        methods=(),
+        module=nn.BaseGridGenerator,
+        method=None,
+        data_args=1,
+        numbers="none",
+        constructor_args=("size", "align_corners"),
+        drop_kwargs=(),
+    ),
+    Replacement(
         op="grid_sample",
         functions=(torch.nn.functional.grid_sample,),
         methods=(),
@@ -1293,6 +1304,13 @@ TENSOR_RULES = (
         ),
     ),
     TensorRule(
+        op="base_grid_generator",
+        behaviour="as_module",
+        kernel="matmul",
+        dtypes=("output",),
+        functions=(torch.nn.functional.affine_grid,),
+    ),
+    TensorRule(
         op="avg_pool2d",
         behaviour="as_module",
         kernel="avg_pool",
@@ -1749,6 +1767,8 @@ TABLES = Tables(
         torch.nn.Softmax: qat.Softmax,
         nn.DetectionPostProcessV1: qat.DetectionPostProcessV1,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
+        nn.BaseGridGenerator: qat.BaseGridGenerator,
+        nn.DeformConv2d: qat.DeformConv2d,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
         torch.nn.Upsample: qat.Upsample,
@@ -1816,6 +1836,8 @@ TABLES = Tables(
         qat.Softmax: quantized.QuantSoftmax,
         qat.DetectionPostProcessV1: quantized.DetectionPostProcessV1,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
+        qat.BaseGridGenerator: quantized.BaseGridGenerator,
+        qat.DeformConv2d: quantized.DeformConv2d,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
         qat.Upsample: quantized.Upsample,
@@ -1881,6 +1903,7 @@ TABLES = Tables(
     },
     recognized={
         "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.ops.deform_conv.DeformConv2d": nn.DeformConv2d,
     },
     leaf_modules=(
         QuantStub,

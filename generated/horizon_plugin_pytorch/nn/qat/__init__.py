@@ -4,6 +4,7 @@
 """QAT modules: float arithmetic on fake-quantized values."""
 
 from .avg_pool2d import AvgPool2d
+from .base_grid import BaseGridGenerator
 from .batchnorm import BatchNorm2d, BatchNorm3d
 from .constant_pad1d import ConstantPad1d
 from .constant_pad2d import ConstantPad2d
@@ -18,6 +19,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .div import Div
 from .elu import ELU
@@ -58,6 +60,7 @@ from .zero_pad3d import ZeroPad3d
 
 __all__ = (
     "AvgPool2d",
+    "BaseGridGenerator",
     "BatchNorm2d",
     "BatchNorm3d",
     "ConstantPad1d",
@@ -82,6 +85,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DeformConv2d",
     "DetectionPostProcessV1",
     "Div",
     "ELU",
