@@ -1786,6 +1786,7 @@ TABLES = Tables(
         nn.DetectionPostProcessV1: qat.DetectionPostProcessV1,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         nn.BaseGridGenerator: qat.BaseGridGenerator,
+        nn.DeformConv2d: qat.DeformConv2d,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
         torch.nn.Upsample: qat.Upsample,
@@ -1855,6 +1856,7 @@ TABLES = Tables(
         qat.DetectionPostProcessV1: quantized.DetectionPostProcessV1,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.BaseGridGenerator: quantized.BaseGridGenerator,
+        qat.DeformConv2d: quantized.DeformConv2d,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
         qat.Upsample: quantized.Upsample,
@@ -1920,6 +1922,7 @@ TABLES = Tables(
     },
     recognized={
         "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.ops.deform_conv.DeformConv2d": nn.DeformConv2d,
     },
     leaf_modules=(
         QuantStub,
