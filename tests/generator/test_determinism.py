@@ -19,7 +19,11 @@ EDITS = (
     ("specs/marches/bernoulli.yaml", "requantize: {post_shift: {max: 23}}", "requantize: {post_shift: {max: 22}}"),
     ("specs/marches/bernoulli2.yaml", "boards: [RDK X3, J3]", "boards: [RDK X3]"),
     ("specs/ops/arithmetic/mul.yaml", "title: torch.mul", "title: The product"),
-    ("specs/ops/activation/relu.yaml", "  bernoulli2: {qint8: [qint8]}\n", "  bernoulli2: {qint8: {todo: a unit}}\n"),
+    (
+        "specs/ops/activation/relu.yaml",
+        "  bernoulli2: {qint8: [qint8]}\n",
+        "  bernoulli2: {qint8: {unsupported: no unit}}\n",
+    ),
     ("specs/kernels/color.yaml", "doc: The centered form, 128 below.", "doc: The centered form."),
     ("specs/kernels/requantize.yaml", "source: numerics 3.1, 3.2", "source: numerics 9.9"),
     ("specs/patterns/weighted.yaml", "  - [base, norm, add]\n", ""),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from trees import ROOT
 
+from generator.compile import CompiledMarches, compile_all
 from generator.diag import Span
 from generator.link import Catalog, Linked
 from generator.overlaps import Overlap, overlaps
@@ -60,6 +61,11 @@ class Chain(nn.Module):
 
 
 @cache
+def compiled() -> CompiledMarches:
+    return compile_all(catalog())[0]
+
+
+@cache
 def graph(names: tuple[str, ...]) -> GraphView:
     model = Chain(names)
     return GraphView(QuantTracer().trace(model), dict(model.named_modules()))
@@ -76,7 +82,7 @@ def generated(families: tuple[Patterns, ...]) -> tuple[tuple[Expanded, ...], tup
     whole = replace(catalog(), patterns=linked)
     expanded, found = expand(whole)
     assert not found
-    view = tables_view(whole, expanded)
+    view = tables_view(whole, expanded, compiled())
     names = {"torch": torch, "quantized": quantized}
     steps = {s.name: Step(s.role, eval(f"({s.modules},)".replace(", ,", ","), names), s.method) for s in view.steps}
     rows = (tuple(steps[name.strip()] for name in row.steps.split(",") if name.strip()) for row in view.patterns)

@@ -268,8 +268,8 @@ def test_an_edit_during_a_build_does_not_count_as_built(checkout: Path, monkeypa
 
     real = build.produce
 
-    def produce(root: Path, *, trust: bool) -> object:
-        made = real(root, trust=trust)
+    def produce(root: Path, **options: object) -> object:
+        made = real(root, **options)
         edit(root, "specs/marches/bayes.yaml", "title: Bayes (", "title: The Bayes (")
         return made
 
@@ -293,5 +293,5 @@ def test_a_part_of_a_build_does_not_adopt_hand_edits(checkout: Path) -> None:
 def test_the_formatter_stage_and_other_drafts_are_never_left(checkout: Path) -> None:
     edit(checkout, "specs/marches/bayes.yaml", "title: Bayes (", "title: The Bayes (")
     assert cli(checkout, "build").status == 0
-    assert {path.name for path in (checkout / STATE).iterdir()} <= {"jinja", "lock", "stamp"}
+    assert {path.name for path in (checkout / STATE).iterdir()} <= {"jinja", "lock", "memo", "stamp"}
     assert module.recover(checkout) is False
