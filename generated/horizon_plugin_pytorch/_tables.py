@@ -1751,6 +1751,8 @@ TABLES = Tables(
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
+        nn.MultiScaleRoIAlign: qat.MultiScaleRoIAlign,
+        nn.RoIAlign: qat.RoIAlign,
         torch.nn.Upsample: qat.Upsample,
         torch.nn.UpsamplingBilinear2d: qat.UpsamplingBilinear2d,
         torch.nn.UpsamplingNearest2d: qat.UpsamplingNearest2d,
@@ -1818,6 +1820,8 @@ TABLES = Tables(
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
+        qat.MultiScaleRoIAlign: quantized.MultiScaleRoIAlign,
+        qat.RoIAlign: quantized.RoIAlign,
         qat.Upsample: quantized.Upsample,
         qat.UpsamplingBilinear2d: quantized.UpsamplingBilinear2d,
         qat.UpsamplingNearest2d: quantized.UpsamplingNearest2d,
@@ -1881,6 +1885,9 @@ TABLES = Tables(
     },
     recognized={
         "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.models.detection.rpn.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.ops.poolers.MultiScaleRoIAlign": nn.MultiScaleRoIAlign,
+        "torchvision.ops.roi_align.RoIAlign": nn.RoIAlign,
     },
     leaf_modules=(
         QuantStub,
