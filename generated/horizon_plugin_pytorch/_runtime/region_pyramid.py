@@ -110,10 +110,10 @@ def _by_level(
     module: Any, maps: Sequence[Tensor], regions: Regions, level: Tensor, scales: Sequence[float], sample: _Sample
 ) -> Tensor:
     """The samples of each region, from the map of its level, in the order of the regions."""
-    parts, order = [], []
+    (rows, columns), parts, order = module.output_size, [], []
     for number, (x, scale) in enumerate(zip(maps, scales, strict=True)):
         index = (level == _ends(scales)[0] + number).nonzero().flatten()
-        parts.append(sample(x, regions.chosen(index), Bins(*module.output_size, scale, aligned=False)))
+        parts.append(sample(x, regions.chosen(index), Bins(rows, columns, scale, aligned=False)))
         order.append(index)
     return torch.cat(parts)[torch.cat(order).argsort()]
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .._marches import TRAITS
 from .errors import ArgumentError
+from .qat_module import raw
 from .qtensor import QTensor
 from .sampling import Taps, blend_places, blend_places_values, pick
 
@@ -76,7 +77,7 @@ def float_regions(name: str, boxes: Any, images: int) -> Regions:
 def _values(boxes: Tensor) -> Tensor:
     """Corners in pixels, as they are."""
     if isinstance(boxes, QTensor):
-        return boxes.dequantize()
+        boxes = boxes.dequantize()
     return boxes if boxes.is_floating_point() else boxes.to(torch.float32) * _STEP
 
 
@@ -100,7 +101,7 @@ def march_regions(module: Any, boxes: Any, images: int, *, quantizes: bool = Tru
 def _pixels(module: Any, name: str, boxes: Tensor, quantizes: bool) -> Tensor:
     if isinstance(boxes, QTensor):
         if not quantizes:
-            return boxes.as_subclass(Tensor)
+            return raw(boxes)
         if float(boxes.q_scale()) != _STEP:
             raise ArgumentError(
                 f"{name}: integer boxes count quarters of a pixel, scale 0.25, not {float(boxes.q_scale()):g}: "
@@ -169,16 +170,17 @@ def _places(kernels: Any, x: Tensor, regions: Regions, bins: Bins) -> tuple[Taps
 def sample_float(x: Tensor, regions: Regions, bins: Bins) -> Tensor:
     """What the float network computes: a sample in the middle of each bin; 0 where it is an element or more outside."""
     left, top, right, bottom = (regions.corners.to(x.dtype) * bins.spatial_scale - bins.aligned * 0.5).unbind(1)
-    y, above, inside_y = _float_taps(top, bottom, bins.rows, int(x.shape[-2]), bins.aligned)
-    x_, before, inside_x = _float_taps(left, right, bins.columns, int(x.shape[-1]), bins.aligned)
-    row, column = above.unsqueeze(2), before.unsqueeze(1)
-    wy, wx = (y - above).unsqueeze(2).unsqueeze(1), (x_ - before).unsqueeze(1).unsqueeze(1)
-    lines = [
-        torch.lerp(*(pick(x, r, c, zeros=False, images=regions.images) for c in (column, column + 1)), wx)
-        for r in (row, row + 1)
-    ]
+    y, first_row, inside_y = _float_taps(top, bottom, bins.rows, int(x.shape[-2]), bins.aligned)
+    x_, first_column, inside_x = _float_taps(left, right, bins.columns, int(x.shape[-1]), bins.aligned)
+    row, column = first_row.unsqueeze(2), first_column.unsqueeze(1)
+    wy, wx = (y - first_row).unsqueeze(2).unsqueeze(1), (x_ - first_column).unsqueeze(1).unsqueeze(1)
+
+    def line(r: Tensor) -> Tensor:
+        before, behind = (pick(x, r, c, zeros=False, images=regions.images) for c in (column, column + 1))
+        return torch.lerp(before, behind, wx)
+
     inside = (inside_y.unsqueeze(2) & inside_x.unsqueeze(1)).unsqueeze(1)
-    return torch.lerp(*lines, wy) * inside.to(x.dtype)
+    return torch.lerp(line(row), line(row + 1), wy) * inside.to(x.dtype)
 
 
 def _float_taps(low: Tensor, high: Tensor, count: int, size: int, aligned: bool) -> tuple[Tensor, Tensor, Tensor]:

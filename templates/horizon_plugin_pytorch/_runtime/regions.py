@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .._marches import TRAITS
 from .errors import ArgumentError
+from .qat_module import raw
 from .qtensor import QTensor
 from .sampling import Taps, blend_places, blend_places_values, pick
 
@@ -100,7 +101,7 @@ def march_regions(module: Any, boxes: Any, images: int, *, quantizes: bool = Tru
 def _pixels(module: Any, name: str, boxes: Tensor, quantizes: bool) -> Tensor:
     if isinstance(boxes, QTensor):
         if not quantizes:
-            return boxes.as_subclass(Tensor)
+            return raw(boxes)
         if float(boxes.q_scale()) != _STEP:
             raise ArgumentError(
                 f"{name}: integer boxes count quarters of a pixel, scale 0.25, not {float(boxes.q_scale()):g}: "
