@@ -27,6 +27,7 @@ KERNELS: dict[str, str] = {
     "lt": "difference",
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
+    "base_grid_generator": "matmul",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
     "multi_scale_roi_align": "roi_level",

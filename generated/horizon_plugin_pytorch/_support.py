@@ -916,6 +916,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint16": "a float operator of the host CPU; use it on float32, after a DeQuantStub",
         "qint32": "a float operator of the host CPU; use it on float32, after a DeQuantStub",
     },
+    ("base_grid_generator", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("base_grid_generator", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("base_grid_generator", "bernoulli"): {
+        "qint8": "bernoulli multiplies no two feature maps as matrices; compute the grid outside of the model",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("base_grid_generator", "bernoulli2"): {
+        "qint8": "bernoulli2 multiplies int8 matrices only; compute the grid outside of the model",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("grid_sample", "bayes-e"): {
         "qint8": ("qint8",),
         "qint16": "warping takes int8 feature maps only; the grid may have 16 bits",

@@ -1371,6 +1371,22 @@ def deform_position(base: Tensor, offset: Tensor, p: DeformPositionParams) -> Te
     return g << (16 - p.shift)
 
 
+def base_grid_scale(one: Tensor) -> Tensor:
+    """The scale of the regular grid of -1..1 that matrices transform.
+
+    Source: numerics 9.
+    """
+    return one / 32767
+
+
+def affine_grid_scale(one: Tensor) -> Tensor:
+    """The scale of a transformed grid, which reaches from -2 to 2.
+
+    Source: numerics 9.
+    """
+    return one * 2 / 32767
+
+
 class BiasParams(NamedTuple):
     """Integers of `bias`, derived once from its scales; broadcastable against its tensors."""
 

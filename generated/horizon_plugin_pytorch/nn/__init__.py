@@ -5,6 +5,7 @@
 
 from . import functional, intrinsic, qat, quantized
 from .anchor_generator import AnchorGenerator
+from .base_grid import BaseGridGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
 from .detection_post_process import DetectionPostProcess
@@ -49,6 +50,7 @@ __all__ = [
     "Asinh",
     "Atan",
     "Atanh",
+    "BaseGridGenerator",
     "BgrToYuv444",
     "Ceil",
     "Cos",

@@ -1309,6 +1309,16 @@ def deform_position(base: int, offset: int, p: DeformPositionParams) -> int:
     return g << (16 - p.shift)
 
 
+def base_grid_scale(one: int) -> float:
+    """The scale of the regular grid of -1..1 that matrices transform."""
+    return div(one, 32767)
+
+
+def affine_grid_scale(one: int) -> float:
+    """The scale of a transformed grid, which reaches from -2 to 2."""
+    return div(f32(one * 2), 32767)
+
+
 class BiasParams(NamedTuple):
     """Integers of `bias`."""
 

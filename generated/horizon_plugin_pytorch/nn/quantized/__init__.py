@@ -4,6 +4,7 @@
 """Quantized modules: integers in, integers out."""
 
 from .avg_pool2d import AvgPool2d
+from .base_grid import BaseGridGenerator
 from .batchnorm import BatchNorm2d, BatchNorm3d
 from .constant_pad1d import ConstantPad1d
 from .constant_pad2d import ConstantPad2d
@@ -46,6 +47,7 @@ from .zero_pad3d import ZeroPad3d
 
 __all__ = (
     "AvgPool2d",
+    "BaseGridGenerator",
     "BatchNorm2d",
     "BatchNorm3d",
     "ConstantPad1d",
