@@ -28,6 +28,7 @@ KERNELS: dict[str, str] = {
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
     "base_grid_generator": "matmul",
+    "deform_conv2d": "deform_position",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
     "multi_scale_roi_align": "roi_level",
@@ -121,6 +122,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes-e",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bayes-e",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bayes-e", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bayes",
@@ -187,6 +192,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bayes",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bayes", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli",
@@ -254,6 +263,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bernoulli",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bernoulli", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli2",
@@ -318,6 +331,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli2",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bernoulli2",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bernoulli2", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
 }
 """(march, kernel) -> the rule that the march chose, and what it computes."""

@@ -1768,6 +1768,7 @@ TABLES = Tables(
         nn.DetectionPostProcessV1: qat.DetectionPostProcessV1,
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         nn.BaseGridGenerator: qat.BaseGridGenerator,
+        nn.DeformConv2d: qat.DeformConv2d,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
         nn.MultiScaleRoIAlign: qat.MultiScaleRoIAlign,
@@ -1838,6 +1839,7 @@ TABLES = Tables(
         qat.DetectionPostProcessV1: quantized.DetectionPostProcessV1,
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.BaseGridGenerator: quantized.BaseGridGenerator,
+        qat.DeformConv2d: quantized.DeformConv2d,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
         qat.MultiScaleRoIAlign: quantized.MultiScaleRoIAlign,
@@ -1906,6 +1908,7 @@ TABLES = Tables(
     recognized={
         "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
         "torchvision.models.detection.rpn.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.ops.deform_conv.DeformConv2d": nn.DeformConv2d,
         "torchvision.ops.poolers.MultiScaleRoIAlign": nn.MultiScaleRoIAlign,
         "torchvision.ops.roi_align.RoIAlign": nn.RoIAlign,
     },

@@ -8,6 +8,7 @@ from .anchor_generator import AnchorGenerator
 from .base_grid import BaseGridGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
+from .deform_conv2d import DeformConv2d
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
@@ -55,6 +56,7 @@ __all__ = [
     "Ceil",
     "Cos",
     "Cosh",
+    "DeformConv2d",
     "DetectionPostProcess",
     "DetectionPostProcessV1",
     "Div",

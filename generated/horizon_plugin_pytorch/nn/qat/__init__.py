@@ -19,6 +19,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .div import Div
 from .elu import ELU
@@ -86,6 +87,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "DeQuantStub",
+    "DeformConv2d",
     "DetectionPostProcessV1",
     "Div",
     "ELU",

@@ -12,6 +12,7 @@ from .constant_pad3d import ConstantPad3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
@@ -66,6 +67,7 @@ __all__ = (
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
     "DeQuantize",
+    "DeformConv2d",
     "DetectionPostProcessV1",
     "ELU",
     "FloatFunctional",
