@@ -18,6 +18,7 @@ from .multi_scale_roi_align import MultiScaleRoIAlign
 from .point_pillars_scatter import PointPillarsScatter
 from .rcnn_post_process import RcnnPostProcess
 from .roi_align import RoIAlign
+from .softmax_bernoulli2 import SoftmaxBernoulli2
 from .tables import LookUpTable, SegmentLUT
 from .unary import (
     Acos,
@@ -80,6 +81,7 @@ __all__ = [
     "Selu",
     "Sin",
     "Sinh",
+    "SoftmaxBernoulli2",
     "Sqrt",
     "Tan",
     "functional",
