@@ -54,7 +54,7 @@ def ours() -> Ours:
     for op in known.catalog.ops.values():
         form = op.spec.float
         methods = (f"torch.Tensor.{name}" for name in form.methods)
-        names = (op.spec.title, *form.modules, *form.functions, *methods)
+        names = (op.spec.title, *form.by_name, *form.modules, *form.functions, *methods)
         if op.spec.python.method:
             names = (*names, f"FloatFunctional.{op.spec.python.method}")
         for name in names:
