@@ -35,6 +35,8 @@ KERNELS: dict[str, str] = {
     "prelu": "channel_slope",
     "batch_norm2d": "weighted",
     "batch_norm3d": "weighted",
+    "adaptive_avg_pool1d": "avg_pool",
+    "adaptive_avg_pool2d": "avg_pool",
     "avg_pool2d": "avg_pool",
     "dequant_stub": "dequantize",
     "quant_stub": "quantize_activation",

@@ -3,6 +3,8 @@
 # specs: ops
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
+from torch.nn import ChannelShuffle
+
 from . import functional, intrinsic, qat, quantized
 from .anchor_generator import AnchorGenerator
 from .base_grid import BaseGridGenerator
@@ -51,6 +53,7 @@ __all__ = [
     "BaseGridGenerator",
     "BgrToYuv444",
     "Ceil",
+    "ChannelShuffle",
     "Cos",
     "Cosh",
     "DetectionPostProcess",

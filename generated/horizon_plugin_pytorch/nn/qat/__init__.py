@@ -3,6 +3,8 @@
 # specs: ops, patterns
 """QAT modules: float arithmetic on fake-quantized values."""
 
+from .adaptive_avg_pool1d import AdaptiveAvgPool1d
+from .adaptive_avg_pool2d import AdaptiveAvgPool2d
 from .avg_pool2d import AvgPool2d
 from .base_grid import BaseGridGenerator
 from .batchnorm import BatchNorm2d, BatchNorm3d
@@ -58,6 +60,8 @@ from .zero_pad2d import ZeroPad2d
 from .zero_pad3d import ZeroPad3d
 
 __all__ = (
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BaseGridGenerator",
     "BatchNorm2d",
