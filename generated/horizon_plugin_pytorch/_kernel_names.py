@@ -28,6 +28,7 @@ KERNELS: dict[str, str] = {
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
     "base_grid_generator": "matmul",
+    "correlation": "correlation",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
     "ceil": "ceil_int16",
@@ -53,6 +54,10 @@ KERNELS: dict[str, str] = {
 """Operator -> kernel."""
 
 LABELS: dict[tuple[str, str], str] = {
+    (
+        "bayes-e",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
     (
         "bayes-e",
         "threshold",
@@ -122,6 +127,10 @@ LABELS: dict[tuple[str, str], str] = {
     ("bayes-e", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bayes",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
+    (
+        "bayes",
         "threshold",
     ): "threshold/at_least: 1 where an integer reaches the smallest one that stands for the threshold or more.",
     (
@@ -186,6 +195,10 @@ LABELS: dict[tuple[str, str], str] = {
     ("bayes", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
+    (
+        "bernoulli",
         "threshold",
     ): "threshold/above: 1 where an integer is above the largest one that stands for the threshold or less.",
     (
@@ -246,6 +259,10 @@ LABELS: dict[tuple[str, str], str] = {
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     ("bernoulli", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
+    (
+        "bernoulli2",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
     (
         "bernoulli2",
         "threshold",

@@ -940,6 +940,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
+    ("correlation", "bayes-e"): {
+        "qint8": ("qint8",),
+        "qint16": "it takes int8 features only; quantize the layers before it to qint8",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("correlation", "bayes"): {
+        "qint8": ("qint8",),
+        "qint16": "it takes int8 features only; quantize the layers before it to qint8",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("correlation", "bernoulli"): {
+        "qint8": "bernoulli multiplies no displaced feature maps; compute it outside of the model",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("correlation", "bernoulli2"): {
+        "qint8": "bernoulli2 multiplies no displaced feature maps; compute it outside of the model",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("grid_sample", "bayes-e"): {
         "qint8": ("qint8",),
         "qint16": "warping takes int8 feature maps only; the grid may have 16 bits",

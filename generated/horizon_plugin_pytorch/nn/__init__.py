@@ -10,6 +10,7 @@ from .anchor_generator import AnchorGenerator
 from .base_grid import BaseGridGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
+from .correlation import Correlation
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
@@ -54,6 +55,7 @@ __all__ = [
     "BgrToYuv444",
     "Ceil",
     "ChannelShuffle",
+    "Correlation",
     "Cos",
     "Cosh",
     "DetectionPostProcess",

@@ -21,6 +21,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .correlation import Correlation
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .div import Div
 from .elu import ELU
@@ -87,6 +88,7 @@ __all__ = (
     "ConvTransposeAddReLU62d",
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
+    "Correlation",
     "DeQuantStub",
     "DetectionPostProcessV1",
     "Div",

@@ -14,6 +14,7 @@ from .constant_pad3d import ConstantPad3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .correlation import Correlation
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
@@ -67,6 +68,7 @@ __all__ = (
     "ConvTransposeAdd2d",
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
+    "Correlation",
     "DeQuantize",
     "DetectionPostProcessV1",
     "ELU",
