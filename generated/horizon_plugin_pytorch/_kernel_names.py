@@ -29,6 +29,7 @@ KERNELS: dict[str, str] = {
     "filter": "threshold",
     "base_grid_generator": "matmul",
     "correlation": "correlation",
+    "deform_conv2d": "deform_position",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
     "ceil": "ceil_int16",
@@ -124,6 +125,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes-e",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bayes-e",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bayes-e", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bayes",
@@ -192,6 +197,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bayes",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bayes",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bayes", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli",
@@ -258,6 +267,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bernoulli",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bernoulli", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bernoulli2",
@@ -321,6 +334,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli2",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
+    (
+        "bernoulli2",
+        "deform_position",
+    ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bernoulli2", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
 }
 """(march, kernel) -> the rule that the march chose, and what it computes."""

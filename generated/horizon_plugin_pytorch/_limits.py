@@ -294,6 +294,42 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "deform_conv2d",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("sizes", what=("H", "W"), bounds=Bounds(min=1, max=1024)),
+                rule="H, W of the input",
+                limit="from 1 to 1024",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("product", what=("H", "W"), bounds=Bounds(max=737280)),
+                rule="H*W of the input",
+                limit="at most 737280",
+                remedy="make its tensors smaller, for example by splitting them",
+            ),
+            Limit(
+                Condition("dtype", of="second", bounds=Bounds(one_of=("qint8", "qint16"))),
+                rule="dtype of the second input",
+                limit="qint8 or qint16",
+                remedy="change the qconfig of the layer that this tensor comes from",
+            ),
+            Limit(
+                Condition("attribute", what=("kernel_size",), bounds=Bounds(max=31)),
+                rule="kernel_size",
+                limit="at most 31",
+                remedy="give this layer another kernel_size",
+            ),
+            Limit(
+                Condition("attribute", what=("padding",), bounds=Bounds(max=256)),
+                rule="padding",
+                limit="at most 256",
+                remedy="give this layer another padding",
+            ),
+        ),
+    ),
+    (
         "grid_sample",
         ("bayes-e", "bayes"),
         (

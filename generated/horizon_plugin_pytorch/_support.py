@@ -964,6 +964,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
+    ("deform_conv2d", "bayes-e"): {
+        "qint8": ("qint8", "qint16", "qint32"),
+        "qint16": "warping takes int8 feature maps only; the offsets may have 16 bits",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("deform_conv2d", "bayes"): {
+        "qint8": ("qint8", "qint16", "qint32"),
+        "qint16": "warping takes int8 feature maps only; the offsets may have 16 bits",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("deform_conv2d", "bernoulli"): {
+        "qint8": "bernoulli cannot read a map at learned places; use torch.nn.Conv2d",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("deform_conv2d", "bernoulli2"): {
+        "qint8": "bernoulli2 cannot read a map at learned places; use torch.nn.Conv2d",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("grid_sample", "bayes-e"): {
         "qint8": ("qint8",),
         "qint16": "warping takes int8 feature maps only; the grid may have 16 bits",

@@ -1805,6 +1805,7 @@ TABLES = Tables(
         nn.PointPillarsScatter: qat.PointPillarsScatter,
         nn.BaseGridGenerator: qat.BaseGridGenerator,
         nn.Correlation: qat.Correlation,
+        nn.DeformConv2d: qat.DeformConv2d,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
         torch.nn.Upsample: qat.Upsample,
@@ -1876,6 +1877,7 @@ TABLES = Tables(
         qat.PointPillarsScatter: quantized.PointPillarsScatter,
         qat.BaseGridGenerator: quantized.BaseGridGenerator,
         qat.Correlation: quantized.Correlation,
+        qat.DeformConv2d: quantized.DeformConv2d,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
         qat.Upsample: quantized.Upsample,
@@ -1943,6 +1945,7 @@ TABLES = Tables(
     },
     recognized={
         "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.ops.deform_conv.DeformConv2d": nn.DeformConv2d,
     },
     leaf_modules=(
         QuantStub,

@@ -11,6 +11,7 @@ from .base_grid import BaseGridGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
 from .correlation import Correlation
+from .deform_conv2d import DeformConv2d
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
@@ -58,6 +59,7 @@ __all__ = [
     "Correlation",
     "Cos",
     "Cosh",
+    "DeformConv2d",
     "DetectionPostProcess",
     "DetectionPostProcessV1",
     "Div",

@@ -22,6 +22,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU62d,
 )
 from .correlation import Correlation
+from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .div import Div
 from .elu import ELU
@@ -90,6 +91,7 @@ __all__ = (
     "ConvTransposeReLU62d",
     "Correlation",
     "DeQuantStub",
+    "DeformConv2d",
     "DetectionPostProcessV1",
     "Div",
     "ELU",

@@ -15,6 +15,7 @@ from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
 from .correlation import Correlation
+from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
 from .functional_modules import FloatFunctional, QFunctional
@@ -70,6 +71,7 @@ __all__ = (
     "ConvTransposeReLU2d",
     "Correlation",
     "DeQuantize",
+    "DeformConv2d",
     "DetectionPostProcessV1",
     "ELU",
     "FloatFunctional",
