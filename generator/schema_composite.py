@@ -17,15 +17,15 @@ from generator.schema_base import DottedName, Formula, Identifier, Number, Pytho
 class Part(Spec):
     """A parameter of the float module, or one of its equal parts along the first dimension."""
 
-    name: DottedName
-    part: int = Field(default=0, ge=0)
-    of: int = Field(default=1, ge=1)
+    name: DottedName = Field(description="The parameter's name in the float module.")
+    part: int = Field(default=0, ge=0, description="Which part, from 0.")
+    of: int = Field(default=1, ge=1, description="How many parts there are.")
 
 
 class Child(Spec):
     """One primitive operator of a composite."""
 
-    op: Identifier
+    op: Identifier = Field(description="The primitive operator.")
     dtype: Identifier | None = Field(default=None, description="Of its output; none: what the composite puts out.")
     make: dict[PythonName, object] = Field(default={}, description="Arguments of its float module.")
     given: dict[PythonName, PythonName] = Field(
@@ -45,7 +45,7 @@ class Composite(Spec):
     form: Literal["plain", "cell", "attention"] = Field(
         default="plain", description="How the module is called; plain: with the inputs."
     )
-    inputs: tuple[PythonName, ...] = Field(default=("x",), min_length=1)
+    inputs: tuple[PythonName, ...] = Field(default=("x",), min_length=1, description="Names of the inputs, in order.")
     optional: tuple[PythonName, ...] = Field(default=(), description="Inputs that may be missing, behind the others.")
     settings: tuple[PythonName, ...] = Field(default=(), description="Module attributes that the graph reads.")
     needs: tuple[PythonName, ...] = Field(default=(), description="Settings that must not be None.")
@@ -63,6 +63,6 @@ class Composite(Spec):
         default=False,
         description="One instance serves several steps: inside, the extremes of all of them are observed.",
     )
-    children: dict[PythonName, Child] = Field(min_length=1)
+    children: dict[PythonName, Child] = Field(min_length=1, description="Name -> primitive operator.")
     graph: dict[str, Formula] = Field(min_length=1, description="Target, or several of them -> expression.")
-    returns: tuple[PythonName, ...] = Field(min_length=1)
+    returns: tuple[PythonName, ...] = Field(min_length=1, description="The targets that are put out.")

@@ -190,9 +190,9 @@ class Op(Spec):
     python: PythonNames = PythonNames()
     mac: Mac | None = None
     window: Window | None = None
-    tensor: TensorUse | None = None
+    tensor: TensorUse | None = Field(default=None, description="What it does as a function of tensors.")
     color: ColorUse | None = None
-    composite: Composite | None = None
+    composite: Composite | None = Field(default=None, description="The small graph that computes it.")
     cell: Identifier | None = Field(default=None, description="The operator that computes one step of a recurrent one.")
     table: Table | None = None
     runtime: RuntimeNames | None = None

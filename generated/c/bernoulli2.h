@@ -1372,6 +1372,31 @@ static inline int32_t bernoulli2_difference(int64_t x, int64_t y,
 }
 
 /*
+ * An exponential in steps of 1/255, ties to even.
+ * Source: numerics 7, specs: kernels, share_entry.
+ * Proved ranges:
+ *     y: 0 .. 255, fits int32
+ */
+static inline int32_t bernoulli2_share_entry(float e)
+{
+    const int64_t y = bpu_clip(bpu_to_int(rintf(e / 0.003921568859368563f)), 0, 255);
+    return (int32_t)y;
+}
+
+/*
+ * The exponential of x minus the largest element; of the largest itself it is the table's last
+ * entry.
+ * Source: numerics 7, specs: kernels, share_lookup.
+ * Proved ranges:
+ *     t: 0 .. 255, fits int32
+ */
+static inline int32_t bernoulli2_share_lookup(int64_t x, int64_t top, const int64_t *table)
+{
+    const int64_t t = table[bpu_min(x - top, 0) + 255];
+    return (int32_t)t;
+}
+
+/*
  * A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.
  * Source: numerics 8, specs: kernels, warp_position.
  * Proved ranges:

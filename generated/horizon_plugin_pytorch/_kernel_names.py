@@ -25,6 +25,7 @@ KERNELS: dict[str, str] = {
     "gt": "difference",
     "le": "difference",
     "lt": "difference",
+    "softmax_bernoulli2": "share_lookup",
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
     "base_grid_generator": "matmul",
@@ -123,6 +124,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bayes-e",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+    (
+        "bayes-e",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     (
@@ -195,6 +200,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bayes",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+    (
+        "bayes",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     (
@@ -265,6 +274,10 @@ LABELS: dict[tuple[str, str], str] = {
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
     (
         "bernoulli",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
+    (
+        "bernoulli",
         "warp_position",
     ): "warp_position: A grid of -1..1, whose ends are the corners of the map, along a dimension of some size.",
     (
@@ -330,6 +343,10 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli2",
         "difference",
     ): "difference: The difference of two feature maps that were brought to the larger scale; its sign orders them.",
+    (
+        "bernoulli2",
+        "share_lookup",
+    ): "share_lookup: The exponential of x minus the largest element; of the largest itself it is the table's last entry.",
     (
         "bernoulli2",
         "warp_position",

@@ -276,6 +276,22 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "softmax_bernoulli2",
+        ("bernoulli2",),
+        (
+            Limit(
+                Condition("place", what=("output",), of="output"),
+                rule="the output",
+                limit="leaves the model",
+                remedy="let the result leave the model, or use another operator",
+            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
         "correlation",
         ("bayes-e", "bayes"),
         (

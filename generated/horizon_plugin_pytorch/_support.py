@@ -724,6 +724,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "float32": "float32 enters the integer region only through QuantStub",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
+    ("softmax_bernoulli2", "bayes-e"): {
+        "qint8": "this march has segment tables; use torch.nn.Softmax",
+        "qint16": "this march has segment tables; use torch.nn.Softmax",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("softmax_bernoulli2", "bayes"): {
+        "qint8": "this march has segment tables; use torch.nn.Softmax",
+        "qint16": "this march has segment tables; use torch.nn.Softmax",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("softmax_bernoulli2", "bernoulli"): {
+        "qint8": "bernoulli has no table of this softmax; compute it behind a DeQuantStub",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("softmax_bernoulli2", "bernoulli2"): {
+        "qint8": ("float32",),
+        "qint16": "this softmax takes int8 features; quantize the layer before it to qint8",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("anchor_generator", "bayes-e"): {
         "float32": ("float32",),
         "qint8": ("float32",),

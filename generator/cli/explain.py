@@ -1,6 +1,7 @@
 """`explain MARCH OP [DTYPE]` or `explain --pattern NAME`: why an operator is or is not supported, by which formulas it is computed, and where."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def run(args: argparse.Namespace, root: Path) -> int:
         print("\n".join(lines))
         return status
     if not args.march or not args.op:
-        print("say what: horizon-gen explain MARCH OPERATOR [DTYPE], or --pattern NAME")
+        sys.stderr.write(
+            "usage: horizon-gen explain MARCH OPERATOR [DTYPE]\n       horizon-gen explain --pattern NAME\n"
+        )
         return 1
     for name, kind, names in ((args.march, "march", known.catalog.marches), (args.op, "operator", known.catalog.ops)):
         if name not in names:

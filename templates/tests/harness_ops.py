@@ -27,6 +27,8 @@ from horizon_plugin_pytorch.quantization import (
 from horizon_plugin_pytorch.quantization.qconfig import QConfig
 
 ACCUMULATOR = "qint32"
+UNQUANTIZED = (ACCUMULATOR, "float32")
+"""Outputs without an activation quantizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,5 +198,5 @@ def _values(shape: tuple[int, ...], ends: tuple[float, float] | None) -> Tensor:
 
 
 def _qconfig(dtype: str) -> QConfig:
-    full = get_default_qconfig(activation_qkwargs={"dtype": "qint8" if dtype == ACCUMULATOR else dtype})
-    return QConfig(activation=None, weight=full.weight) if dtype == ACCUMULATOR else full
+    full = get_default_qconfig(activation_qkwargs={"dtype": "qint8" if dtype in UNQUANTIZED else dtype})
+    return QConfig(activation=None, weight=full.weight) if dtype in UNQUANTIZED else full

@@ -7,9 +7,11 @@ import torch
 from flow import calibrated, trained
 from models import SmallMobileNet, SmallResNet, SmallUNet, randomize
 from torch import Tensor, nn
+from torch.ao.quantization import DeQuantStub
+from torch.nn import functional as nnf
 
 from horizon_plugin_pytorch.qtensor import QTensor
-from horizon_plugin_pytorch.quantization import FakeQuantState, convert_fx, set_fake_quantize
+from horizon_plugin_pytorch.quantization import FakeQuantState, QuantStub, convert_fx, set_fake_quantize
 
 MARCHES = ("bernoulli", "bernoulli2", "bayes", "bayes-e")
 NETS: tuple[tuple[Callable[[], nn.Module], str], ...] = (
@@ -116,3 +118,40 @@ def test_exact_needs_a_state_that_quantizes(state: FakeQuantState) -> None:
     qat = calibrated(randomize(SmallResNet()), "bayes", [images(2, 0)], "fc")
     with pytest.raises(AssertionError, match="exact=True needs a state that quantizes"):
         set_fake_quantize(qat, state, exact=True)
+
+
+class Functions(nn.Module):
+    """Functions on QTensors that need no module, behind a stub and a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quant = QuantStub()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.dequant = DeQuantStub()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.abs(self.conv(self.quant(x))).clamp(-0.4, 0.9) * 0.3
+        y = nnf.pad(y, (1, 1, 1, 1), value=0.2)
+        y = torch.where(y > 0.1, y, torch.flip(y, (3,)) * 2.0)
+        y = y.masked_fill(y > 0.25, 0.17)
+        return self.dequant(torch.max(y, dim=1)[0])
+
+
+@pytest.mark.parametrize("march", ["bayes", "bayes-e"])
+def test_functions_have_the_values_of_the_converted_model(march: str) -> None:
+    qat = calibrated(randomize(Functions()), march, [images(2, seed) for seed in range(2)])
+    quantized, x = convert_fx(qat), images(2, 9)
+    set_fake_quantize(qat, FakeQuantState.VALIDATION, exact=True)
+    exact, deployed = layer_values(qat, x), layer_values(quantized, x)
+    assert exact.keys() == deployed.keys()
+    assert not [name for name in exact if not torch.equal(exact[name], deployed[name])]
+
+
+def test_gradients_pass_exact_functions() -> None:
+    qat = calibrated(randomize(Functions()), "bayes", [images(2, 0)])
+    qat.train()
+    set_fake_quantize(qat, FakeQuantState.QAT, exact=True)
+    qat(images(2, 3)).square().mean().backward()
+    gradient = dict(qat.named_parameters())["conv.weight"].grad
+    assert gradient is not None
+    assert gradient.abs().max() > 0

@@ -1,5 +1,9 @@
-"""Nothing to do costs a few interpreter starts; a full build costs a moment. Medians and best of several."""
+"""Nothing to do costs a few interpreter starts; a full build costs a moment. Medians and best of several.
 
+The build is held to processor time, with room for a slow machine; tests/benchmarks/generator.py states the bounds.
+"""
+
+import os
 import statistics
 import subprocess
 import sys
@@ -11,7 +15,7 @@ from trees import ROOT, process
 from generator.produce import produce
 
 RUNS = 9
-CHECK_RATIO, BUILD_SECONDS = 5.0, 3.0
+CHECK_RATIO, BUILD_SECONDS = 5.0, 6.0
 
 
 def seconds(arguments: list[str], cwd: Path) -> float:
@@ -19,6 +23,12 @@ def seconds(arguments: list[str], cwd: Path) -> float:
     done = process(arguments, cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return time.perf_counter() - start
+
+
+def processor_seconds() -> float:
+    """What this process and the ended ones that it started have used."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def test_a_check_with_nothing_to_do_is_quick(checkout: Path) -> None:
@@ -50,9 +60,9 @@ def test_the_quick_check_imports_no_heavy_module(checkout: Path) -> None:
 def test_a_full_build_is_quick(checkout: Path) -> None:
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = processor_seconds()
         assert not produce(checkout, trust=False).failed
-        times.append(time.perf_counter() - start)
+        times.append(processor_seconds() - start)
     whole = seconds(["-m", "generator", "build"], checkout)
     print(f"everything rendered {min(times):.2f} s, a build of its own process {whole:.2f} s")
     assert min(times) <= BUILD_SECONDS

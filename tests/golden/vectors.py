@@ -10,6 +10,7 @@ from . import (
     vectors_requantize,
     vectors_sampling,
     vectors_scalar,
+    vectors_softmax,
     vectors_weighted,
 )
 from .entries import GOLDENS, LATER, READ, VECTORS, keys
@@ -26,5 +27,6 @@ __all__ = [
     "vectors_requantize",
     "vectors_sampling",
     "vectors_scalar",
+    "vectors_softmax",
     "vectors_weighted",
 ]

@@ -288,6 +288,24 @@ class TestArithmetic:
         assert result.q_scale().item() == 0.25
 
 
+@pytest.mark.parametrize("make", [integer, fake])
+class TestSampling:
+    """Functions that are modules when traced, called outside of a traced model."""
+
+    def test_nearest_repeats(self, make: Callable[..., QTensor]) -> None:
+        result = nnf.interpolate(make().reshape(1, 1, 3, 3), scale_factor=2)
+        assert result.int_repr()[0, 0].equal(INTEGERS.repeat_interleave(2, 0).repeat_interleave(2, 1))
+        assert result.q_scale().item() == 0.25
+        assert result.is_quantized == make().is_quantized
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_grid_of_corners(self, make: Callable[..., QTensor], named: bool) -> None:
+        corners = make(torch.tensor([[-4, -4, 4, 4]], dtype=torch.int8).reshape(1, 1, 2, 2))
+        x, settings = make().reshape(1, 1, 3, 3), {"mode": "nearest", "align_corners": True}
+        result = nnf.grid_sample(x, grid=corners, **settings) if named else nnf.grid_sample(x, corners, **settings)
+        assert result.int_repr().flatten().tolist() == [-128, -7]
+
+
 def test_int32_is_sorted() -> None:
     x = QTensor(torch.tensor([2**30, -5, 2**31 - 1], dtype=torch.int32), SCALE, qint32)
     assert x.topk(2).values.int_repr().tolist() == [2**31 - 1, 2**30]

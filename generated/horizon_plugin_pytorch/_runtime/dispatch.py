@@ -40,6 +40,10 @@ _PLAIN_METHODS = (
 _KEEP_METHODS = ("detach", "clone", "contiguous", "cpu", "cuda", "requires_grad_")
 _KEEP_PROPERTIES = ("T", "mT", "data")
 _MODULES = (tensor_moves, tensor_arithmetic)
+_UNMARKED = frozenset({"", "plain", "dequantize", "take_in", "refuse"})
+"""Behaviours whose results are no QTensors, or written into one."""
+_MOVES = frozenset({"keep", "keep_list", "inert"})
+"""Behaviours that change no value."""
 _PROTOCOL = TensorRule(op="", behaviour="", kernel="", dtypes=(), functions=())
 
 
@@ -101,7 +105,7 @@ def dispatch(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], 
     if refusal or behaviour is None:
         raise NotImplementedError(refusal)
     try:
-        return _written_back(call, behaviour(call))
+        return _written_back(call, _computed(call, behaviour))
     except Exception as error:
         error.add_note(f"when calling function {func}")
         raise
@@ -131,6 +135,16 @@ def _refusal(call: Call, behaviour: Behaviour | None) -> str:
     if not refusal:
         _ADMITTED.add(key)
     return refusal
+
+
+def _computed(call: Call, behaviour: Behaviour) -> Any:
+    """The result; of values that an exact module made, again with the values of its integers."""
+    result = behaviour(call)
+    if not any(tensor._exact for tensor in call.tensors) or call.rule.behaviour in _UNMARKED:
+        return result
+    from .exact_qat import exact_call, marked  # it imports modules that import this one
+
+    return marked(result if call.rule.behaviour in _MOVES else exact_call(call, behaviour, result))
 
 
 def _written_back(call: Call, result: Any) -> Any:

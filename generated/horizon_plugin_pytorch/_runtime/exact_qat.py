@@ -6,7 +6,8 @@ through the quantized form of the module, whose result is dequantized. Backward,
 computation (straight-through), so what is trained and validated is what is deployed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .qtensor import QTensor
+from .tensor_call import Call
 
 _State = tuple[object, ...]
 
@@ -62,7 +64,32 @@ def exact_result(
         twin = _twin(module)
         run = twin if method is None else getattr(twin, method)
         integers = run(*map(_integers, args), **{key: _integers(value) for key, value in kwargs.items()})
+    return marked(_replaced(computed, integers))
+
+
+def exact_call(call: Call, behaviour: Callable[[Call], Any], computed: Any) -> Any:
+    """What a torch function gives when its values are to be those of its integers.
+
+    Args:
+        call: the function with fake-quantized arguments.
+        behaviour: what it does with a QTensor.
+        computed: its float result.
+
+    Returns:
+        `computed` with exact values.
+    """
+    kwargs = {key: _integers(value) for key, value in call.kwargs.items()}
+    with torch.no_grad():
+        integers = behaviour(replace(call, args=tuple(map(_integers, call.args)), kwargs=kwargs))
     return _replaced(computed, integers)
+
+
+def marked(result: Any) -> Any:
+    """A result whose QTensors are known to have the values of integers."""
+    for value in _flat(result):
+        if isinstance(value, QTensor) and not value.is_quantized:
+            value._exact = True
+    return result
 
 
 def _twin(module: nn.Module) -> nn.Module:
@@ -109,9 +136,11 @@ def _replaced(computed: Any, integers: Any) -> Any:
     if isinstance(computed, QTensor):
         values = straight_through(computed.as_subclass(Tensor), integers.dequantize())
         return QTensor(values, computed.scale, computed.qtype, computed.per_channel_axis)
+    if isinstance(computed, Tensor) and not computed.is_floating_point():
+        return integers
     if isinstance(computed, Tensor):
         exact = integers.dequantize() if isinstance(integers, QTensor) else integers
         return straight_through(computed, exact)
     if isinstance(computed, list | tuple):
-        return type(computed)(_replaced(*pair) for pair in zip(computed, integers, strict=True))
+        return type(computed)([_replaced(*pair) for pair in zip(computed, integers, strict=True)])
     return computed

@@ -1233,6 +1233,46 @@ def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) 
     return a - b
 
 
+def share_point(d: Tensor, s: Tensor) -> Tensor:
+    """Where the exponential is sampled for a difference to the largest element.
+
+    Source: numerics 7.
+    """
+    return d.to(torch.float32) * s
+
+
+def share_entry(e: Tensor) -> Tensor:
+    """An exponential in steps of 1/255, ties to even.
+
+    Proved ranges:
+        y: 0 .. 255, fits int32
+
+    Source: numerics 7.
+    """
+    return torch.clamp(to_int(torch.round(e / 0.00392156862745098)), 0, 255)
+
+
+def share_lookup(x: Tensor, top: Tensor, table: Tensor) -> Tensor:
+    """The exponential of x minus the largest element; of the largest itself it is the table's last entry.
+
+    Proved ranges:
+        t: 0 .. 255, fits int32
+
+    Source: numerics 7.
+    """
+    x = x.to(torch.int64)
+    top = top.to(torch.int64)
+    return table[torch.clamp(x - top, max=0) + 255]
+
+
+def share_of_sum(t: Tensor, total: Tensor) -> Tensor:
+    """An exponential over the sum of all; the largest element alone makes the sum 255.
+
+    Source: numerics 7.
+    """
+    return t.to(torch.float32) / total.to(torch.float32)
+
+
 class WarpPositionParams(NamedTuple):
     """Integers of `warp_position`, derived once from its scales; broadcastable against its tensors."""
 

@@ -19,6 +19,7 @@ from .identity import Identity
 from .interpolate import Interpolate
 from .point_pillars_scatter import PointPillarsScatter
 from .rcnn_post_process import RcnnPostProcess
+from .softmax_bernoulli2 import SoftmaxBernoulli2
 from .tables import LookUpTable, SegmentLUT
 from .unary import (
     Acos,
@@ -81,6 +82,7 @@ __all__ = [
     "Selu",
     "Sin",
     "Sinh",
+    "SoftmaxBernoulli2",
     "Sqrt",
     "Tan",
     "functional",

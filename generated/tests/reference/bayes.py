@@ -1184,6 +1184,26 @@ def difference(x: int, y: int, p: DifferenceParams, *, wider: QuantDType) -> int
     return a - b
 
 
+def share_point(d: int, s: float) -> float:
+    """Where the exponential is sampled for a difference to the largest element."""
+    return f32(f32(d) * s)
+
+
+def share_entry(e: int) -> int:
+    """An exponential in steps of 1/255, ties to even."""
+    return clip_int(to_int(div(e, f32(0.00392156862745098)), round), 0, 255)
+
+
+def share_lookup(x: int, top: int, table: Sequence[int]) -> int:
+    """The exponential of x minus the largest element; of the largest itself it is the table's last entry."""
+    return table[min(x - top, 0) + 255]
+
+
+def share_of_sum(t: int, total: int) -> float:
+    """An exponential over the sum of all; the largest element alone makes the sum 255."""
+    return div(f32(t), f32(total))
+
+
 class WarpPositionParams(NamedTuple):
     """Integers of `warp_position`."""
 

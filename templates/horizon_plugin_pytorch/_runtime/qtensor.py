@@ -48,6 +48,8 @@ class QTensor(Tensor):
     scale: Tensor
     qtype: QuantDType
     per_channel_axis: int
+    _exact: bool = False
+    """Whether float values are those of the march's integers, so that functions of them are to be so too."""
     __hash__: ClassVar[Callable[[Tensor], int]] = Tensor.__hash__
 
     def __new__(

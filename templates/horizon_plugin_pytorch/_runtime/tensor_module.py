@@ -7,6 +7,8 @@ result on the input's grid. Both directions exist so that neither is written twi
 
 from typing import Any
 
+from torch import Tensor
+
 from .dispatch import rule_of
 from .fake_quantize import FakeQuantize
 from .observers import FixedScaleObserver
@@ -46,7 +48,8 @@ def as_module(call: Call) -> Any:
 def _sorted_arguments(call: Call, replacement: Replacement) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """(data, arguments of the module's constructor)."""
     keywords = dict(call.kwargs)
-    args = call.args if call.args else (keywords.pop("input"),)
+    named = [key for key, value in keywords.items() if isinstance(value, Tensor)]
+    args = (*call.args, *(keywords.pop(key) for key in named[: max(replacement.data_args - len(call.args), 0)]))
     data, rest = args[: replacement.data_args], args[replacement.data_args :]
     return data, {**dict(zip(replacement.constructor_args, rest, strict=False)), **keywords}
 

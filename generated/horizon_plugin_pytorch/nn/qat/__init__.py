@@ -53,6 +53,7 @@ from .selu import SELU
 from .sigmoid import Sigmoid
 from .silu import SiLU
 from .softmax import Softmax
+from .softmax_bernoulli2 import SoftmaxBernoulli2
 from .softplus import Softplus
 from .stubs import DeQuantStub, QuantStub
 from .tanh import Tanh
@@ -128,6 +129,7 @@ __all__ = (
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "SoftmaxBernoulli2",
     "Softplus",
     "Tanh",
     "Upsample",

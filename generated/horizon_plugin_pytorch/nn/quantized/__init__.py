@@ -40,6 +40,7 @@ from .selu import SELU
 from .sigmoid import Sigmoid
 from .silu import SiLU
 from .softmax import QuantSoftmax
+from .softmax_bernoulli2 import SoftmaxBernoulli2
 from .softplus import Softplus
 from .tanh import Tanh
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -100,6 +101,7 @@ __all__ = (
     "SegmentLUT",
     "SiLU",
     "Sigmoid",
+    "SoftmaxBernoulli2",
     "Softplus",
     "Tanh",
     "Upsample",
