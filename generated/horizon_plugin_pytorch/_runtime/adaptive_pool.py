@@ -54,9 +54,10 @@ def _apart(x: Tensor, window: tuple[int, int]) -> Tensor:
     return x.reshape(*x.shape[:2], rows, kh, x.shape[-1] // kw, kw)
 
 
-class QATAdaptiveAvgPool(QATModule):
+class QATEvenWindows(QATModule):
     """Averages of fake-quantized [N, C, H, W]."""
 
+    _KERNEL: str
     output_size: Any
     _axes = 2
 
@@ -65,19 +66,20 @@ class QATAdaptiveAvgPool(QATModule):
         values = self._admit(input)
         kh, kw = _windows(self, values, self._axes)
         total = _apart(values, (kh, kw)).sum(_WITHIN)
-        means: Tensor = self.kernels.simulate_avg_pool(total, kh=kh, kw=kw)
+        means: Tensor = getattr(self.kernels, f"simulate_{self._KERNEL}")(total, kh=kh, kw=kw)
         return self._finish(means.flatten(2) if self._axes == 1 else means)
 
 
-class QATAdaptiveAvgPool1d(QATAdaptiveAvgPool):
+class QATEvenWindows1d(QATEvenWindows):
     """Averages of fake-quantized [N, C, L]."""
 
     _axes = 1
 
 
-class QuantizedAdaptiveAvgPool(QuantizedModule):
+class QuantizedEvenWindows(QuantizedModule):
     """Averages of integers [N, C, H, W]."""
 
+    _KERNEL: str
     output_size: Any
     _axes = 2
 
@@ -86,14 +88,16 @@ class QuantizedAdaptiveAvgPool(QuantizedModule):
         x = input.int_repr()
         window = _windows(self, x, self._axes)
         total = exact_sum(_apart(x, window), _WITHIN)
-        means = self.kernels.avg_pool(total, self.bound(self._derive, input, *window), output=self.dtype)
+        divided = getattr(self.kernels, self._KERNEL)
+        means = divided(total, self.bound(self._derive, input, *window), output=self.dtype)
         return self._result(means.flatten(2) if self._axes == 1 else means)
 
     def _derive(self, x: Input, kh: int, kw: int) -> Any:
-        return self.kernels.derive_avg_pool(s_in=x.q_scale(), s_out=self.scale, kh=kh, kw=kw, output=self.dtype)
+        derive = getattr(self.kernels, f"derive_{self._KERNEL}")
+        return derive(s_in=x.q_scale(), s_out=self.scale, kh=kh, kw=kw, output=self.dtype)
 
 
-class QuantizedAdaptiveAvgPool1d(QuantizedAdaptiveAvgPool):
+class QuantizedEvenWindows1d(QuantizedEvenWindows):
     """Averages of integers [N, C, L]."""
 
     _axes = 1

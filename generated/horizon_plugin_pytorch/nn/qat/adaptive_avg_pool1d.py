@@ -5,11 +5,12 @@
 
 import torch
 
-from ..._runtime.adaptive_pool import QATAdaptiveAvgPool1d
+from ..._runtime.adaptive_pool import QATEvenWindows1d
 
 
-class AdaptiveAvgPool1d(QATAdaptiveAvgPool1d, torch.nn.AdaptiveAvgPool1d):
+class AdaptiveAvgPool1d(QATEvenWindows1d, torch.nn.AdaptiveAvgPool1d):
     """The mean of windows that follow from the output length, which must divide the input's."""
 
     _OP = "adaptive_avg_pool1d"
+    _KERNEL = "avg_pool"
     _FLOAT_MODULES = (torch.nn.AdaptiveAvgPool1d,)

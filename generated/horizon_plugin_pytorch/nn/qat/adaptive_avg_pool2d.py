@@ -5,11 +5,12 @@
 
 import torch
 
-from ..._runtime.adaptive_pool import QATAdaptiveAvgPool
+from ..._runtime.adaptive_pool import QATEvenWindows
 
 
-class AdaptiveAvgPool2d(QATAdaptiveAvgPool, torch.nn.AdaptiveAvgPool2d):
+class AdaptiveAvgPool2d(QATEvenWindows, torch.nn.AdaptiveAvgPool2d):
     """The mean of windows that follow from the output size, which must divide the input's."""
 
     _OP = "adaptive_avg_pool2d"
+    _KERNEL = "avg_pool"
     _FLOAT_MODULES = (torch.nn.AdaptiveAvgPool2d,)

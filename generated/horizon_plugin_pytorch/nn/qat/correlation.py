@@ -11,5 +11,6 @@ class Correlation(QATDisplacedProducts, correlation.Correlation):
     """Products of patches of two feature maps, one output channel for each displacement between them."""
 
     _OP = "correlation"
+    _KERNEL = "correlation"
     _FLOAT_MODULES = (correlation.Correlation,)
     _REQUIRES = {"is_multiply": True}

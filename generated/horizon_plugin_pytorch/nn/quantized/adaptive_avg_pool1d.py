@@ -3,12 +3,13 @@
 # specs: op/adaptive_avg_pool1d
 """Integer forms: AdaptiveAvgPool1d."""
 
-from ..._runtime.adaptive_pool import QuantizedAdaptiveAvgPool1d
+from ..._runtime.adaptive_pool import QuantizedEvenWindows1d
 from .. import qat
 
 
-class AdaptiveAvgPool1d(QuantizedAdaptiveAvgPool1d):
+class AdaptiveAvgPool1d(QuantizedEvenWindows1d):
     """The mean of windows that follow from the output length, which must divide the input's."""
 
     _OP = "adaptive_avg_pool1d"
+    _KERNEL = "avg_pool"
     _QAT_MODULES = (qat.AdaptiveAvgPool1d,)

@@ -3,12 +3,13 @@
 # specs: op/adaptive_avg_pool2d
 """Integer forms: AdaptiveAvgPool2d."""
 
-from ..._runtime.adaptive_pool import QuantizedAdaptiveAvgPool
+from ..._runtime.adaptive_pool import QuantizedEvenWindows
 from .. import qat
 
 
-class AdaptiveAvgPool2d(QuantizedAdaptiveAvgPool):
+class AdaptiveAvgPool2d(QuantizedEvenWindows):
     """The mean of windows that follow from the output size, which must divide the input's."""
 
     _OP = "adaptive_avg_pool2d"
+    _KERNEL = "avg_pool"
     _QAT_MODULES = (qat.AdaptiveAvgPool2d,)

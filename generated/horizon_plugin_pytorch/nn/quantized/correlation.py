@@ -11,4 +11,5 @@ class Correlation(QuantizedDisplacedProducts):
     """Products of patches of two feature maps, one output channel for each displacement between them."""
 
     _OP = "correlation"
+    _KERNEL = "correlation"
     _QAT_MODULES = (qat.Correlation,)
