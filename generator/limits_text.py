@@ -8,7 +8,7 @@ from generator.limits import quantity, tensors_of
 from generator.schema_limits import Bounded, Derived, Limit
 
 _TENSORS = {
-    "input": "of the input", "second": "of the second input", "inputs": "of each input", "output": "of the output",
+    "input": "of the input", "second": "of the second input", "first": "of the first argument", "inputs": "of each input", "output": "of the output",
     "outputs": "of each output", "tensors": "of each input and output", "weight": "of the weight",
 }  # fmt: skip
 _NOUNS = {

@@ -19,7 +19,7 @@ from pydantic import Field
 from generator.schema_base import Identifier, PythonName, Sentence, Spec
 
 Axis = Literal["N", "C", "D", "H", "W"]
-Which = Literal["input", "second", "inputs", "output", "outputs", "tensors", "weight"]
+Which = Literal["input", "second", "first", "inputs", "output", "outputs", "tensors", "weight"]
 Place = Literal["inside", "output"]
 
 QUANTITIES = (
@@ -68,7 +68,7 @@ class Bounded(Spec):
     )
     of: Which | None = Field(
         default=None,
-        description="Which tensors are meant; the output of a place, all inputs of a count, else the input.",
+        description="Which tensors are meant; first: those of the first argument, a list or a dict; the output of a place, all inputs of a count, else the input.",
     )
     item: int | None = Field(default=None, ge=0, le=63, description="One of several outputs, counted from 0.")
 

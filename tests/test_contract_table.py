@@ -55,7 +55,7 @@ def ours() -> Ours:
         form = op.spec.float
         methods = (f"torch.Tensor.{name}" for name in form.methods)
         own = (f"horizon.nn.{name}" for name in (op.spec.python.class_, op.spec.python.module) if name)
-        names = (op.spec.title, *form.modules, *form.functions, *methods, *own)
+        names = (op.spec.title, *form.by_name, *form.modules, *form.functions, *methods, *own)
         if op.spec.python.method:
             names = (*names, f"FloatFunctional.{op.spec.python.method}")
         for name in names:

@@ -33,6 +33,8 @@ KERNELS: dict[str, str] = {
     "deform_conv2d": "deform_position",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
+    "multi_scale_roi_align": "roi_level",
+    "roi_align": "roi_position",
     "ceil": "ceil_int16",
     "floor": "floor_int16",
     "prelu": "channel_slope",
@@ -100,6 +102,8 @@ LABELS: dict[tuple[str, str], str] = {
         "requantize",
     ): "requantize/multiplier: Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.",
     ("bayes-e", "resize_position"): "resize_position: Positions whose first and last are half a step from the borders.",
+    ("bayes-e", "roi_position"): "roi_position/center: One sample in the middle of each bin.",
+    ("bayes-e", "roi_level"): "roi_level: The level of a pyramid that a region's size asks for.",
     (
         "bayes-e",
         "add_scalar",
@@ -179,6 +183,8 @@ LABELS: dict[tuple[str, str], str] = {
         "requantize",
     ): "requantize/multiplier: Pre shift, 16-bit saturation, signed 16-bit multiplier, post shift.",
     ("bayes", "resize_position"): "resize_position: Positions whose first and last are half a step from the borders.",
+    ("bayes", "roi_position"): "roi_position/center: One sample in the middle of each bin.",
+    ("bayes", "roi_level"): "roi_level: The level of a pyramid that a region's size asks for.",
     (
         "bayes",
         "add_scalar",
@@ -252,6 +258,11 @@ LABELS: dict[tuple[str, str], str] = {
     ): "resize_position: Positions whose first and last are half a step from the borders.",
     (
         "bernoulli",
+        "roi_position",
+    ): "roi_position/origin: One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements.",
+    ("bernoulli", "roi_level"): "roi_level: The level of a pyramid that a region's size asks for.",
+    (
+        "bernoulli",
         "add_scalar",
     ): "add_scalar: The number is an operand of one element, one unit of a scale that is its size; 0 only requantizes.",
     (
@@ -321,6 +332,11 @@ LABELS: dict[tuple[str, str], str] = {
         "bernoulli2",
         "resize_position",
     ): "resize_position: Positions whose first and last are half a step from the borders.",
+    (
+        "bernoulli2",
+        "roi_position",
+    ): "roi_position/origin: One sample at the beginning of each bin; the last pixel belongs to the region. Nothing is aligned to half elements.",
+    ("bernoulli2", "roi_level"): "roi_level: The level of a pyramid that a region's size asks for.",
     (
         "bernoulli2",
         "add_scalar",

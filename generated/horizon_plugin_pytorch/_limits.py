@@ -422,6 +422,30 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "multi_scale_roi_align",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("count", of="first", bounds=Bounds(min=1, max=5)),
+                rule="number of first",
+                limit="from 1 to 5",
+                remedy="split the layer into several ones",
+            ),
+        ),
+    ),
+    (
+        "roi_align",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("count", of="first", bounds=Bounds(min=1, max=5)),
+                rule="number of first",
+                limit="from 1 to 5",
+                remedy="split the layer into several ones",
+            ),
+        ),
+    ),
+    (
         "upsample",
         ("bayes-e", "bayes"),
         (

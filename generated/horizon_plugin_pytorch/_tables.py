@@ -1826,6 +1826,8 @@ TABLES = Tables(
         nn.DeformConv2d: qat.DeformConv2d,
         nn.GridSample: qat.GridSample,
         nn.Interpolate: qat.Interpolate,
+        nn.MultiScaleRoIAlign: qat.MultiScaleRoIAlign,
+        nn.RoIAlign: qat.RoIAlign,
         torch.nn.Upsample: qat.Upsample,
         torch.nn.UpsamplingBilinear2d: qat.UpsamplingBilinear2d,
         torch.nn.UpsamplingNearest2d: qat.UpsamplingNearest2d,
@@ -1899,6 +1901,8 @@ TABLES = Tables(
         qat.DeformConv2d: quantized.DeformConv2d,
         qat.GridSample: quantized.GridSample,
         qat.Interpolate: quantized.Interpolate,
+        qat.MultiScaleRoIAlign: quantized.MultiScaleRoIAlign,
+        qat.RoIAlign: quantized.RoIAlign,
         qat.Upsample: quantized.Upsample,
         qat.UpsamplingBilinear2d: quantized.UpsamplingBilinear2d,
         qat.UpsamplingNearest2d: quantized.UpsamplingNearest2d,
@@ -1964,7 +1968,10 @@ TABLES = Tables(
     },
     recognized={
         "torchvision.models.detection.anchor_utils.AnchorGenerator": nn.AnchorGenerator,
+        "torchvision.models.detection.rpn.AnchorGenerator": nn.AnchorGenerator,
         "torchvision.ops.deform_conv.DeformConv2d": nn.DeformConv2d,
+        "torchvision.ops.poolers.MultiScaleRoIAlign": nn.MultiScaleRoIAlign,
+        "torchvision.ops.roi_align.RoIAlign": nn.RoIAlign,
     },
     leaf_modules=(
         QuantStub,

@@ -43,7 +43,7 @@ class Condition:
         quantity: "attribute", "sizes", "product", "scaling", "axes", "broadcast", "constants", "count", "dims", "bytes",
             "magnitude", "scale", "dtype" or "place".
         what: the attribute's name, the letters of dimensions, or the place.
-        of: which tensors: "input", "second", "inputs", "output", "outputs", "tensors" or "weight".
+        of: which tensors: "input", "second", "first", "inputs", "output", "outputs", "tensors" or "weight".
         item: one of several outputs; None: all of them.
     """
 

@@ -17,8 +17,10 @@ from .detection_post_process_v1 import DetectionPostProcessV1
 from .grid_sample import GridSample
 from .identity import Identity
 from .interpolate import Interpolate
+from .multi_scale_roi_align import MultiScaleRoIAlign
 from .point_pillars_scatter import PointPillarsScatter
 from .rcnn_post_process import RcnnPostProcess
+from .roi_align import RoIAlign
 from .softmax_bernoulli2 import SoftmaxBernoulli2
 from .tables import LookUpTable, SegmentLUT
 from .unary import (
@@ -73,10 +75,12 @@ __all__ = [
     "Interpolate",
     "LayerNorm",
     "LookUpTable",
+    "MultiScaleRoIAlign",
     "PointPillarsScatter",
     "Pow",
     "RcnnPostProcess",
     "Reciprocal",
+    "RoIAlign",
     "Rsqrt",
     "SegmentLUT",
     "Selu",

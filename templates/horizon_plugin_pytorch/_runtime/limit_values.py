@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ..dtype import DTYPES
-from .layer_calls import LayerCall, Run
+from .layer_calls import LayerCall, Run, tensors_in
 from .limits import Bounds, Condition, Derived, Limit
 from .qtensor import QTensor
 
@@ -86,10 +86,15 @@ def _tensors(condition: Condition, call: LayerCall) -> Iterator[tuple[str, Tenso
     outputs = [(f"output {i}" if i else "output", x) for i, x in enumerate(call.outputs)]
     weight = getattr(call.module, "weight", None)
     named = {
-        "input": inputs[:1], "second": inputs[1:2], "inputs": inputs, "output": outputs[:1], "outputs": outputs,
+        "input": inputs[:1], "second": inputs[1:2], "inputs": inputs, "first": _first(call), "output": outputs[:1], "outputs": outputs,
         "tensors": [*inputs, *outputs], "weight": [("weight", weight)] if isinstance(weight, Tensor) else [],
     }  # fmt: skip
     yield from named[condition.of] if condition.item is None else outputs[condition.item : condition.item + 1]
+
+
+def _first(call: LayerCall) -> list[tuple[str, Tensor]]:
+    """The tensors of the first argument, which may be a list or a dict."""
+    return [(f"first {i}", x) for i, x in enumerate(tensors_in(next(iter(call.arguments.values()), ())))]
 
 
 def _sizes(condition: Condition, call: LayerCall, run: Run) -> Iterator[_Value]:

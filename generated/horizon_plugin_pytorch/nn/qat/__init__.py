@@ -40,6 +40,7 @@ from .look_up_table import LookUpTable
 from .lstm import LSTM
 from .lstm_cell import LSTMCell
 from .max_pool2d import MaxPool2d
+from .multi_scale_roi_align import MultiScaleRoIAlign
 from .multihead_attention import MultiheadAttention
 from .point_pillars_scatter import PointPillarsScatter
 from .prelu import PReLU
@@ -48,6 +49,7 @@ from .relu6 import ReLU6
 from .replication_pad1d import ReplicationPad1d
 from .replication_pad2d import ReplicationPad2d
 from .replication_pad3d import ReplicationPad3d
+from .roi_align import RoIAlign
 from .segment_lut import SegmentLUT
 from .selu import SELU
 from .sigmoid import Sigmoid
@@ -115,6 +117,7 @@ __all__ = (
     "LogSoftmax",
     "LookUpTable",
     "MaxPool2d",
+    "MultiScaleRoIAlign",
     "MultiheadAttention",
     "PReLU",
     "PointPillarsScatter",
@@ -124,6 +127,7 @@ __all__ = (
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RoIAlign",
     "SELU",
     "SegmentLUT",
     "SiLU",

@@ -27,6 +27,7 @@ from .leaky_relu import LeakyReLU
 from .linear import Linear, LinearAdd, LinearAddReLU, LinearReLU
 from .look_up_table import LookUpTable
 from .max_pool2d import MaxPool2d
+from .multi_scale_roi_align import MultiScaleRoIAlign
 from .point_pillars_scatter import PointPillarsScatter
 from .prelu import PReLU
 from .quantize import DeQuantize, Quantize
@@ -35,6 +36,7 @@ from .relu6 import ReLU6
 from .replication_pad1d import ReplicationPad1d
 from .replication_pad2d import ReplicationPad2d
 from .replication_pad3d import ReplicationPad3d
+from .roi_align import RoIAlign
 from .segment_lut import SegmentLUT
 from .selu import SELU
 from .sigmoid import Sigmoid
@@ -87,6 +89,7 @@ __all__ = (
     "LinearReLU",
     "LookUpTable",
     "MaxPool2d",
+    "MultiScaleRoIAlign",
     "PReLU",
     "PointPillarsScatter",
     "QFunctional",
@@ -97,6 +100,7 @@ __all__ = (
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RoIAlign",
     "SELU",
     "SegmentLUT",
     "SiLU",
