@@ -54,7 +54,8 @@ def ours() -> Ours:
     for op in known.catalog.ops.values():
         form = op.spec.float
         methods = (f"torch.Tensor.{name}" for name in form.methods)
-        names = (op.spec.title, *form.by_name, *form.modules, *form.functions, *methods)
+        own = (f"horizon.nn.{name}" for name in (op.spec.python.class_, op.spec.python.module) if name)
+        names = (op.spec.title, *form.by_name, *form.modules, *form.functions, *methods, *own)
         if op.spec.python.method:
             names = (*names, f"FloatFunctional.{op.spec.python.method}")
         for name in names:

@@ -29,6 +29,7 @@ KERNELS: dict[str, str] = {
     "detection_post_process_v1": "box_edge",
     "filter": "threshold",
     "base_grid_generator": "matmul",
+    "correlation": "correlation",
     "deform_conv2d": "deform_position",
     "grid_sample": "warp_position",
     "interpolate": "resize_position",
@@ -39,6 +40,8 @@ KERNELS: dict[str, str] = {
     "prelu": "channel_slope",
     "batch_norm2d": "weighted",
     "batch_norm3d": "weighted",
+    "adaptive_avg_pool1d": "avg_pool",
+    "adaptive_avg_pool2d": "avg_pool",
     "avg_pool2d": "avg_pool",
     "dequant_stub": "dequantize",
     "quant_stub": "quantize_activation",
@@ -55,6 +58,10 @@ KERNELS: dict[str, str] = {
 """Operator -> kernel."""
 
 LABELS: dict[tuple[str, str], str] = {
+    (
+        "bayes-e",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
     (
         "bayes-e",
         "threshold",
@@ -134,6 +141,10 @@ LABELS: dict[tuple[str, str], str] = {
     ("bayes-e", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
     (
         "bayes",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
+    (
+        "bayes",
         "threshold",
     ): "threshold/at_least: 1 where an integer reaches the smallest one that stands for the threshold or more.",
     (
@@ -206,6 +217,10 @@ LABELS: dict[tuple[str, str], str] = {
         "deform_position",
     ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bayes", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
+    (
+        "bernoulli",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
     (
         "bernoulli",
         "threshold",
@@ -281,6 +296,10 @@ LABELS: dict[tuple[str, str], str] = {
         "deform_position",
     ): "deform_position: The regular taps of a convolution (int16 of scale 1) plus learned offsets, added as feature maps are.",
     ("bernoulli", "weighted"): "weighted: Accumulator plus bias, requantized to the output's scale.",
+    (
+        "bernoulli2",
+        "correlation",
+    ): "correlation: The sum over channels and patch, divided by how many were added and requantized.",
     (
         "bernoulli2",
         "threshold",

@@ -292,6 +292,24 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "correlation",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("sizes", what=("C",), bounds=Bounds(min=1, max=1024)),
+                rule="C of the input",
+                limit="from 1 to 1024",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("attribute", what=("kernel_size",), bounds=Bounds(min=1, step=2)),
+                rule="kernel_size",
+                limit="at least 1 and in steps of 2",
+                remedy="give this layer another kernel_size",
+            ),
+        ),
+    ),
+    (
         "deform_conv2d",
         ("bayes-e", "bayes"),
         (

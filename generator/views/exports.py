@@ -21,11 +21,12 @@ class ModuleExportView:
 
 @dataclass(frozen=True, slots=True)
 class PackageExportsView:
-    """What a package re-exports."""
+    """What a package re-exports: of its own modules, and modules of torch that users know under our name too."""
 
     doc: str
     modules: tuple[ModuleExportView, ...]
     names: tuple[str, ...]
+    torch_modules: str = ""
 
 
 _DOCS = {
@@ -65,8 +66,10 @@ def nn_view(catalog: Catalog) -> PackageExportsView:
         ModuleExportView("composites", o.python.module) for o in of_family(catalog, "composite") if o.python.module
     ]
     views.append(ModuleExportView("identity", "Identity"))
+    shared = tuple(op.python.module for op in of_family(catalog, "passthrough") if op.python.module)
     doc = "Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."
-    return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), tuple(sorted(v.names for v in views)))
+    names = tuple(sorted((*shared, *(v.names for v in views))))
+    return PackageExportsView(doc, tuple(sorted(views, key=lambda v: v.module)), names, ", ".join(shared))
 
 
 def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> PackageExportsView:

@@ -27,6 +27,7 @@ class RuntimeModuleView:
     """One operator with its float, QAT and quantized class; a base is empty where there is no such class."""
 
     op: str
+    kernel: str
     doc: str
     class_name: str
     runtime: str
@@ -99,6 +100,7 @@ def _module(op: Op) -> RuntimeModuleView:
     ]
     return RuntimeModuleView(
         op=op.id,
+        kernel=op.kernel or "",
         doc=sentence(op.doc),
         class_name=class_name(op),
         runtime=op.runtime.file,

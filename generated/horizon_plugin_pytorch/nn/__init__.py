@@ -3,11 +3,14 @@
 # specs: ops
 """Float modules; containers of fused layers (intrinsic), QAT modules (qat), integer modules (quantized)."""
 
+from torch.nn import ChannelShuffle
+
 from . import functional, intrinsic, qat, quantized
 from .anchor_generator import AnchorGenerator
 from .base_grid import BaseGridGenerator
 from .bgr_to_yuv444 import BgrToYuv444
 from .composites import Div, LayerNorm
+from .correlation import Correlation
 from .deform_conv2d import DeformConv2d
 from .detection_post_process import DetectionPostProcess
 from .detection_post_process_v1 import DetectionPostProcessV1
@@ -55,6 +58,8 @@ __all__ = [
     "BaseGridGenerator",
     "BgrToYuv444",
     "Ceil",
+    "ChannelShuffle",
+    "Correlation",
     "Cos",
     "Cosh",
     "DeformConv2d",

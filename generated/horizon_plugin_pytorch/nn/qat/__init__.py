@@ -3,6 +3,8 @@
 # specs: ops, patterns
 """QAT modules: float arithmetic on fake-quantized values."""
 
+from .adaptive_avg_pool1d import AdaptiveAvgPool1d
+from .adaptive_avg_pool2d import AdaptiveAvgPool2d
 from .avg_pool2d import AvgPool2d
 from .base_grid import BaseGridGenerator
 from .batchnorm import BatchNorm2d, BatchNorm3d
@@ -19,6 +21,7 @@ from .conv_transpose2d import (
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
+from .correlation import Correlation
 from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .div import Div
@@ -62,6 +65,8 @@ from .zero_pad2d import ZeroPad2d
 from .zero_pad3d import ZeroPad3d
 
 __all__ = (
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BaseGridGenerator",
     "BatchNorm2d",
@@ -87,6 +92,7 @@ __all__ = (
     "ConvTransposeAddReLU62d",
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
+    "Correlation",
     "DeQuantStub",
     "DeformConv2d",
     "DetectionPostProcessV1",

@@ -11,4 +11,5 @@ class DeformConv2d(QATDeformed, deform_conv2d.DeformConv2d):
     """Convolution whose taps are read at learned offsets of 8 or 16 bits; an int8 weight with a scale per output channel."""
 
     _OP = "deform_conv2d"
+    _KERNEL = "deform_position"
     _FLOAT_MODULES = (deform_conv2d.DeformConv2d,)

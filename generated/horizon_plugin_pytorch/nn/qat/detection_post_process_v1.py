@@ -11,4 +11,5 @@ class DetectionPostProcessV1(QATBranchDetections, detection_post_process_v1.Dete
     """Boxes decoded, filtered and suppressed in integers, the best class of each anchor."""
 
     _OP = "detection_post_process_v1"
+    _KERNEL = "box_edge"
     _FLOAT_MODULES = (detection_post_process_v1.DetectionPostProcessV1,)

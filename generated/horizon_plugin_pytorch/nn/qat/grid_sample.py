@@ -11,4 +11,5 @@ class GridSample(QATWarp, grid_sample.GridSample):
     """Reads a feature map where a grid of 8 or 16 bits points to; the scale is the feature map's. Corners are always aligned."""
 
     _OP = "grid_sample"
+    _KERNEL = "warp_position"
     _FLOAT_MODULES = (grid_sample.GridSample,)

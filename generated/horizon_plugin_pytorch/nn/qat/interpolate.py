@@ -11,4 +11,5 @@ class Interpolate(QATResize, interpolate.Interpolate):
     """Resizes height and width, nearest or bilinear; the scale is the input's."""
 
     _OP = "interpolate"
+    _KERNEL = "resize_position"
     _FLOAT_MODULES = (interpolate.Interpolate,)

@@ -11,4 +11,5 @@ class MultiScaleRoIAlign(QATPyramidAlign, multi_scale_roi_align.MultiScaleRoIAli
     """One sample from each bin of each region, from the level of a pyramid that fits its size; the scale is the largest of the levels'."""
 
     _OP = "multi_scale_roi_align"
+    _KERNEL = "roi_level"
     _FLOAT_MODULES = (multi_scale_roi_align.MultiScaleRoIAlign,)

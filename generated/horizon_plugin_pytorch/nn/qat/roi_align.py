@@ -11,4 +11,5 @@ class RoIAlign(QATAlign, roi_align.RoIAlign):
     """One sample from each bin of each region of a feature map; the scale is the feature map's."""
 
     _OP = "roi_align"
+    _KERNEL = "roi_position"
     _FLOAT_MODULES = (roi_align.RoIAlign,)

@@ -11,4 +11,5 @@ class SoftmaxBernoulli2(QATShares, softmax_bernoulli2.SoftmaxBernoulli2):
     """exp(x - max) over its sum along one dimension, by a table of 256 exponentials; the result is float, so it is a last layer."""
 
     _OP = "softmax_bernoulli2"
+    _KERNEL = "share_lookup"
     _FLOAT_MODULES = (softmax_bernoulli2.SoftmaxBernoulli2,)

@@ -3,6 +3,8 @@
 # specs: ops, patterns
 """Quantized modules: integers in, integers out."""
 
+from .adaptive_avg_pool1d import AdaptiveAvgPool1d
+from .adaptive_avg_pool2d import AdaptiveAvgPool2d
 from .avg_pool2d import AvgPool2d
 from .base_grid import BaseGridGenerator
 from .batchnorm import BatchNorm2d, BatchNorm3d
@@ -12,6 +14,7 @@ from .constant_pad3d import ConstantPad3d
 from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvReLU2d
 from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvReLU3d
 from .conv_transpose2d import ConvTranspose2d, ConvTransposeAdd2d, ConvTransposeAddReLU2d, ConvTransposeReLU2d
+from .correlation import Correlation
 from .deform_conv2d import DeformConv2d
 from .detection_post_process_v1 import DetectionPostProcessV1
 from .elu import ELU
@@ -48,6 +51,8 @@ from .zero_pad2d import ZeroPad2d
 from .zero_pad3d import ZeroPad3d
 
 __all__ = (
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BaseGridGenerator",
     "BatchNorm2d",
@@ -67,6 +72,7 @@ __all__ = (
     "ConvTransposeAdd2d",
     "ConvTransposeAddReLU2d",
     "ConvTransposeReLU2d",
+    "Correlation",
     "DeQuantize",
     "DeformConv2d",
     "DetectionPostProcessV1",

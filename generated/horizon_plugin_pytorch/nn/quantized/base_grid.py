@@ -11,4 +11,5 @@ class BaseGridGenerator(QuantizedAffineGrid):
     """Places of samples, -1..1, transformed by matrices of 8 or 16 bits; the grid has 16 bits and a fixed scale."""
 
     _OP = "base_grid_generator"
+    _KERNEL = "matmul"
     _QAT_MODULES = (qat.BaseGridGenerator,)

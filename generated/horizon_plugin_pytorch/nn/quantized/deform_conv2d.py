@@ -11,4 +11,5 @@ class DeformConv2d(QuantizedDeformed):
     """Convolution whose taps are read at learned offsets of 8 or 16 bits; an int8 weight with a scale per output channel."""
 
     _OP = "deform_conv2d"
+    _KERNEL = "deform_position"
     _QAT_MODULES = (qat.DeformConv2d,)

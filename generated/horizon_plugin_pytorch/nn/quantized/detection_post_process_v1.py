@@ -11,4 +11,5 @@ class DetectionPostProcessV1(QuantizedBranchDetections):
     """Boxes decoded, filtered and suppressed in integers, the best class of each anchor."""
 
     _OP = "detection_post_process_v1"
+    _KERNEL = "box_edge"
     _QAT_MODULES = (qat.DetectionPostProcessV1,)

@@ -11,4 +11,5 @@ class Interpolate(QuantizedResize):
     """Resizes height and width, nearest or bilinear; the scale is the input's."""
 
     _OP = "interpolate"
+    _KERNEL = "resize_position"
     _QAT_MODULES = (qat.Interpolate,)

@@ -11,4 +11,5 @@ class MultiScaleRoIAlign(QuantizedPyramidAlign):
     """One sample from each bin of each region, from the level of a pyramid that fits its size; the scale is the largest of the levels'."""
 
     _OP = "multi_scale_roi_align"
+    _KERNEL = "roi_level"
     _QAT_MODULES = (qat.MultiScaleRoIAlign,)

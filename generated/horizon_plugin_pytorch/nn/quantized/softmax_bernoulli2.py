@@ -11,4 +11,5 @@ class SoftmaxBernoulli2(QuantizedShares):
     """exp(x - max) over its sum along one dimension, by a table of 256 exponentials; the result is float, so it is a last layer."""
 
     _OP = "softmax_bernoulli2"
+    _KERNEL = "share_lookup"
     _QAT_MODULES = (qat.SoftmaxBernoulli2,)
