@@ -75,5 +75,5 @@ def test_the_workflows_print_what_the_readme_prints(tmp_path: Path) -> None:
 
 def test_the_two_commands_are_the_ones_that_ci_runs() -> None:
     commands = re.findall(r"```\n(pip install .*?)\n```", README)
-    assert commands == ["pip install -e . && horizon-gen demo", "pip install -e '.[test]' && pytest"]
-    assert "pip install -q -e '.[test]' && pytest" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert commands == ["pip install -e . && horizon-gen demo", "pip install -e '.[test]' && pytest -n auto"]
+    assert "pip install -q -e '.[test]' && pytest -n auto" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
