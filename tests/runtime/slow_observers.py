@@ -15,14 +15,19 @@ def min_max(x: list[float]) -> tuple[float, float]:
     return min(x), max(x)
 
 
-def percentile(x: list[float], percent: float = 99.99, bins: int = 2048) -> tuple[float, float]:
-    top = max(abs(v) for v in x)
-    if top == 0:
-        return 0.0, 0.0
-    width = top / bins
-    counts = [0] * bins
+def histogram(x: list[float], bins: int) -> tuple[list[float], float]:
+    """Counts of absolute values, and the width of a bin; x holds more than zeros."""
+    width = max(abs(v) for v in x) / bins
+    counts = [0.0] * bins
     for value in x:
         counts[min(int(abs(value) / width), bins - 1)] += 1
+    return counts, width
+
+
+def percentile(x: list[float], percent: float = 99.99, bins: int = 2048) -> tuple[float, float]:
+    if not any(x):
+        return 0.0, 0.0
+    counts, width = histogram(x, bins)
     target = percent / 100 * len(x)
     totals = itertools.accumulate(counts)
     clip = (next(index for index, total in enumerate(totals) if total >= target) + 0.5) * width
@@ -63,13 +68,9 @@ def clip_std(x: list[float]) -> tuple[float, float]:
 
 
 def kl(x: list[float], bins: int = 512, levels: int = 128) -> tuple[float, float]:
-    top = max(abs(v) for v in x)
-    if top == 0:
+    if not any(x):
         return 0.0, 0.0
-    width = top / bins
-    counts = [0.0] * bins
-    for value in x:
-        counts[min(int(abs(value) / width), bins - 1)] += 1
+    counts, width = histogram(x, bins)
     counts[0] = counts[1]  # zeros are exact whatever the bound
     divergences = [divergence(counts, bound, levels) for bound in range(128, bins + 1)]
     padded = [divergences[0]] * 4 + divergences + [divergences[-1]] * 4

@@ -1,12 +1,12 @@
-"""`check_model`: what it finds, what it prints, what it leaves alone; and the functions that need the vendor's compiler."""
+"""`check_model`: what it finds, what it prints, what it leaves alone."""
 
 import copy
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from checked_models import IMAGE, OneLayer, prepared
 from torch import Tensor, nn
 
 from horizon_plugin_pytorch import quantization as hq
@@ -15,7 +15,6 @@ from horizon_plugin_pytorch._runtime.layer_calls import record_run
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.nn.quantized import FloatFunctional
 from horizon_plugin_pytorch.quantization import (
-    CompilerUnavailableError,
     FakeQuantState,
     QuantStub,
     check_model,
@@ -23,22 +22,6 @@ from horizon_plugin_pytorch.quantization import (
     prepare_qat_fx,
     set_fake_quantize,
 )
-
-IMAGE = torch.linspace(-1, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16)
-
-
-class OneLayer(nn.Module):
-    """A layer between stubs."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.quant = QuantStub(scale=1 / 128)
-        self.layer = layer
-        self.dequant = torch.ao.quantization.DeQuantStub()
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.dequant(self.layer(self.quant(x)))
-        return out
 
 
 class Add(nn.Module):
@@ -83,16 +66,6 @@ def _bayes() -> Iterator[None]:
     set_march("bayes")
     yield
     set_march("bayes")
-
-
-def prepared(layer: nn.Module, image: Tensor = IMAGE, march: str = "bayes") -> Any:
-    set_march(march)
-    model = prepare_qat_fx(OneLayer(layer), {"": hq.get_default_qconfig()}).eval()
-    set_fake_quantize(model, FakeQuantState.CALIBRATION)
-    model(image)
-    model.eval()
-    set_fake_quantize(model, FakeQuantState.VALIDATION)
-    return model
 
 
 def found(layer: nn.Module, march: str = "bayes", image: Tensor = IMAGE) -> list[Violation]:
@@ -260,49 +233,3 @@ def test_a_trace_is_refused_with_the_remedy() -> None:
 def test_unknown_words_are_corrected(argument: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{value}.*did you mean"):
         check_model(prepared(nn.ReLU()), IMAGE, **{argument: value})
-
-
-CALLS = {
-    "compile_model": {"hbm": "model.hbm"},
-    "perf_model": {},
-    "visualize_model": {},
-    "export_hbir": {"hbir": "model.hbir"},
-}
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_the_compilers_functions_check_then_say_what_is_needed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CompilerUnavailableError, match=f"^{name} needs the vendor's compiler") as raised:
-        getattr(hq, name)(prepared(nn.ReLU()), IMAGE, **CALLS[name])
-    assert isinstance(raised.value, RuntimeError)
-    assert "This model is supported!" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_the_compilers_functions_validate_first(name: str) -> None:
-    with pytest.raises(TypeError, match="has no quantized layer"):
-        getattr(hq, name)(nn.ReLU(), IMAGE, **CALLS[name])
-
-
-def test_options_of_the_compiler_are_validated() -> None:
-    with pytest.raises(ValueError, match="unknown opt 'O4'"):
-        hq.compile_model(prepared(nn.ReLU()), IMAGE, "a.hbm", opt="O4")
-
-
-SIGNATURES = {
-    "check_model": "module, example_inputs, march=None, input_source='ddr', advice=None, check_quanti_param=True",
-    "compile_model": "module, example_inputs, hbm, march=None, name=None, input_source='ddr', input_layout=None, "
-    "output_layout='NCHW', opt='O2', balance_factor=2, progressbar=True, jobs=16, debug=True, extra_args=None",
-    "perf_model": "module, example_inputs, march=None, out_dir='.', name=None, hbm=None, input_source='ddr', "
-    "input_layout=None, output_layout='NCHW', opt='O3', balance_factor=2, progressbar=True, jobs=16, layer_details=False, "
-    "extra_args=None",
-    "visualize_model": "module, example_inputs, march=None, save_path=None, show=True",
-    "export_hbir": "module, example_inputs, hbir, march=None",
-}
-
-
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_signatures_are_those_of_the_public_manual(name: str) -> None:
-    parameters = inspect.signature(getattr(hq, name)).parameters.values()
-    plain = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
-    assert ", ".join(map(str, plain)) == SIGNATURES[name]

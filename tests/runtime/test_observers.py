@@ -5,23 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from observer_ranges import ALL, CHANNELS, limits
 
 from horizon_plugin_pytorch.dtype import qint8, qint16
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.quantization import observer as v1
 from horizon_plugin_pytorch.quantization import observer_v2 as v2
 
-CHANNELS: dict[str, Any] = {"qscheme": torch.per_channel_symmetric, "ch_axis": 0}
-ALL = (v2.MinMaxObserver, v2.PercentileObserver, v2.MSEObserver, v2.ClipObserver, v2.ClipStdObserver)
-
 
 @pytest.fixture(autouse=True)
 def _march() -> None:
     set_march("bayes")
-
-
-def limits(observer: Any) -> tuple[list[float], list[float]]:
-    return observer.min_val.tolist(), observer.max_val.tolist()
 
 
 class TestScale:

@@ -1,19 +1,30 @@
-"""horizon.nn.RoIAlign and MultiScaleRoIAlign: float values by definition, integers by a slow computation in exact Python."""
+"""horizon.nn.RoIAlign: float values by definition, integers by a slow computation in exact Python."""
 
 import math
 import sys
 from collections.abc import Iterator
-from fractions import Fraction
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
+from slow_regions import (
+    ILLEGAL,
+    MAP,
+    MARCHES,
+    QUARTERS,
+    SHIFTED,
+    boxes_of,
+    integer_map,
+    made,
+    pixels,
+    slow,
+    stored,
+)
 from torch import Tensor, nn
 
 from horizon_plugin_pytorch.dtype import qint8, qint16
 from horizon_plugin_pytorch.march import set_march
-from horizon_plugin_pytorch.nn import MultiScaleRoIAlign, RoIAlign, qat, quantized
+from horizon_plugin_pytorch.nn import RoIAlign, qat, quantized
 from horizon_plugin_pytorch.qtensor import QTensor
 from horizon_plugin_pytorch.quantization import (
     FakeQuantState,
@@ -22,100 +33,6 @@ from horizon_plugin_pytorch.quantization import (
     prepare_qat_fx,
     set_fake_quantize,
 )
-
-MARCHES = ["bernoulli", "bernoulli2", "bayes", "bayes-e"]
-SHIFTED = ("bernoulli", "bernoulli2")
-MAP = (9, 7)
-QUARTERS = [
-    [0, 0, 100, 120],  # the whole map
-    [-60, -40, 50, 37],  # beyond the upper left border
-    [61, 83, 400, 300],  # beyond the lower right border
-    [33, 21, 34, 22],  # a quarter of a pixel
-    [10, 10, 10, 40],  # no width
-    [10, 40, 40, 10],  # a negative height
-    [-80, 0, -1, 40],  # before the map
-    [0, -80, 40, -1],  # above it
-    [113, 0, 200, 40],  # behind it: 28.25 pixels * 0.25 > 7
-    [112, 0, 200, 40],  # just on its end
-    [0, 145, 40, 200],  # below it
-]
-ILLEGAL = (4, 5, 6, 7, 8, 10)
-
-
-def integer_map(n: int = 1, size: tuple[int, int] = MAP, seed: int = 0) -> Tensor:
-    return torch.randint(-128, 128, (n, 2, *size), generator=torch.Generator().manual_seed(seed), dtype=torch.int8)
-
-
-def stored(x: Tensor, scale: float = 0.5) -> QTensor:
-    return QTensor(x, torch.tensor([scale]), qint8)
-
-
-def boxes_of(quarters: list[list[int]]) -> QTensor:
-    return QTensor(torch.tensor(quarters, dtype=torch.int16).reshape(-1, 4), torch.tensor([0.25]), qint16)
-
-
-def made(module: nn.Module, march: str) -> tuple[nn.Module, nn.Module]:
-    """(QAT, quantized)."""
-    set_march(march)
-    module.qconfig = get_default_qconfig()
-    trained = getattr(qat, type(module).__name__).from_float(module).eval()
-    return trained, getattr(quantized, type(module).__name__).from_float(trained)
-
-
-def f32(x: float) -> float:
-    return float(np.float32(x))
-
-
-def positions(march: str, low: float, high: float, ss: float, bins: int, aligned: bool) -> list[tuple[int, int]]:
-    """(element, weight in 256ths) of each bin; the operands are rounded to float32 one by one."""
-    last = 1.0 if march in SHIFTED else 0.0
-    at = 0.0 if march in SHIFTED else 0.5
-    bits = 8 if march in SHIFTED else 16
-    start = f32(f32(low * ss) - 0.5 * aligned)
-    step = f32(f32(f32(f32(high - low) * ss) + last) / bins)
-    found = []
-    for j in range(bins):
-        c = math.floor(f32(start + f32((j + at) * step)) * 2**bits)
-        found.append((c >> bits, (c & (2**bits - 1)) >> (bits - 8)))
-    return found
-
-
-def blended(march: str, a: int, b: int, c: int, d: int, wx: int, wy: int) -> int:
-    top, bottom = a * (256 - wx) + b * wx, c * (256 - wx) + d * wx
-    if march in SHIFTED:
-        return ((top >> 8) * (256 - wy) + (bottom >> 8) * wy) >> 8
-    return math.floor(Fraction(top * (256 - wy) + bottom * wy, 65536) + Fraction(1, 2))
-
-
-def slow(
-    march: str, x: list[list[list[int]]], box: list[float], ss: float, bins: tuple[int, int], aligned: bool = False
-) -> list[list[list[int]]]:
-    """One region of a map [C][H][W]."""
-    x1, y1, x2, y2 = box
-    height, width = len(x[0]), len(x[0][0])
-    illegal = x2 < 0 or y2 < 0 or x1 * ss > width or y1 * ss > height or x2 <= x1 or y2 <= y1
-    if illegal:
-        return [[[0] * bins[1]] * bins[0]] * len(x)
-
-    def at(channel: list[list[int]], row: int, column: int) -> int:
-        return channel[min(max(row, 0), height - 1)][min(max(column, 0), width - 1)]
-
-    rows = positions(march, y1, y2, ss, bins[0], aligned)
-    columns = positions(march, x1, x2, ss, bins[1], aligned)
-    return [
-        [
-            [
-                blended(march, *(at(ch, r + i, c + j) for i in (0, 1) for j in (0, 1)), wx, wy)
-                for c, wx in columns
-            ]
-            for r, wy in rows
-        ]
-        for ch in x
-    ]  # fmt: skip
-
-
-def pixels(quarters: list[list[int]]) -> list[list[float]]:
-    return [[q / 4 for q in row] for row in quarters]
 
 
 @pytest.mark.parametrize("march", MARCHES)
@@ -177,70 +94,6 @@ def test_qat_gradients_reach_the_map() -> None:
 
 # A pyramid.
 
-SHAPES = [(64, 48), (60, 40)]
-LEVELS = [(16, 12), (8, 6), (4, 3)]
-REGIONS = [[[0, 0, 20, 20], [40, 60, 200, 220], [8, 8, 12, 250]], [[-100, 0, 300, 256], [16, 16, 110, 120]]]
-
-
-def pyramid(scales: tuple[float, ...]) -> dict[str, QTensor]:
-    return {str(i): stored(integer_map(2, s, i), f) for i, (s, f) in enumerate(zip(LEVELS, scales, strict=True))}
-
-
-def level_of(box: list[float]) -> int:
-    """0 is the finest map, of a quarter of the image's size."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    return min(max(math.floor(3 + math.log2(math.sqrt((width + 1) * (height + 1)) / 32) + 1e-8), 2), 4) - 2
-
-
-def pooler() -> nn.Module:
-    return MultiScaleRoIAlign(["0", "1", "2"], 2, 1, canonical_scale=32, canonical_level=3)
-
-
-def slow_pyramid(march: str, maps: list[Tensor]) -> list[list[list[list[int]]]]:
-    found = []
-    for image, quarters in enumerate(REGIONS):
-        for box in pixels(quarters):
-            level = level_of(box)
-            found.append(slow(march, maps[level][image].tolist(), box, 2.0 ** (-2 - level), (2, 2)))
-    return found
-
-
-def test_the_regions_belong_to_all_levels() -> None:
-    assert {level_of(box) for quarters in REGIONS for box in pixels(quarters)} == {0, 1, 2}
-
-
-@pytest.mark.parametrize("march", MARCHES)
-def test_levels_of_one_scale(march: str) -> None:
-    maps = pyramid((0.5, 0.5, 0.5))
-    given = made(pooler(), march)[1](maps, [boxes_of(q) for q in REGIONS], SHAPES)
-    assert given.int_repr().tolist() == slow_pyramid(march, [m.int_repr() for m in maps.values()])
-
-
-@pytest.mark.parametrize("march", ["bayes", "bayes-e"])
-def test_levels_are_requantized_to_the_largest_scale(march: str) -> None:
-    maps = pyramid((0.25, 0.5, 0.125))
-    given = made(pooler(), march)[1](maps, [boxes_of(q) for q in REGIONS], SHAPES)
-    aligned = [
-        torch.floor(m.int_repr().double() * r + 0.5).to(torch.int8)
-        for m, r in zip(maps.values(), (0.5, 1, 0.25), strict=True)
-    ]
-    assert given.int_repr().tolist() == slow_pyramid(march, aligned)
-    assert given.q_scale().tolist() == [0.5]
-
-
-@pytest.mark.parametrize("march", SHIFTED)
-def test_levels_of_several_scales_are_refused_where_the_march_takes_one(march: str) -> None:
-    with pytest.raises(NotImplementedError, match=r"need the same scale, not 0\.25, 0\.5, 0\.125"):
-        made(pooler(), march)[1](pyramid((0.25, 0.5, 0.125)), [boxes_of(q) for q in REGIONS], SHAPES)
-
-
-def test_qat_of_a_pyramid_has_the_values_of_the_integers() -> None:
-    trained, module = made(pooler(), "bayes")
-    maps, boxes = pyramid((0.25, 0.5, 0.125)), [boxes_of(q) for q in REGIONS]
-    values = {name: QTensor(m.dequantize(), m.q_scale(), qint8) for name, m in maps.items()}
-    given = trained(values, [b.dequantize() for b in boxes], SHAPES)
-    assert torch.equal(given.dequantize(), module(maps, boxes, SHAPES).dequantize())
-
 
 # Float.
 
@@ -281,15 +134,6 @@ def test_float_boxes_with_the_number_of_their_image() -> None:
     assert torch.equal(RoIAlign(2, 0.25)(x, rows), RoIAlign(2, 0.25)(x[1:], [box]))
 
 
-def test_a_float_pyramid_takes_each_region_from_its_level() -> None:
-    maps = [torch.full((1, 1, *size), float(i)) for i, size in enumerate(LEVELS)]
-    boxes = torch.tensor(
-        [[0.0, 0.0, 20.0, 20.0], [0.0, 0.0, 40.0, 40.0], [0.0, 0.0, 46.0, 62.0], [0.0, 0.0, 64.0, 64.0]]
-    )
-    given = pooler()(maps, [boxes], SHAPES[:1])
-    assert given[:, 0, 0, 0].tolist() == [0.0, 1.0, 1.0, 2.0]
-
-
 # Refusals.
 
 
@@ -322,12 +166,6 @@ def test_boxes_of_another_form_are_refused(boxes: object) -> None:
 def test_several_samples_a_bin_are_refused() -> None:
     with pytest.raises(ValueError, match="sampling_ratio must be 1"):
         RoIAlign(2, 1.0, 2)
-
-
-def test_a_pyramid_with_a_missing_level_is_refused() -> None:
-    maps = [torch.zeros(1, 1, 16, 12), torch.zeros(1, 1, 4, 3)]
-    with pytest.raises(ValueError, match="half the size of the one before"):
-        pooler()(maps, [torch.zeros(1, 4)], SHAPES[:1])
 
 
 # Modules of torchvision, known by their names.

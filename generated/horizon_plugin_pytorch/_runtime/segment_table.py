@@ -5,7 +5,7 @@ In: the kernels of a march, a float function, its settings, and scale and dtype 
 the kernels `lut` and `segment_lookup` read. Loops over points are here; where the points lie, how they are rounded and how many
 there are say the kernels. Everything is float32 on the CPU, so that tables do not depend on the device.
 
-    table = make_table(kernels, torch.sigmoid, TableOptions(), s_in, s_out, input, output)
+    table = make_table(kernels, function, TableOptions(), s_in, s_out, input, output)
     y = table.look_up(kernels, x)  # integers to integers
 """
 

@@ -29,8 +29,9 @@ class KLObserver(ObserverBase):
     Counts absolute values in bins of one width, that of the first batch's range divided by `bins`; later batches add
     bins. Each bound from the 128th bin on is tried: what lies beyond it counts in the last bin, what lies below is
     quantized to as many levels as the dtype has below 0; the first bin counts as its neighbour, so that the zeros of
-    rectified data, which every bound represents exactly, do not outweigh all else. The divergences are smoothed over nine bounds, of
-    which only finite ones count; the last least one gives the batch's range, which enters the moving average.
+    rectified data, which every bound represents exactly, do not outweigh all else. The divergences are smoothed over
+    nine bounds, of which only finite ones count; the last least one gives the batch's range, which enters the moving
+    average.
 
     Args:
         bins: of the first batch's range, at least 256.
