@@ -53,6 +53,23 @@ class TestPercentile:
         assert max(abs(limits(observer)[0][0]), abs(limits(observer)[1][0])) == pytest.approx(abs(value), rel=1e-3)
 
 
+class TestMix:
+    def test_its_percentages_may_be_given_in_any_order(self) -> None:
+        x = torch.randn(2000) ** 3
+        one, other = v2.MixObserver(percentiles=(90.0, 99.0)), v2.MixObserver(percentiles=(99.0, 90.0))
+        one(x)
+        other(x)
+        assert limits(one) == limits(other)
+        single = v2.PercentileObserver(percentile=99.0)
+        single(x)
+        assert limits(one) == limits(single), "clipping a tenth loses more"
+
+    @pytest.mark.parametrize("arguments", [{"percentiles": (101.0,)}, {"percentiles": ()}, {"bins": 0}])
+    def test_arguments(self, arguments: dict[str, Any]) -> None:
+        with pytest.raises(AssertionError, match="MixObserver: "):
+            v2.MixObserver(**arguments)
+
+
 class TestMse:
     def slow(self, x: Tensor, stride: int) -> float:
         best = (math.inf, 0.0)

@@ -15,7 +15,7 @@ from .._observer_defaults import MIX_BINS, MIX_PERCENTILES, MSE_STRIDE
 from ..kernels import load
 from .errors import ArgumentError
 from .observer_base import ObserverBase
-from .observers import MinMaxObserver, percentile_ranges
+from .observers import MinMaxObserver, check_percentiles, percentile_ranges
 
 _PERCENTS = range(100, 5, -1)
 _BLOCK = 1 << 18  # elements of one intermediate tensor
@@ -52,14 +52,25 @@ class MixObserver(ObserverBase):
     """Of several percentages of each batch's absolute values the one with the least squared error, moving average.
 
     Per tensor. Of equal errors the smallest range wins.
+
+    Args:
+        percentiles: each 0..100.
+        bins: of the histogram of absolute values.
+        kwargs: as `ObserverBase` takes them.
     """
 
     _PER_CHANNEL = False
 
+    def __init__(self, percentiles: tuple[float, ...] = MIX_PERCENTILES, bins: int = MIX_BINS, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_percentiles(type(self).__name__, percentiles, bins)
+        self.percentiles = tuple(sorted(percentiles, reverse=True))
+        self.bins = bins
+
     def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lowest, highest = super()._range_of(x)
         self._require_finite(lowest, highest)
-        lows, highs = percentile_ranges(x, lowest, highest, MIX_PERCENTILES, MIX_BINS)
+        lows, highs = percentile_ranges(x, lowest, highest, self.percentiles, self.bins)
         errors = squared_errors(self, x.reshape(1, -1), self.scale_of(lows, highs)[:, None])
         best = _last_least(errors)
         return lows[best], highs[best]

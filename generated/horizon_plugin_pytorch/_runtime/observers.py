@@ -43,10 +43,7 @@ class PercentileObserver(ObserverBase):
 
     def __init__(self, percentile: float = PERCENTILE_PERCENTILE, bins: int = PERCENTILE_BINS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0.0 <= percentile <= 100.0:  # noqa: PLR2004 - a percentage
-            raise ArgumentError(f"PercentileObserver: percentile must lie in 0..100, not {percentile}")
-        if bins < 1:
-            raise ArgumentError(f"PercentileObserver: bins must be positive, not {bins}")
+        check_percentiles(type(self).__name__, (percentile,), bins)
         self.percentile = percentile
         self.bins = bins
 
@@ -55,6 +52,15 @@ class PercentileObserver(ObserverBase):
         lowest, highest = super()._range_of(x)
         self._require_finite(lowest, highest)
         return percentile_ranges(x, lowest, highest, (self.percentile,), self.bins)
+
+
+def check_percentiles(name: str, percentiles: tuple[float, ...], bins: int) -> None:
+    """Raise ArgumentError unless there are percentages, and bins to find them in."""
+    wrong = [percentile for percentile in percentiles if not 0.0 <= percentile <= 100.0]  # noqa: PLR2004 - percentages
+    if wrong or not percentiles:
+        raise ArgumentError(f"{name}: percentile must lie in 0..100, not {wrong[0] if wrong else 'nothing'}")
+    if bins < 1:
+        raise ArgumentError(f"{name}: bins must be positive, not {bins}")
 
 
 def percentile_ranges(
