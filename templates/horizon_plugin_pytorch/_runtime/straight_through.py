@@ -17,6 +17,8 @@ from .qtensor import broadcast_scale
 
 Rounding = Callable[[Tensor], Tensor]
 
+_BETWEEN = 0.5  # the threshold between a mask's 0 and 1
+
 
 def rounding_of(march: str, *, per_channel: bool) -> Rounding:
     """How quotients are rounded on a march: weights have a scale for each channel, activations one."""
@@ -49,25 +51,33 @@ def fake_quantize_values(
     Returns:
         A plain float32 tensor of the shape of `x`.
     """
+    values = x.to(torch.float32)
     steps = broadcast_scale(scale.detach(), x.dim(), axis)
     rounding = rounding_of(march, per_channel=axis >= 0)
-    values: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
-        x.to(torch.float32), steps, rounding, dtype.min, dtype.max, saturate, in_place
-    )
-    return values
+    if values.requires_grad and torch.is_grad_enabled():
+        trained: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
+            values, steps, rounding, dtype.min, dtype.max, saturate, in_place
+        )
+        return trained
+    gridded = rounding(values / steps).clamp_(dtype.min, dtype.max).mul_(steps)
+    return values.copy_(gridded) if in_place else gridded
 
 
 class _StraightThrough(torch.autograd.Function):
-    """See `fake_quantize_values`."""
+    """See `fake_quantize_values`; the mask that backward needs is one byte an element.
+
+    Masks are made and applied by the operations that processors do several elements of at a time: a comparison in
+    place and the derivative of a threshold. `torch.where` costs ten copies of the tensor.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, rounding: Rounding, low: int, high: int, saturate: bool, in_place: bool
     ) -> Tensor:
         rounded = rounding(x / scale)
-        if saturate and ctx.needs_input_grad[0]:
+        if saturate:
             clamped = rounded.clamp(low, high)
-            ctx.save_for_backward(clamped == rounded)
+            ctx.save_for_backward(rounded.eq_(clamped).to(torch.int8))
         else:
             clamped = rounded.clamp_(low, high)
         values = clamped.mul_(scale)
@@ -80,5 +90,6 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         if ctx.saved_tensors:
-            gradient = torch.where(ctx.saved_tensors[0], gradient, 0.0)
+            (inside,) = ctx.saved_tensors
+            gradient = torch.ops.aten.threshold_backward(gradient, inside.to(gradient.dtype), _BETWEEN)
         return gradient, None, None, None, None, None, None
