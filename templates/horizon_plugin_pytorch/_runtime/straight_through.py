@@ -6,6 +6,7 @@ Backward, rounding counts as the identity (straight-through); saturation may sto
 """
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from .qtensor import broadcast_scale
 
 Rounding = Callable[[Tensor], Tensor]
 
+_EXACT_BITS = 24  # integers of no more bits are exact in float32, so that they may be saturated there
 _BETWEEN = 0.5  # the threshold between a mask's 0 and 1
 
 
@@ -25,6 +27,29 @@ def rounding_of(march: str, *, per_channel: bool) -> Rounding:
     kernels = load(march)
     rounding: Rounding = kernels.round_weight if per_channel else kernels.round_activation
     return rounding
+
+
+def quantized_values(x: Tensor, scale: Tensor, dtype: QuantDType, kernels: ModuleType, *, axis: int = -1) -> Tensor:
+    """The integers that `fake_quantize_values` multiplies by the scale; NaN is 0.
+
+    Args:
+        x: float32, any shape.
+        scale: float32, one element, or one for each channel of `axis`.
+        dtype: of the result.
+        kernels: of the march that rounds.
+        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+
+    Returns:
+        Integers in the dtype's storage.
+    """
+    scale = broadcast_scale(scale.detach(), x.dim(), axis)
+    if dtype.bits > _EXACT_BITS:
+        quantize = kernels.quantize_weight if axis >= 0 else kernels.quantize_activation
+        wide: Tensor = quantize(x.detach(), scale, output=dtype)
+        return wide
+    rounding: Rounding = kernels.round_weight if axis >= 0 else kernels.round_activation
+    whole = torch.nan_to_num_(rounding(x.detach() / scale), nan=0.0)
+    return whole.clamp_(dtype.min, dtype.max).to(dtype.storage)
 
 
 def fake_quantize_values(
