@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.extends import Inherited, Origin, inherit, own_origins
+from generator.memo import Memo, digest
 from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
 from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
@@ -32,6 +33,7 @@ class Linked(Generic[S]):
     spec: S
     doc: Doc
     origins: Mapping[Pointer, Origin]
+    digest: str = ""  # of everything that the spec says, and where
 
     @property
     def kind(self) -> str:
@@ -122,6 +124,7 @@ class _Linker:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     complete: bool = True  # False once a file is left out: then a dangling reference may be no mistake
     mistyped: set[str] = field(default_factory=set)  # marches
+    memo: Memo = field(default_factory=Memo)
 
     def report(self, code: str, message: str, span: Span, hint: str = "", *related: tuple[Span, str]) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, hint=hint, related=related))
@@ -133,8 +136,19 @@ class _Linker:
             spec = model.model_validate(value)
         except ValidationError as error:
             return tuple(schema_diagnostics(error, model, value, lambda at: _locate(doc, origins, at)))
-        self.by_kind[kind].append(Linked(spec, doc, origins))
+        self.by_kind[kind].append(Linked(spec, doc, origins, digest(doc.path, doc.text, value)))
         return ()
+
+    def add_own(self, kind: str, doc: Doc) -> None:
+        """Type a spec that inherits nothing; one that an earlier run typed is as it was."""
+        known = self.memo.of("typed", doc, lambda: self._typed(kind, doc))
+        self.by_kind[kind].extend(known[0])
+        self.diagnostics.extend(known[1])
+
+    def _typed(self, kind: str, doc: Doc) -> tuple[tuple[Linked[Spec], ...], tuple[Diagnostic, ...]]:
+        alone = _Linker()
+        found = alone.add(kind, doc, doc.value, own_origins(doc))
+        return tuple(alone.by_kind[kind]), found
 
     def add_march(self, march: Inherited) -> None:
         """Type a march; what is wrong with its parents is told there."""
@@ -146,17 +160,20 @@ class _Linker:
         self.diagnostics.extend(found)
 
 
-def link(docs: tuple[Doc, ...], *, complete: bool = True) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:
+def link(
+    docs: tuple[Doc, ...], *, complete: bool = True, memo: Memo | None = None
+) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:
     """Type and connect all docs.
 
     Args:
         docs: every spec that could be read.
         complete: whether these are all; otherwise what refers to the others is not reported.
+        memo: knows the specs of earlier runs.
 
     Returns:
         The catalog, or None when a spec could not be typed, and every diagnostic of the run.
     """
-    linker = _Linker(complete=complete)
+    linker = _Linker(complete=complete, memo=memo or Memo())
     marches: dict[str, Doc] = {}
     for doc in docs:
         kind = _kind(linker, doc)
@@ -165,7 +182,7 @@ def link(docs: tuple[Doc, ...], *, complete: bool = True) -> tuple[Catalog | Non
         elif kind == "march":
             _collect_march(linker, doc, marches)
         else:
-            linker.diagnostics.extend(linker.add(kind, doc, doc.value, own_origins(doc)))
+            linker.add_own(kind, doc)
     _link_marches(linker, marches)
     sound = linker.complete and not linker.diagnostics
     for kind in _SINGLE_KINDS:

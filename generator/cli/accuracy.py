@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from generator.diag import errors, render
-from generator.layout import GENERATED, SPECS
+from generator.layout import GENERATED, SPECS, STATE
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
 from generator.ratchet import worst_steps
-from generator.views.accuracy import accuracy_view, generated_tests
+from generator.views.accuracy import GeneratedTests
 from generator.views.kernels import module_path
 
 Steps = dict[str, dict[str, dict[str, int]]]
@@ -23,14 +24,14 @@ FILE = "ratchet.yaml"
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Print the numbers, after measuring them if asked to."""
-    understood = understand(root)
+    understood = understand(root, memo=Memo(root / STATE))
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
         return 1
     if args.measure:
         return _measure(understood.knowledge, root)
     known = understood.knowledge
-    view = accuracy_view(known.catalog, generated_tests(known.catalog, known.decisions, known.compiled))
+    view = GeneratedTests(known.catalog, known.decisions, known.compiled).accuracy()
     for row in view.rows:
         for march in row.marches:
             print(

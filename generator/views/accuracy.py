@@ -4,14 +4,15 @@ In: the generated tests' cases, and the numbers of specs/ratchet.yaml that those
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
 from generator.ratchet import worst_steps
-from generator.views.tests import KernelTestsView, OpTestsView, kernel_tests, op_tests
+from generator.views.tests import kernel_tests, op_tests
 
 UNMEASURED = "-"
 
@@ -46,29 +47,24 @@ class AccuracyView:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
 class GeneratedTests:
-    """The generated tests: of the kernels of each march, of the kernels of no march, of the operators on each march."""
+    """The cases of every generated test, made when they are asked for, once."""
 
-    kernels: Mapping[str, KernelTestsView]
-    common: KernelTestsView
-    ops: Mapping[str, OpTestsView]
-
-
-def generated_tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> GeneratedTests:
-    """The cases of every generated test."""
-    return GeneratedTests(
-        kernels={march: kernel_tests(catalog, compiled, march) for march in catalog.marches},
-        common=kernel_tests(catalog, compiled, None),
-        ops={march: op_tests(catalog, decisions, march) for march in catalog.marches},
-    )
+    def __init__(self, catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> None:
+        """Hold what they are made from."""
+        self.kernels = cache(partial(kernel_tests, catalog, compiled))
+        """March, or None for the kernels of no march -> the tests of its kernels."""
+        self.ops = cache(partial(op_tests, catalog, decisions))
+        """March -> the tests of the operators on it."""
+        self.accuracy = cache(partial(accuracy_view, catalog, self))
+        """Every operator's numbers."""
 
 
 def accuracy_view(catalog: Catalog, tests: GeneratedTests) -> AccuracyView:
     """Count and look up."""
     rows = tuple(_rows(catalog, tests))
-    exact = sum(len(view.cases) for view in (*tests.kernels.values(), tests.common))
-    compared = sum(len(view.supported) for view in tests.ops.values())
+    exact = sum(len(tests.kernels(march).cases) for march in (*catalog.marches, None))
+    compared = sum(len(tests.ops(march).supported) for march in catalog.marches)
     heads = [f"{march}: {what}" for march in catalog.marches for what in ("exact", "QAT", "worst steps")]
     return AccuracyView(
         header="| operator | " + " | ".join(heads) + " |",
@@ -80,10 +76,10 @@ def accuracy_view(catalog: Catalog, tests: GeneratedTests) -> AccuracyView:
 
 def _rows(catalog: Catalog, tests: GeneratedTests) -> Iterator[AccuracyRowView]:
     exact = {
-        march: Counter(case.kernel for case in (*view.cases, *tests.common.cases))
-        for march, view in tests.kernels.items()
+        march: Counter(case.kernel for case in (*tests.kernels(march).cases, *tests.kernels(None).cases))
+        for march in catalog.marches
     }
-    compared = {march: Counter(case.op for case in view.supported) for march, view in tests.ops.items()}
+    compared = {march: Counter(case.op for case in tests.ops(march).supported) for march in catalog.marches}
     for op in catalog.ops.values():
         spec = op.spec
         marches = []
