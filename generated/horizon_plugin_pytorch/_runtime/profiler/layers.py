@@ -89,7 +89,8 @@ def settled(model: nn.Module, caller: str) -> nn.Module:
     """
     if isinstance(model, torch.jit.ScriptModule) or not isinstance(model, nn.Module):
         raise ArgumentError(f"{caller} takes a model with its layers, not a {type(model).__name__}")
-    twin = copy_model(model, caller).eval()
+    twin, _ = copy_model(model, caller)  # which shares the parameters: nothing here changes them
+    twin.eval()
     quantizers = [module for module in twin.modules() if isinstance(module, FakeQuantizeBase)]
     observing = any(bool(q.observer_enabled[0]) for q in quantizers)
     if observing and not any(bool(q.fake_quant_enabled[0]) for q in quantizers):
