@@ -16,6 +16,12 @@ from torch import Tensor
 
 from ..dtype import QuantDType
 
+ROUNDING_C = """\
+static inline float round_activation(float v) { const float q = floorf(v + 0.5f); return q; }
+static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }
+"""
+"""How quotients are rounded, in C99, for passes that are compiled when they are first needed."""
+
 
 def to_int(v: Tensor) -> Tensor:
     """A rounded float32 as int64; beyond 2**62 it saturates there, NaN is 0."""
