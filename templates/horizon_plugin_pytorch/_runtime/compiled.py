@@ -21,8 +21,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 _FLAGS = (
     *("-std=gnu99", "-O3", "-march=native", "-fPIC", "-shared"),
     # Values stay those of IEEE arithmetic, one operation at a time; only errno and trapped exceptions are given up.
@@ -30,6 +28,8 @@ _FLAGS = (
 )
 _COMPILERS = ("cc", "gcc", "clang")
 _TIMEOUT = 120  # seconds
+_SHOWN = 300  # characters of what a compiler says
+_SAME = "Values are the same; it takes longer. Install a C compiler, or name one in the environment variable CC."
 
 
 class _Switch(threading.local):
@@ -61,21 +61,16 @@ def library(source: str) -> ctypes.CDLL | None:
 @functools.cache
 def _library(source: str) -> ctypes.CDLL | None:
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC") or "cc", *_COMPILERS))), None)
-    if compiler is None:
-        return _failed("there is no C compiler")
-    try:
-        return ctypes.CDLL(str(_built(source, compiler)))
-    except subprocess.CalledProcessError as error:
-        return _failed(f"{compiler} says: {error.stderr.strip().splitlines()[-1:]}")
-    except (OSError, subprocess.SubprocessError) as error:
-        return _failed(str(error))
-
-
-def _failed(reason: str) -> None:
-    warnings.warn(
-        f"no compiled code, because {reason}. Values are the same; fake quantization takes several times as long.",
-        stacklevel=2,
-    )
+    reason = "there is no C compiler"
+    if compiler is not None:
+        try:
+            return ctypes.CDLL(str(_built(source, compiler)))
+        except subprocess.CalledProcessError as error:
+            reason = f"{compiler} refuses it: {' '.join(error.stderr.split())[-_SHOWN:]}"
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = str(error)
+    warnings.warn(f"torch operations run instead of compiled code, because {reason}. {_SAME}", stacklevel=2)
+    return None
 
 
 def _built(source: str, compiler: str) -> Path:
@@ -132,8 +127,6 @@ def _processor() -> str:
 
 def _openmp() -> str:
     """The path of the GNU OpenMP library that torch has loaded; "" where it has another one or none."""
-    if not torch.backends.openmp.is_available():
-        return ""
     loaded = {line.split()[-1] for line in _lines("/proc/self/maps") if "libgomp" in line}
     return loaded.pop() if len(loaded) == 1 else ""
 
