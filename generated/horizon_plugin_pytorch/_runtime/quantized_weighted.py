@@ -19,6 +19,7 @@ from .int8_sums import Int8Sums, Window
 from .qat_module import QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .straight_through import quantized_values
 from .tail import Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
@@ -36,9 +37,7 @@ class QuantizedWeighted(QuantizedModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     _TRAILING: ClassVar[int]
-    _WINDOW: ClassVar[tuple[str, str, str, str] | None] = (
-        None  # stride, padding, dilation, groups of a window on an image
-    )
+    _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
     _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
@@ -206,9 +205,4 @@ class QuantizedWeighted(QuantizedModule):
 
 def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
     """The integers of a weight [out, ...], rounded as its fake quantizer rounds: per channel, or as one tensor."""
-    if fake_quant.ch_axis < 0:
-        integers: Tensor = kernels.quantize_activation(weight, fake_quant.scale, output=fake_quant.dtype)
-        return integers
-    scale = per_channel(fake_quant.scale, weight.dim() - 1)
-    integers = kernels.quantize_weight(weight, scale, output=fake_quant.dtype)
-    return integers  # noqa: RET504 - kernels are typed as a module, so the name carries the type
+    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, kernels, axis=fake_quant.ch_axis)
