@@ -116,7 +116,7 @@ def _byte(x: Tensor, part: _Part) -> Tensor:
 def _convolved(x: Tensor, part: _Part, window: Window, ones: Tensor, zeros: Tensor) -> Tensor:
     where = (list(window.stride), list(window.padding), list(window.dilation), window.groups)
     scaled = (x, 1.0, part.zero_point, part.packed, ones, zeros, None)
-    out: Tensor = torch.ops.onednn.qconv2d_pointwise(*scaled, *where, 1.0, 0, torch.float32, "none", [], "")
+    out: Tensor = torch.ops.onednn.qconv_pointwise(*scaled, *where, 1.0, 0, torch.float32, "none", [], "")
     return out
 
 
@@ -143,7 +143,7 @@ def available() -> bool:
     if not all(any(word in limit for word in _ISA_WITH_32_BIT_SUMS) for limit in limits):
         return False
     supported: Any = getattr(torch.cpu, "_is_vnni_supported", None)
-    if supported is None or not supported() or not hasattr(torch.ops.onednn, "qconv2d_pointwise"):
+    if supported is None or not supported() or not hasattr(torch.ops.onednn, "qconv_pointwise"):
         return False
     return all(
         _adds_in_32_bits(channels, size, groups) for channels, size, groups in ((64, 1, 1), (64, 3, 1), (64, 3, 64))
