@@ -26,6 +26,18 @@ class FusedView:
 
 
 @dataclass(frozen=True, slots=True)
+class NormFusedView:
+    """One fused class of a weighted layer that keeps its normalization."""
+
+    name: str
+    doc: str
+    folded: str
+    norms: str
+    add: bool
+    activation_class: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeightedView:
     """A weighted operator with all of its fused forms."""
 
@@ -45,6 +57,7 @@ class WeightedView:
     requires: str
     qat_classes: str
     fused: tuple[FusedView, ...]
+    with_norm: tuple[NormFusedView, ...]
     quantized_fused: tuple[FusedView, ...]
 
 
@@ -139,6 +152,7 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         requires=repr(op.requires),
         qat_classes=f"qat.{base}",
         fused=fused,
+        with_norm=tuple(_with_norm(catalog, op, pattern) for pattern in norm_patterns(catalog, op, patterns)),
         quantized_fused=_quantized(fused),
     )
 
@@ -146,6 +160,33 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
 def class_name(op: Op) -> str:
     """The generated class of an operator."""
     return op.python.class_ or ""
+
+
+def norm_patterns(catalog: Catalog, op: Op, patterns: Iterable[Expanded]) -> Iterable[Expanded]:
+    """One pattern for each class of a weighted operator that keeps its normalization, as they are declared."""
+    order = {name: index for index, name in enumerate(catalog.ops)}
+    found = {(p.add, order.get(p.activation, -1)): p for p in patterns if p.base == op.id and p.norm}
+    return (found[key] for key in sorted(found))
+
+
+def tail_of(catalog: Catalog, pattern: Expanded, *, keeps_norm: bool = False) -> str:
+    """What the class name of a fused form says beside its base: normalization if it is kept, add, activation."""
+    norm = (catalog.ops[pattern.norms[0]].spec.tail or "") if keeps_norm else ""
+    activation = (catalog.ops[pattern.activation].spec.tail or "") if pattern.activation else ""
+    return norm + ("Add" if pattern.add else "") + activation
+
+
+def _with_norm(catalog: Catalog, op: Op, pattern: Expanded) -> NormFusedView:
+    act = catalog.ops[pattern.activation].spec if pattern.activation else None
+    folded = fused_name(op, tail_of(catalog, pattern)) if pattern.tail else class_name(op)
+    return NormFusedView(
+        name=fused_name(op, tail_of(catalog, pattern, keeps_norm=True)),
+        doc=f"{folded} whose normalization goes on training; it is folded at conversion.",
+        folded=folded,
+        norms="".join(f"{module}, " for norm in pattern.norms for module in catalog.ops[norm].spec.float.modules),
+        add=pattern.add,
+        activation_class=act.float.modules[0] if act else "",
+    )
 
 
 def fused_name(op: Op, tail: str) -> str:

@@ -5,7 +5,7 @@ In: a QAT module with a fake-quantized weight. Out: a module that holds the weig
 """
 
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -13,7 +13,8 @@ from torch import Tensor
 from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, channel_sums
-from .qat_module import QATWeighted
+from .qat_modes import QATWithNorm
+from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
@@ -34,6 +35,11 @@ class QuantizedWeighted(QuantizedModule):
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
+
+    @classmethod
+    def from_float(cls, mod: QATModule) -> Self:
+        """Build from a QAT module; a normalization that it kept is folded first."""
+        return super().from_float(mod.fuse_norm() if isinstance(mod, QATWithNorm) else mod)
 
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
