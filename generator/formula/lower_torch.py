@@ -192,8 +192,10 @@ class TorchLowering(Lowering):
         return self._rounding(call, "")
 
     def call_whole(self, call: Call) -> Code:
-        """A rounding that stays float32."""
-        return self._whole(call, self.lower(call.args[0]))
+        """A rounding that stays float32; a value that has no name is overwritten, for this is the work of fake quantization."""
+        whole = self._whole(call, self.lower(call.args[0]))
+        in_place = isinstance(call.args[0], Binary) and whole.text.startswith("torch.")
+        return Code(whole.text.replace("(", "_(", 1), whole.precedence, whole.kind) if in_place else whole
 
     def call_frexp(self, call: Call) -> Code:
         """Mantissa and exponent."""

@@ -81,7 +81,10 @@ class Accumulator:
 
 def channel_sums(channels_first: Tensor) -> Tensor:
     """Sum of |weight|, int64 [out], of integers [out, everything that one output element adds up]."""
-    return channels_first.to(torch.int64).abs().flatten(1).sum(1)
+    rows = channels_first.flatten(1)
+    largest = -torch.iinfo(rows.dtype).min * rows.shape[1]
+    wide = torch.int32 if largest <= _INT32_MAX else torch.int64
+    return rows.to(wide).abs_().sum(1, dtype=wide).to(torch.int64)
 
 
 def exact_sum(x: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:

@@ -645,7 +645,7 @@ def round_activation(v: Tensor) -> Tensor:
 
     Source: numerics 2.2.
     """
-    return torch.floor(v + 0.5)
+    return torch.floor_(v + 0.5)
 
 
 def round_weight(v: Tensor) -> Tensor:
@@ -653,7 +653,7 @@ def round_weight(v: Tensor) -> Tensor:
 
     Source: numerics 2.2.
     """
-    return torch.floor(v + 0.5)
+    return torch.floor_(v + 0.5)
 
 
 def dequantize(q: Tensor, s: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def _as_forced(pattern: FusionPattern, activation: nn.Module) -> tuple[FusionPat
         return pattern, activation
     steps = tuple(step for step in pattern.steps if step.role != "activation")
     found = next(
-        p
+        p  # specs that name a forced activation have patterns with it
         for p in TABLES.patterns
         if tuple(step for step in p.steps if step.role != "activation") == steps
         and any(step.role == "activation" and forced in step.modules for step in p.steps)

@@ -14,7 +14,7 @@ from torch.fx.node import map_arg
 from .._tables import TABLES
 from ..qat_mode import tricks
 from .chain import Folds, fuse_chain
-from .graph_module import FusedPart, GraphModuleWithAttr, become
+from .graph_module import FusedPart, GraphModuleWithAttr, become, set_graph
 from .match import GraphView, Match
 from .module_tree import copy_model, set_modules
 from .place import Fusion, count_calls, plan_fusions
@@ -40,12 +40,20 @@ def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = N
         torch.fx.proxy.TraceError: the model's code depends on values.
     """
     check_config_dict(fuse_custom_config_dict, "fuse_custom_config_dict")
+    fused = fused_copy(model)
+    fused.recompile()
+    return fused
+
+
+def fused_copy(model: nn.Module) -> GraphModuleWithAttr:
+    """As `fuse_fx`; the graph is not compiled yet."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"fuse_fx takes an nn.Module, not {type(model).__name__}")
-    own = copy_model(model, "fuse_fx")
+    own, separate = copy_model(model, "fuse_fx")
     traced = own if isinstance(own, GraphModuleWithAttr) else _traced(own)
     while _fuse_once(traced):  # a folded layer may be the start of another chain
         pass
+    separate()
     return traced
 
 
@@ -72,7 +80,7 @@ def _fuse_once(model: GraphModuleWithAttr) -> bool:
         match = fusion.matches[0]
         parts = {step.role: modules[match.target(step.role) or ""] for step in match.pattern.steps}
         new[fusion.name] = fuse_chain(match.pattern, parts, folds)
-    model.graph = _rewritten(model.graph, fusions)
+    set_graph(model, _rewritten(model.graph, fusions))
     called = count_calls(GraphView(model.graph, modules)) + reserved
     for name in {part.name for fusion in fusions for part in model._fused_parts[fusion.name]} - new.keys():
         if not called[name]:

@@ -17,6 +17,7 @@ from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .straight_through import quantized_values
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 
@@ -128,9 +129,4 @@ class QuantizedWeighted(QuantizedModule):
 
 def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
     """The integers of a weight [out, ...], rounded as its fake quantizer rounds: per channel, or as one tensor."""
-    if fake_quant.ch_axis < 0:
-        integers: Tensor = kernels.quantize_activation(weight, fake_quant.scale, output=fake_quant.dtype)
-        return integers
-    scale = per_channel(fake_quant.scale, weight.dim() - 1)
-    integers = kernels.quantize_weight(weight, scale, output=fake_quant.dtype)
-    return integers  # noqa: RET504 - kernels are typed as a module, so the name carries the type
+    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, kernels, axis=fake_quant.ch_axis)
