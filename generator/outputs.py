@@ -23,6 +23,7 @@ from generator.views import (
     kernels,
     limits,
     modules,
+    norm,
     package,
     presets,
     tables,
@@ -131,7 +132,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
-    yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _classes("norm", norms[0].python.file if norms else None, norm.norm_view(catalog), specs)
     yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
