@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .dtype import QuantDType
+from .recording import is_recording
 
 Multiply = Callable[[Tensor, Tensor], Tensor]
 
@@ -159,7 +160,13 @@ def _prove(largest: int, sum_of_weights: int) -> _Proof:
 
 @contextmanager
 def proved_region(device: str) -> Iterator[None]:
-    """Mark float arithmetic as proved, and switch off whatever is not plain IEEE arithmetic on this device."""
+    """Mark float arithmetic as proved, and switch off whatever is not plain IEEE arithmetic on this device.
+
+    A recorded graph holds operations only, so there nothing is switched; what is not plain must be off when it runs.
+    """
+    if is_recording():
+        yield
+        return
     with ExitStack() as stack:
         _plain_arithmetic(stack, device)
         _DEPTH.value += 1

@@ -16,6 +16,7 @@ from .exact import Accumulator, channel_sums
 from .qat_module import QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .recording import deriving
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 
@@ -59,7 +60,8 @@ class QuantizedWeighted(QuantizedModule):
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
-            accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+            with deriving(self):
+                accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 
