@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 
 from .dtype import QuantDType
 from .qtensor import QTensor
+from .recording import capturing
 
 _CONSTANT = "_constant_{}"
 
@@ -71,7 +72,7 @@ def capture(model: nn.Module, *args: Any, **kwargs: Any) -> Captured:
         outputs[:] = pytree.tree_flatten(model(*inputs, **keywords))
         return tuple(x._data if isinstance(x, QTensor) else x for x in outputs[0] if isinstance(x, Tensor))
 
-    with torch.no_grad():
+    with torch.no_grad(), capturing():
         run(*_tensors((args, kwargs)))  # integers are derived at the first call
         graph = make_fx(run)(*_tensors((args, kwargs)))
     _fold(graph)

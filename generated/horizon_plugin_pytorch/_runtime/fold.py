@@ -27,6 +27,11 @@ def fold(base: nn.Module, norm: Any) -> nn.Module:
 
     The new weight and bias are parameters of the dtype of the old weight, trainable when it was.
     """
+    with torch.no_grad():
+        return _folded(base, norm)
+
+
+def _folded(base: nn.Module, norm: Any) -> nn.Module:
     weight = _weight(base)
     factor = torch.rsqrt(norm.running_var + norm.eps)
     if norm.weight is not None:
@@ -50,7 +55,7 @@ def _weight(base: nn.Module) -> Tensor:
 
 
 def _parameter(value: Tensor, like: Tensor) -> nn.Parameter:
-    return nn.Parameter(value.detach().to(like.dtype), requires_grad=like.requires_grad)
+    return nn.Parameter(value.to(like.dtype), requires_grad=like.requires_grad)
 
 
 def _channels_first(base: Any, weight: Tensor) -> Tensor:

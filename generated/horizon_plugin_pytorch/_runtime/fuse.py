@@ -14,7 +14,7 @@ from torch.fx.node import map_arg
 from .._tables import TABLES
 from ..qat_mode import QATMode, get_qat_mode, tricks
 from .fold import fold
-from .graph_module import FusedPart, GraphModuleWithAttr, become
+from .graph_module import FusedPart, GraphModuleWithAttr, become, set_graph
 from .match import GraphView, Match
 from .module_tree import clone_structure, copy_model, set_modules
 from .place import Fusion, count_calls, plan_fusions
@@ -43,6 +43,13 @@ def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = N
         torch.fx.proxy.TraceError: the model's code depends on values.
     """
     check_config_dict(fuse_custom_config_dict, "fuse_custom_config_dict")
+    fused = fused_copy(model)
+    fused.recompile()
+    return fused
+
+
+def fused_copy(model: nn.Module) -> GraphModuleWithAttr:
+    """As `fuse_fx`; the graph is not compiled yet."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"fuse_fx takes an nn.Module, not {type(model).__name__}")
     if get_qat_mode() != QATMode.FuseBN:
@@ -50,10 +57,11 @@ def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = N
             f"QAT mode {get_qat_mode()!r} is not implemented: normalizations are always folded when a model is fused; "
             f"call set_qat_mode(QATMode.FuseBN)"
         )
-    own = copy_model(model, "fuse_fx")
+    own, separate = copy_model(model, "fuse_fx")
     traced = own if isinstance(own, GraphModuleWithAttr) else _traced(own)
     while _fuse_once(traced):  # a folded layer may be the start of another chain
         pass
+    separate()
     return traced
 
 
@@ -78,7 +86,7 @@ def _fuse_once(model: GraphModuleWithAttr) -> bool:
         model._fused_parts[fusion.name] = tuple(_parts(model, modules, fusion.matches[0]))
         folded = {} if tricks.fx_force_duplicate_shared_convbn else folded
         new[fusion.name] = _fused_module(modules, fusion.matches[0], folded)
-    model.graph = _rewritten(model.graph, fusions)
+    set_graph(model, _rewritten(model.graph, fusions))
     called = count_calls(GraphView(model.graph, modules)) + reserved
     for name in {part.name for fusion in fusions for part in model._fused_parts[fusion.name]} - new.keys():
         if not called[name]:

@@ -1,22 +1,36 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/recording.py
-"""While somebody records the operations of a converted model: `torch.jit.trace`, `torch.export`, `torch.compile`.
+"""While somebody records the operators that a model runs: `torch.jit.trace`, `torch.export`, `torch.compile`, `capture`.
 
-In: the state of torch's recorders. Out: what modules do differently then. Integers that follow from scales are constants of
-the recorded graph, so they must have been derived before: an exporter puts stand-ins in the place of buffers, from which
-nothing can be derived.
+In: the state of torch's recorders. Out: what modules do differently then: they run plain operators only, and integers that
+follow from scales are constants of the recorded graph. An exporter puts stand-ins in the place of buffers, from which nothing
+can be derived, so there the integers must have been derived before.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 _TRACER: Any = torch._C
 
 
-def is_recording() -> bool:
+class _Capture(threading.local):
+    active = False
+
+
+_CAPTURE = _Capture()
+
+
+def is_recorded() -> bool:
+    """Whether anything looks at what runs, so that it must be plain operators."""
+    return is_tracing() or is_exporting() or _CAPTURE.active
+
+
+def is_exporting() -> bool:
     """Whether `torch.export` or `torch.compile` looks at what runs."""
     return torch.compiler.is_compiling()
 
@@ -27,32 +41,44 @@ def is_tracing() -> bool:
 
 
 @contextmanager
+def capturing() -> Iterator[None]:
+    """Tell modules that operators are recorded, where torch itself does not."""
+    before, _CAPTURE.active = _CAPTURE.active, True
+    try:
+        yield
+    finally:
+        _CAPTURE.active = before
+
+
+@contextmanager
 def deriving(module: object) -> Iterator[None]:
-    """Compute the constants of a module: `torch.jit.trace` does not see what runs here.
+    """Compute the constants of a module: no recorder sees what runs here.
 
     Raises:
         RuntimeError: under an exporter, which leaves nothing to derive them from.
     """
-    if is_recording():
+    if is_exporting():
         raise RuntimeError(
             f"{type(module).__name__} has not met these scales or sizes yet, and integers cannot be derived while a graph is "
             f"recorded: run the model once with the example inputs before torch.export or torch.compile"
         )
-    with torch.no_grad(), _unseen():
+    with torch.no_grad(), unrecorded():
         yield
 
 
 @contextmanager
-def _unseen() -> Iterator[None]:
+def unrecorded() -> Iterator[None]:
+    """No recorder sees what runs here."""
     state = _TRACER._get_tracing_state()
     _TRACER._set_tracing_state(None)
     try:
-        yield
+        with _disable_current_modes():
+            yield
     finally:
         _TRACER._set_tracing_state(state)
 
 
 def as_constant(size: Tensor) -> int:
     """A size, which is a tensor while `torch.jit.trace` looks."""
-    with _unseen():
+    with unrecorded():
         return int(size)

@@ -6,6 +6,7 @@
 from .._runtime.check_model import check_model
 from .._runtime.compiler import compile_model, export_hbir, perf_model, visualize_model
 from .._runtime.errors import CompilerUnavailableError
+from .._runtime.exact import by_definition
 from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
@@ -49,6 +50,7 @@ __all__ = [
     "PACTFakeQuantize",
     "QConfig",
     "QuantStub",
+    "by_definition",
     "check_model",
     "compile_model",
     "convert_fx",
