@@ -20,6 +20,7 @@ from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .recording import deriving
 from .straight_through import quantized_values
 from .tail import Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
@@ -121,7 +122,8 @@ class QuantizedWeighted(QuantizedModule):
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
-            accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+            with deriving(self):
+                accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 
