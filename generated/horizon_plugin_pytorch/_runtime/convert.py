@@ -68,6 +68,7 @@ def convert_fx(
         for module in model.modules():
             module.__dict__.pop("qconfig", None)
     converted = become(model, QuantizedGraphModule, model.graph)
+    converted.recompile()
     bind_scales(converted)
     return converted
 

@@ -15,6 +15,8 @@ from torch.fx.node import map_arg
 from .fold import foldable
 from .tables import FusionPattern, Step
 
+_CALLS = frozenset({"call_module", "call_method"})
+
 MatchKey = tuple[str, tuple[str, ...]]
 """A pattern's id and the names of the nodes: what a match is known by."""
 
@@ -61,8 +63,10 @@ class GraphView:
         """All matches but the banned ones, in the order of `patterns`, then of the graph."""
         found: list[Match] = []
         taken: set[fx.Node] = set()
+        callers = [(n, type(self.modules.get(called_module(n) or ""))) for n in self.graph.nodes if n.op in _CALLS]
         for pattern in patterns:
-            for node in self.graph.nodes:
+            ends = pattern.steps[-1].modules
+            for node in (node for node, kind in callers if kind in ends):
                 match = self._ending_at(node, pattern)
                 if match and match.key not in banned and taken.isdisjoint(match.nodes):
                     found.append(match)
@@ -89,12 +93,12 @@ class GraphView:
     def _performs(self, node: fx.Node, step: Step) -> bool:
         """Whether the node is a plain call of a module of the step, or of the step's method of one."""
         op, operands = ("call_module", 1) if step.method is None else ("call_method", 2)
-        if node.op != op or node.kwargs or len(_values(node)) != operands or len(_operands(node)) != operands:
+        target = called_module(node) if node.op == op else None
+        if target is None or type(self.modules.get(target)) not in step.modules:
             return False
-        if step.method is not None and (node.target != step.method or not self._owner_is_unshared(node)):
+        if node.kwargs or len(_values(node)) != operands or len(_operands(node)) != operands:
             return False
-        target = called_module(node)
-        return target is not None and type(self.modules.get(target)) in step.modules
+        return step.method is None or (node.target == step.method and self._owner_is_unshared(node))
 
     def _foldable(self, base: fx.Node, norm: fx.Node) -> bool:
         return foldable(self.modules[str(base.target)], self.modules[str(norm.target)])

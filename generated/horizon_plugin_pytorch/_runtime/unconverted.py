@@ -7,6 +7,7 @@ returns is not known, so nothing is said of what follows it.
 """
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from .tracer import source_line
 def unconverted(model: GraphModuleWithAttr, quantized: Mapping[str, Choice]) -> Iterator[str]:
     """One sentence for each operation that takes a quantized tensor and will refuse it."""
     flowing: set[fx.Node] = set()
+    names = {SELF, *(name for name, _ in model.named_modules())}
     for node in model.graph.nodes:
         takes = not flowing.isdisjoint(node.all_input_nodes)
         if node.op == "call_module":
@@ -32,7 +34,7 @@ def unconverted(model: GraphModuleWithAttr, quantized: Mapping[str, Choice]) -> 
                 flowing.add(node)
             elif takes and _is_layer_of_torch(module):
                 yield _sentence(f"{node.target!r} is a {type(module).__name__}, which", node)
-        elif (owner := _owner(model, node)) is not None:
+        elif (owner := _owner(node, names)) is not None:
             flowing.update([node] if owner in quantized else [])
         elif takes and (name := _function(node)) is not None:
             if has_quantized_form(name):
@@ -46,13 +48,13 @@ def _puts_out_integers(module: nn.Module, choice: Choice) -> bool:
     return not isinstance(module, torch.ao.quantization.DeQuantStub) and choice.qconfig.activation is not None
 
 
-def _owner(model: GraphModuleWithAttr, node: fx.Node) -> str | None:
-    """The name of the module whose method a node calls; None when it calls none."""
+def _owner(node: fx.Node, modules: AbstractSet[str]) -> str | None:
+    """The name of the one of some modules whose method a node calls; None when it calls none."""
     owner = node.args[0] if node.op == "call_method" and node.args else None
     if not isinstance(owner, fx.Node) or owner.op != "get_attr":
         return None
     name = str(owner.target)
-    return name if name == SELF or name in dict(model.named_modules()) else None
+    return name if name in modules else None
 
 
 def _is_layer_of_torch(module: nn.Module) -> bool:

@@ -7,6 +7,7 @@ model from its own parts all hold, which a graph module made of the graph's targ
 """
 
 import copy
+import functools
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,12 +70,12 @@ class GraphModuleWithAttr(fx.GraphModule):
         return twin
 
     def structural_clone(self) -> "GraphModuleWithAttr":
-        """New module objects all the way down, the same tensors, a graph of its own."""
+        """New module objects all the way down, the same tensors, a graph of its own, not yet compiled."""
         twin = _blank(self._kind, self._original, type(self).__name__)
         memo: dict[int, nn.Module] = {id(self): twin}
         twin.__dict__.update(clone_state(self, memo))
         redirect(twin, memo)
-        twin.graph = printable(copy.deepcopy(self.graph))
+        set_graph(twin, copy.deepcopy(self.graph))
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -101,9 +102,15 @@ class ObservedGraphModule(GraphModuleWithAttr):
 class QuantizedGraphModule(GraphModuleWithAttr):
     """A model that computes on integers: what `convert_fx` returns."""
 
+    def kernel_plan(self) -> Any:
+        """How each layer computes and why that is exact (`KernelPlan`); print it."""
+        from .kernel_plan import plan_of  # modules of layers import this one
+
+        return plan_of(self)
+
 
 def become(model: nn.Module, kind: type[G], graph: fx.Graph) -> G:
-    """Turn `model` itself into a graph module of `kind` that runs `graph`.
+    """Turn `model` itself into a graph module of `kind` that runs `graph` once it is compiled: call `recompile()` last.
 
     Raises:
         ValueError: the model uses a name for itself that a graph module needs.
@@ -112,13 +119,25 @@ def become(model: nn.Module, kind: type[G], graph: fx.Graph) -> G:
     _check_names(model, original)
     model.__class__ = _make_class(kind, original, type(model).__name__)
     assert isinstance(model, kind)
-    for key, value in vars(fx.GraphModule(nn.Module(), fx.Graph())).items():
-        if key not in vars(model) and key != "_graph":
-            model.__dict__[key] = value
+    for key, value in _own_attributes().items():
+        if key not in vars(model):
+            model.__dict__[key] = copy.copy(value)
     model.__dict__.setdefault("_generated_scopes", {})
     model.__dict__.setdefault("_fused_parts", {})
-    model.graph = printable(graph)
+    set_graph(model, graph)
     return model
+
+
+def set_graph(model: fx.GraphModule, graph: fx.Graph) -> None:
+    """Give a graph module another graph without compiling it, which takes as long as tracing."""
+    graph.owning_module = model
+    model.__dict__["_graph"] = printable(graph)
+
+
+@functools.cache
+def _own_attributes() -> Mapping[str, Any]:
+    """What torch keeps in a graph module of this version, but its graph."""
+    return {key: value for key, value in vars(fx.GraphModule(nn.Module(), fx.Graph())).items() if key != "_graph"}
 
 
 def original_class(model: nn.Module) -> type[nn.Module]:

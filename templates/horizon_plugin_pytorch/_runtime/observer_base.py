@@ -5,6 +5,7 @@ In: float tensors during calibration or training. Out: float32 scales by the rul
 observer was made. An observer of a class below adds how a batch's range is found.
 """
 
+import math
 import warnings
 from typing import Any, ClassVar
 
@@ -149,7 +150,8 @@ class ObserverBase(TorchObserverBase):
     def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(lowest, highest) of a batch, each [1] or [channels]; by default its minimum and maximum."""
         if self.is_per_channel:
-            return torch.aminmax(self._channels_first(x), dim=1)
+            rows = self._channels_first(x)
+            return rows.amin(1), rows.amax(1)  # several times as fast as aminmax along a dimension
         lowest, highest = torch.aminmax(x)
         return lowest.reshape(1), highest.reshape(1)
 
@@ -181,7 +183,7 @@ class ObserverBase(TorchObserverBase):
         return x.movedim(self.ch_axis, 0).flatten(1) if x.dim() > 1 else x.reshape(-1, 1)
 
     def _require_finite(self, lowest: Tensor, highest: Tensor) -> None:
-        if not bool(torch.isfinite(highest - lowest).all()):
+        if not math.isfinite((highest - lowest).max().item()):
             raise ValueError(
                 f"{type(self).__name__} was given NaN or Inf, or a range beyond float32 "
                 f"({lowest.min().item()} to {highest.max().item()}). Check the input data and the layers before it; "

@@ -12,7 +12,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
-from .fuse import fuse_fx
+from .fuse import fused_copy
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .host import HostModule
 from .march import require_march
@@ -64,7 +64,7 @@ def prepare_qat_fx(
     check_config_dict(prepare_custom_config_dict, "prepare_custom_config_dict")
     rules = parse_rules(qconfig_dict)
     check_is_float(model, "prepare_qat_fx")
-    fused = fuse_fx(model)
+    fused = fused_copy(model)
     replace_recognized(fused)
     choices, report = resolve(fused, rules, TABLES.qat_modules)
     check_stages(choices)
@@ -91,6 +91,7 @@ def _prepared(fused: GraphModuleWithAttr, quantized: dict[str, Choice], report: 
         new[name] = made[module]
     swap(fused, new)
     observed = become(fused, ObservedGraphModule, fused.graph)
+    observed.recompile()
     observed.qconfig_report = report
     return observed
 

@@ -6,6 +6,8 @@ Backward, rounding counts as the identity (straight-through); saturation may sto
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -13,9 +15,13 @@ from torch import Tensor
 
 from ..kernels import load
 from .dtype import QuantDType
+from .one_pass import gradient_inside, grid_values
 from .qtensor import broadcast_scale
 
 Rounding = Callable[[Tensor], Tensor]
+
+_EXACT_BITS = 24  # integers of no more bits are exact in float32, so that they may be saturated there
+_BETWEEN = 0.5  # the threshold between a mask's 0 and 1
 
 
 def rounding_of(march: str, *, per_channel: bool) -> Rounding:
@@ -23,6 +29,29 @@ def rounding_of(march: str, *, per_channel: bool) -> Rounding:
     kernels = load(march)
     rounding: Rounding = kernels.round_weight if per_channel else kernels.round_activation
     return rounding
+
+
+def quantized_values(x: Tensor, scale: Tensor, dtype: QuantDType, kernels: ModuleType, *, axis: int = -1) -> Tensor:
+    """The integers that `fake_quantize_values` multiplies by the scale; NaN is 0.
+
+    Args:
+        x: float32, any shape.
+        scale: float32, one element, or one for each channel of `axis`.
+        dtype: of the result.
+        kernels: of the march that rounds.
+        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+
+    Returns:
+        Integers in the dtype's storage.
+    """
+    scale = broadcast_scale(scale.detach(), x.dim(), axis)
+    if dtype.bits > _EXACT_BITS:
+        quantize = kernels.quantize_weight if axis >= 0 else kernels.quantize_activation
+        wide: Tensor = quantize(x.detach(), scale, output=dtype)
+        return wide
+    rounding: Rounding = kernels.round_weight if axis >= 0 else kernels.round_activation
+    whole = torch.nan_to_num_(rounding(x.detach() / scale), nan=0.0)
+    return whole.clamp_(dtype.min, dtype.max).to(dtype.storage)
 
 
 def fake_quantize_values(
@@ -49,28 +78,56 @@ def fake_quantize_values(
     Returns:
         A plain float32 tensor of the shape of `x`.
     """
-    steps = broadcast_scale(scale.detach(), x.dim(), axis)
-    rounding = rounding_of(march, per_channel=axis >= 0)
-    values: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
-        x.to(torch.float32), steps, rounding, dtype.min, dtype.max, saturate, in_place
-    )
-    return values
+    values = x.to(torch.float32)
+    grid = Grid(axis, dtype.min, dtype.max, march)
+    if values.requires_grad and torch.is_grad_enabled():
+        trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]
+        return trained
+    gridded, _ = grid.values(values, scale.detach(), mask=False)
+    return values.copy_(gridded) if in_place else gridded
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The grid that values are put on: the channels' dimension (-1: none), the integers, and the march that rounds."""
+
+    axis: int
+    low: int
+    high: int
+    march: str
+
+    def values(self, x: Tensor, scale: Tensor, *, mask: bool) -> tuple[Tensor, Tensor | None]:
+        """Values on the grid; and, if wanted, a mask of 0 and 1, one byte an element, of what was not saturated."""
+        compiled = grid_values(x, scale, self.axis, (self.low, self.high), self.march, mask=mask)
+        if compiled is not None:
+            return compiled
+        steps = broadcast_scale(scale, x.dim(), self.axis)
+        rounded = rounding_of(self.march, per_channel=self.axis >= 0)(x / steps)
+        if not mask:
+            return rounded.clamp_(self.low, self.high).mul_(steps), None
+        clamped = rounded.clamp(self.low, self.high)
+        inside = rounded.eq_(clamped).to(torch.uint8)  # in place: a comparison into bools costs several times as much
+        return clamped.mul_(steps), inside
+
+    def gradient(self, gradient: Tensor, inside: Tensor) -> Tensor:
+        """The gradient where the mask is 1, else 0."""
+        compiled = gradient_inside(gradient, inside, self.march)
+        if compiled is not None:
+            return compiled
+        # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.
+        passed: Tensor = torch.ops.aten.threshold_backward(gradient, inside.to(gradient.dtype), _BETWEEN)
+        return passed
 
 
 class _StraightThrough(torch.autograd.Function):
     """See `fake_quantize_values`."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, scale: Tensor, rounding: Rounding, low: int, high: int, saturate: bool, in_place: bool
-    ) -> Tensor:
-        rounded = rounding(x / scale)
-        if saturate and ctx.needs_input_grad[0]:
-            clamped = rounded.clamp(low, high)
-            ctx.save_for_backward(clamped == rounded)
-        else:
-            clamped = rounded.clamp_(low, high)
-        values = clamped.mul_(scale)
+    def forward(ctx: Any, x: Tensor, scale: Tensor, grid: Grid, saturate: bool, in_place: bool) -> Tensor:
+        values, inside = grid.values(x, scale, mask=saturate)
+        if inside is not None:
+            ctx.save_for_backward(inside)
+            ctx.grid = grid
         if not in_place:
             return values
         ctx.mark_dirty(x)
@@ -80,5 +137,5 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         if ctx.saved_tensors:
-            gradient = torch.where(ctx.saved_tensors[0], gradient, 0.0)
-        return gradient, None, None, None, None, None, None
+            gradient = ctx.grid.gradient(gradient, *ctx.saved_tensors)
+        return gradient, None, None, None, None
