@@ -24,9 +24,11 @@ from generator.views import (
     limits,
     modules,
     native,
+    norm,
     package,
     presets,
     tables,
+    tools,
     unary,
 )
 from generator.views import functional as functional_views
@@ -86,6 +88,7 @@ def _package(
     yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/qconfig_factories.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/__init__.py", presets_view, ("qconfigs",))
+    yield _job("_tools.py", tools.tools_view(catalog), ("tools",))
 
 
 def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
@@ -134,7 +137,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
-    yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _classes("norm", norms[0].python.file if norms else None, norm.norm_view(catalog), specs)
     yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)

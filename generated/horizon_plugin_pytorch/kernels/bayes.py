@@ -16,6 +16,12 @@ from torch import Tensor
 
 from ..dtype import QuantDType
 
+ROUNDING_C = """\
+static inline float round_activation(float v) { const float q = floorf(v + 0.5f); return q; }
+static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }
+"""
+"""How quotients are rounded, in C99, for passes that are compiled when they are first needed."""
+
 
 def to_int(v: Tensor) -> Tensor:
     """A rounded float32 as int64; beyond 2**62 it saturates there, NaN is 0."""
@@ -2299,3 +2305,11 @@ def norm_scale(w: Tensor) -> Tensor:
     Source: numerics 4.5.
     """
     return torch.clamp(torch.abs(w), min=1.1920928955078125e-07)
+
+
+def folded_scale(s: Tensor, factor: Tensor, largest: Tensor) -> Tensor:
+    """The scale of a weight that a normalization is folded into after QAT, so that every integer stays up to its sign.
+
+    Source: numerics 4.4.
+    """
+    return torch.clamp(s * torch.abs(factor), min=1.1920928955078125e-07)

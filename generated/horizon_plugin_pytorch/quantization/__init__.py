@@ -3,6 +3,7 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.calibrate import calibrate
 from .._runtime.check_model import check_model
 from .._runtime.compiler import compile_model, export_hbir, perf_model, visualize_model
 from .._runtime.errors import CompilerUnavailableError
@@ -51,6 +52,7 @@ __all__ = [
     "QConfig",
     "QuantStub",
     "by_definition",
+    "calibrate",
     "check_model",
     "compile_model",
     "convert_fx",

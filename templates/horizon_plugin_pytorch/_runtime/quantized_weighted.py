@@ -5,7 +5,7 @@ In: a QAT module with a fake-quantized weight. Out: a module that holds the weig
 """
 
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -15,9 +15,11 @@ from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
-from .qat_module import QATWeighted
+from .qat_modes import QATWithNorm
+from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .recording import deriving
 from .straight_through import quantized_values
 from .tail import Chain, Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
@@ -42,6 +44,11 @@ class QuantizedWeighted(QuantizedModule):
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
+
+    @classmethod
+    def from_float(cls, mod: QATModule) -> Self:
+        """Build from a QAT module; a normalization that it kept is folded first."""
+        return super().from_float(mod.fuse_norm() if isinstance(mod, QATWithNorm) else mod)
 
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
@@ -117,7 +124,8 @@ class QuantizedWeighted(QuantizedModule):
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
-            accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+            with deriving(self):
+                accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 
