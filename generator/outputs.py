@@ -23,9 +23,12 @@ from generator.views import (
     kernels,
     limits,
     modules,
+    native,
+    norm,
     package,
     presets,
     tables,
+    tools,
     unary,
 )
 from generator.views import functional as functional_views
@@ -91,6 +94,7 @@ def _package(
     yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/qconfig_factories.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/__init__.py", presets_view, ("qconfigs",))
+    yield _job("_tools.py", tools.tools_view(catalog), ("tools",))
 
 
 def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
@@ -98,6 +102,10 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Ite
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         view = Later(inputs.kernel_module(march), partial(kernels.torch_module, catalog, compiled, march))
         yield _job(f"kernels/{kernels.module_path(march)}.py", view, specs, "kernels/[march].py")
+    for march in catalog.marches:
+        specs = ("kernels", f"march/{march}", "rounding")
+        in_c = Later(inputs.kernel_module(march), partial(native.native_view, compiled, march))
+        yield _job(f"kernels/{kernels.module_path(march)}.h", in_c, specs, "kernels/[march].h")
     names = Later(inputs.every_op, partial(kernel_names.kernel_names_view, catalog, compiled))
     yield _job("_kernel_names.py", names, ("kernels", "ops"))
 
@@ -122,7 +130,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
-    yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _classes("norm", norms[0].python.file if norms else None, norm.norm_view(catalog), specs)
     yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
