@@ -23,7 +23,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _COMPILERS = ("gcc", "clang", "cc")
-_FLAGS = ("-O3", "-march=native", "-shared", "-fPIC", "-fwrapv", "-fno-math-errno", "-std=gnu11", "-x", "c")
+_FLAGS = (
+    "-O3",
+    "-march=native",
+    "-mprefer-vector-width=512",
+    "-shared",
+    "-fPIC",
+    "-fwrapv",
+    "-fno-math-errno",
+    "-std=gnu11",
+    "-x",
+    "c",
+)
 _NOTICE = "compiled kernels are not available ({}); models compute without them: the same bits, slower"
 _SECONDS = 120  # far more than any of these files takes
 
