@@ -8,14 +8,17 @@ there is no compiled code for these tensors, and the caller uses torch operation
 
 import ctypes
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..kernels import load
-from .compiled import library
+from .native_build import library
+from .recording import is_recorded
 
 _C = """
 #include <math.h>
@@ -138,13 +141,30 @@ _CLEAR = (*[_POINTER] * 2, _COUNT, _INT)
 _EXTREMES = (*[_POINTER] * 3, _COUNT, _COUNT, _INT)
 
 
+class _Switch(threading.local):
+    off = False
+
+
+_SWITCH = _Switch()
+
+
+@contextmanager
+def torch_operations_only() -> Iterator[None]:
+    """Compute without compiled code, as where there is no compiler: what it is tested against."""
+    before, _SWITCH.off = _SWITCH.off, True
+    try:
+        yield
+    finally:
+        _SWITCH.off = before
+
+
 @functools.cache
 def _source(march: str) -> str:
     return _C % {"rounding": load(march).ROUNDING_C}
 
 
 def _function(march: str, name: str, types: tuple[Any, ...]) -> Callable[..., None] | None:
-    built = library(_source(march))
+    built = None if _SWITCH.off else library(_source(march))
     if built is None:
         return None
     function: Any = getattr(built, name)
@@ -219,8 +239,7 @@ def is_plain(x: Tensor) -> bool:
     """Whether a tensor is memory of this process and nothing records or replaces what is done with it."""
     if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
         return False
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return x.device.type == "cpu" and not recorded and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return x.device.type == "cpu" and not is_recorded() and not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 def _elements_per_scale(x: Tensor, axis: int) -> int:

@@ -105,9 +105,7 @@ class Grid:
     march: str
     owns_gradient: bool = False
 
-    def values(
-        self, x: Tensor, scale: Tensor, *, mask: bool, overwrite: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
+    def values(self, x: Tensor, scale: Tensor, *, mask: bool, overwrite: bool = False) -> tuple[Tensor, Tensor | None]:
         """Values on the grid; and, if wanted, a mask of 0 and 1, one byte an element, of what was not saturated."""
         compiled = grid_values(x, scale, self.axis, (self.low, self.high), self.march, mask=mask, overwrite=overwrite)
         if compiled is not None:
