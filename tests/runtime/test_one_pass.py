@@ -23,7 +23,7 @@ def _rounded(steps: Tensor, march: str, axis: int) -> Tensor:
 
 def _defined(x: Tensor, scale: Tensor, dtype, march: str, axis: int, gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Numerics 2.2, written out."""
-    scale = scale if axis < 0 else scale.reshape(-1, *([1] * (x.dim() - 1 - axis)))
+    scale = scale.reshape((1,) * x.dim() if axis < 0 else (-1, *([1] * (x.dim() - 1 - axis))))
     rounded = _rounded(x / scale, march, axis)
     inside = (rounded >= dtype.min) & (rounded <= dtype.max)
     return rounded.clamp(dtype.min, dtype.max) * scale, torch.where(inside, gradient, 0.0)
@@ -120,5 +120,5 @@ def test_threads_change_nothing() -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_pass, "library", lambda source: None)
+    monkeypatch.setattr(one_pass, "library", lambda _: None)
     _check(_hard(STEPS[0]), STEPS[:1], qint8, "bayes")
