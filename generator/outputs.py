@@ -23,6 +23,7 @@ from generator.views import (
     kernels,
     limits,
     modules,
+    native,
     norm,
     package,
     presets,
@@ -95,6 +96,10 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+    for march in catalog.marches:
+        specs = ("kernels", f"march/{march}", "rounding")
+        name = kernels.module_path(march)
+        yield _job(f"kernels/{name}.h", native.native_view(compiled, march), specs, "kernels/[march].h")
     yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
 
 

@@ -14,15 +14,15 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
-from .convert import convertible, finish
+from .convert import convert_modules, finish
 from .fake_quantize import never_observed
 from .graph_module import GraphModuleWithAttr
 from .hybrid_run import allow_float_operations, require_quantized_inputs
 from .march import require_march
-from .module_tree import swap, swappable
+from .module_tree import swappable
 from .prepare import check_is_float, prepare_modules, quantized_choices, warn_of_rules
 from .qconfig_resolution import resolve
-from .twins import ClassTable, twins
+from .twins import ClassTable
 from .user_input import did_you_mean
 
 _OPTIMIZE_KEYS = ("opt_types", "module_prefixes", "module_types", "functions", "methods")
@@ -89,7 +89,7 @@ def convert(
         mapping: QAT class -> quantized class; None: all that there are.
         inplace: change the model itself instead of a deep copy.
         remove_qconfig: delete the qconfig attributes.
-        fast_mode: accepted; there is one forward only.
+        fast_mode: as of `convert_fx`.
 
     Returns:
         The quantized model in eval mode. Modules with `preserve_qat_mode=True` stay QAT modules.
@@ -114,7 +114,7 @@ def convert(
             UserWarning,
             stacklevel=2,
         )
-    swap(own, twins(convertible(own, mapping or TABLES.quantized_modules), mapping or TABLES.quantized_modules))
+    convert_modules(own, mapping or TABLES.quantized_modules, fast_mode)
     finish(own, remove_qconfig)
     require_quantized_inputs(own)
     return own

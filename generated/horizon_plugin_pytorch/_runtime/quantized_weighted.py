@@ -4,7 +4,6 @@
 In: a QAT module with a fake-quantized weight. Out: a module that holds the weight's integers and one scale a channel.
 """
 
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
@@ -22,7 +21,7 @@ from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .recording import deriving
 from .straight_through import quantized_values
-from .tail import Tail, whole_range
+from .tail import Chain, Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 _IMAGE_DIMS = 4
@@ -39,6 +38,7 @@ class QuantizedWeighted(QuantizedModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     _TRAILING: ClassVar[int]
+    _FUSED: ClassVar[tuple[str, ...]] = ()  # kernels behind the requantization
     _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
     _swap_inputs: bool = False
     weight: Tensor
@@ -76,15 +76,16 @@ class QuantizedWeighted(QuantizedModule):
 
     def _requantized(self, p: Any, x: QTensor, *others: QTensor) -> Tensor:
         """The output's integers from the sums of products and further operands, the cheapest exact way."""
+        assert self.dtype is not None
         operands = tuple(other.int_repr() for other in others)
         if not may_choose(x.int_repr()):
-            return self._requantizing(others)(self.accumulate(x), *operands, p, output=self.dtype)
+            return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
         return self._tail(p, x, *others)(self._sums(x), *operands, axis=-1 - self._TRAILING)
 
-    def _requantizing(self, others: tuple[Any, ...]) -> Callable[..., Tensor]:
-        """The kernel, without or with a second operand."""
-        kernel: Callable[..., Tensor] = self.kernels.weighted_add if others else self.kernels.weighted
-        return kernel
+    def _chain(self, others: tuple[Any, ...]) -> Chain:
+        """The kernel, without or with a second operand, and what is fused behind it."""
+        kernel = self.kernels.weighted_add if others else self.kernels.weighted
+        return Chain((kernel, *(getattr(self.kernels, name) for name in self._FUSED)))
 
     def _sums(self, x: QTensor) -> Tensor:
         """The sums, as integers or as floats that are integers."""
@@ -117,7 +118,8 @@ class QuantizedWeighted(QuantizedModule):
             return (-sums, sums), *(whole_range(other.dtype) for other in others)
 
         assert self.dtype is not None
-        return self.tail(self._requantizing(others), p, ends, output=self.dtype)
+        storages = (torch.float32, *(other.dtype.storage for other in others))
+        return self.tail(self._chain(others), p, ends, storages, output=self.dtype)
 
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
@@ -160,15 +162,19 @@ class QuantizedWeighted(QuantizedModule):
         p = self.bound(self._derive, x)
         if self.dtype is not None:
             return self._requantized(p, x)
-        out: Tensor = self.kernels.weighted_accumulator(self.accumulate(x), p)
-        return out
+        return self._fused(self.kernels.weighted_accumulator(self.accumulate(x), p))
 
     def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
         """The same with a second operand."""
         p = self.bound(self._derive_add, x, e)
         if self.dtype is not None:
             return self._requantized(p, x, e)
-        out: Tensor = self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p)
+        return self._fused(self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p))
+
+    def _fused(self, out: Tensor) -> Tensor:
+        """An accumulator with what is fused behind it."""
+        for name in self._FUSED:
+            out = getattr(self.kernels, name)(out)
         return out
 
     def _channel_sums(self, weight: Tensor) -> Tensor:

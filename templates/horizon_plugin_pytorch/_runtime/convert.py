@@ -39,7 +39,7 @@ def convert_fx(
         inplace: convert this very object instead of a copy of its structure.
         convert_custom_config_dict: `preserved_attributes` is accepted; all attributes are preserved.
         _remove_qconfig: delete the qconfig attributes.
-        fast_mode: accepted; there is one forward only.
+        fast_mode: run kernels as compiled loops where a C compiler is at hand; the same bits, in a fraction of the time.
 
     Returns:
         The quantized model, in eval mode. Its graph may be edited and `recompile()`d. Modules with
@@ -54,7 +54,7 @@ def convert_fx(
     _warn_uncollected(observed)
     model = observed if inplace else observed.structural_clone()
     model.eval()
-    swap(model, twins(convertible(model, TABLES.quantized_modules), TABLES.quantized_modules))
+    convert_modules(model, TABLES.quantized_modules, fast_mode)
     finish(model, _remove_qconfig)
     converted = become(model, QuantizedGraphModule, model.graph)
     converted.recompile()
@@ -71,6 +71,14 @@ def _checked(model: nn.Module) -> ObservedGraphModule:
             remedy = "it was prepared by the eager interface, so use quantization.convert"
         raise TypeError(f"convert_fx takes the result of prepare_qat_fx, not a {type(model).__name__}: {remedy}")
     return model
+
+
+def convert_modules(model: nn.Module, table: ClassTable, fast_mode: bool) -> None:
+    """Swap the QAT modules of a model to their quantized classes, in place."""
+    new = twins(convertible(model, table), table)
+    for module in new.values():
+        module.compiles = fast_mode  # type: ignore[assignment]
+    swap(model, new)
 
 
 def convertible(model: nn.Module, table: ClassTable) -> Iterator[tuple[str, nn.Module]]:
