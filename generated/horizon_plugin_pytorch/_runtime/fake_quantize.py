@@ -57,6 +57,10 @@ class FakeQuantize(FakeQuantizeBase):
     activation_post_process: ObserverBase
     frozen: bool = False
     """Whether the scale stays what it is in every state; `freeze_activation_scale` says so."""
+    owns_input: bool = False
+    """Whether what is quantized was computed for it alone and may be overwritten where autograd keeps nothing."""
+    owns_gradient: bool = False
+    """Whether the gradient of the result is made for it alone and may be overwritten; true of a layer's weight."""
 
     def __init__(
         self,
@@ -194,6 +198,8 @@ class FakeQuantize(FakeQuantizeBase):
             axis=self.ch_axis,
             saturate=self.saturate,
             in_place=self.in_place,
+            owns_input=self.owns_input,
+            owns_gradient=self.owns_gradient,
         )
 
     def _write_scale(self, scale: Tensor) -> None:
