@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .dtype import QuantDType
+from .exact import channel_sums
 
 _FLOAT32_EXACT = 1 << 24
 _BYTE = 8
@@ -128,8 +129,7 @@ def _packed(weight: Tensor, window: Window, ones: Tensor, zero_point: int) -> Te
 
 def _largest_sum(weight: Tensor, cuts: int) -> int:
     """The largest sum of |weight| over what one part of an output adds up."""
-    sums = weight.to(torch.int64).abs().flatten(2).sum(2)
-    return int(sums.view(len(weight), cuts, -1).sum(2).max())
+    return int(channel_sums(weight.reshape(len(weight) * cuts, -1)).max())
 
 
 def _divisors(channels: int) -> list[int]:
