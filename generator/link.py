@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from generator.diag import Diagnostic, Span, did_you_mean
+from generator.declared import declared_kind
+from generator.diag import Diagnostic, Span
 from generator.extends import Inherited, Origin, inherit, own_origins
 from generator.memo import Memo, digest
 from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
@@ -178,8 +179,9 @@ def link(
     linker = _Linker(complete=complete, memo=memo or Memo())
     marches: dict[str, Doc] = {}
     for doc in docs:
-        kind = _kind(linker, doc)
-        if kind is None:
+        kind = declared_kind(doc)
+        if isinstance(kind, Diagnostic):
+            linker.diagnostics.append(kind)
             linker.complete = False
         elif kind == "march":
             _collect_march(linker, doc, marches)
@@ -208,35 +210,6 @@ def _link_marches(linker: _Linker, marches: Mapping[str, Doc]) -> None:
         linker.add_march(march)
     order = list(marches)
     linker.by_kind["march"].sort(key=lambda linked: order.index(linked.doc.value["id"]))
-
-
-def _kind(linker: _Linker, doc: Doc) -> str | None:
-    """The kind that the doc's `schema:` line names."""
-    if not isinstance(doc.value, dict):
-        linker.report("S010", "a spec is a mapping with a 'schema' key", Span(doc.path, 1, 1))
-        return None
-    declared = doc.value.get("schema")
-    if not isinstance(declared, str):
-        linker.report(
-            "S011",
-            "missing key 'schema'",
-            Span(doc.path, 1, 1),
-            f"one of {', '.join(sorted(KINDS))}, as in 'schema: op/1'",
-        )
-        return None
-    kind, _, version = declared.partition("/")
-    if kind not in KINDS:
-        linker.report("S012", f"unknown schema {declared!r}", doc.spans[("schema",)], did_you_mean(kind, KINDS))
-        return None
-    if version != "1":
-        linker.report(
-            "S013",
-            f"unknown version {version!r} of schema {kind!r}",
-            doc.spans[("schema",)],
-            f"this generator reads {kind}/1; horizon-gen migrate rewrites older ones",
-        )
-        return None
-    return kind
 
 
 def _collect_march(linker: _Linker, doc: Doc, marches: dict[str, Doc]) -> None:
