@@ -45,7 +45,7 @@ def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMar
     """Compile every kernel for every march that it applies to; what has not changed is taken from the memo."""
     if dangling := (*_check_algorithms(catalog), *_check_rounding(catalog)):
         return CompiledMarches({}, Kernels(Memo())), dangling
-    compiler = _Compiler(catalog, memo or Memo())
+    compiler = _Compiler(catalog, memo)
     by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
     common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
     compiled = CompiledMarches(by_march, common)
@@ -95,8 +95,8 @@ def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
 class _Compiler:
     """Holds what every compilation shares, and collects problems."""
 
-    def __init__(self, catalog: Catalog, memo: Memo) -> None:
-        self.memo = memo
+    def __init__(self, catalog: Catalog, memo: Memo | None = None) -> None:
+        self.memo = memo or Memo()
         self.facts = {name: march_facts(march, catalog) for name, march in catalog.marches.items()}
         self.entries = {str(number): entry for number, entry in enumerate(catalog.kernels)}
         self.problems = Problems(catalog, self.entries)
