@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+from generator.schema_case import Case
 from generator.schema_composite import Composite
 from generator.schema_limits import Limits
 
@@ -146,7 +147,7 @@ class RuntimeNames(Spec):
 
 Behaviour = Literal[
     "plain", "keep", "inert", "keep_list", "select", "value_and_index", "ordered", "leading", "compare", "pointwise", "unit",
-    "scale", "as_module", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
+    "scale", "unscale", "as_module", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
 ]  # fmt: skip
 """What a torch function does with a QTensor.
 
@@ -155,21 +156,9 @@ inert: changes values in training only.
 select: keep, by a float function that only picks values. value_and_index: keep the values, indices are ordinary; the lowest
 index on ties. ordered: the same, sorted stably; leading: of the first ones. compare: order both operands at the larger
 scale. pointwise: the kernel, element by element; unit: its result is int8 of scale 1. scale: times a number, which goes
-into the scale. as_module: run the module that stands for it, with the input's scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
+into the scale; unscale: divided by one. as_module: run the module that stands for it, with the input's scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
 kernel where they are no QTensors, then limit, replace or extend it. dequantize: run on the values. refuse: no rule.
 """
-
-
-class Case(Spec):
-    """One generated test: how to construct the operator and which inputs to feed."""
-
-    make: dict[str, object] = Field(default={})
-    inputs: tuple[tuple[int, ...], ...]
-    values: tuple[float, float] | None = Field(
-        default=None, description="Ends of the inputs; normal values by default."
-    )
-    arguments: tuple[object, ...] = ()
-    call: dict[str, object] = Field(default={})
 
 
 class Op(Spec):
@@ -223,6 +212,9 @@ class Op(Spec):
     steps: dict[Identifier, dict[Identifier, int]] = Field(
         default={},
         description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",
+    )
+    why: tuple[Identifier, ...] = Field(
+        default=(), description="Reasons of ratchet.yaml why integers are further from QAT than others may be."
     )
     like: Identifier | None = Field(
         default=None, description="The operator whose support holds where this one's says nothing."

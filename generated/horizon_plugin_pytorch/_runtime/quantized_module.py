@@ -16,14 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from ..kernels import load
+from .checkpoints import note_march
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
+from .native_loop import header_of
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .recording import as_constant, deriving, is_exporting, is_tracing
 from .support import dtype_name, require_cell
-from .tail import Tail
+from .tail import Chain, Tail
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
@@ -61,10 +63,16 @@ class QuantizedModule(nn.Module):
 
     Buffers:
         scale: float32 output scale; absent when the output is an int32 accumulator.
+
+    Attributes:
+        compiles: whether kernels run as compiled loops where a compiler is at hand.
     """
 
+    takes_float: ClassVar[bool] = False
+    """Whether a float tensor is an input as any other: of stubs."""
     _OP: str
     _QAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
+    compiles: bool = False
     march: str
     scale: Tensor | None
     dtype: QuantDType | None
@@ -142,10 +150,11 @@ class QuantizedModule(nn.Module):
 
     def tail(
         self,
-        kernel: Callable[..., Tensor],
+        kernel: Chain,
         p: Any,
         ends: Callable[[], tuple[tuple[Tensor, Tensor], ...]],
-        **dtypes: Any,
+        storages: tuple[torch.dtype, ...],
+        **dtypes: QuantDType,
     ) -> Tail:
         """The cheapest exact way through a kernel with the derived integers `p`, proved once.
 
@@ -153,11 +162,14 @@ class QuantizedModule(nn.Module):
             kernel: of the march.
             p: what `bound` gave.
             ends: gives the smallest and the largest integer of each operand.
+            storages: the types in which operands come.
             dtypes: dtype arguments of the kernel.
         """
         found = self._tails.get(id(p))
         if found is None or found.params is not p:
-            found = self._tails[id(p)] = Tail.prove(kernel, p, ends(), dtypes)
+            found = Tail.prove(kernel, p, ends(), dtypes)
+            found = found.compiled(header_of(self.kernels), storages) if self.compiles else found
+            self._tails[id(p)] = found
         return found
 
     def _check(self, *inputs: Input) -> None:
@@ -184,11 +196,16 @@ class QuantizedModule(nn.Module):
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
+        self._sums_of_image: dict[torch.Size, int] = {}
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
         self._forget()
         super()._load_from_state_dict(*args, **kwargs)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        note_march(destination, prefix, self.march)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles derive their integers anew: bindings know objects of this process."""

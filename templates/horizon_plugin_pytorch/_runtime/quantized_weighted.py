@@ -4,9 +4,8 @@
 In: a QAT module with a fake-quantized weight. Out: a module that holds the weight's integers and one scale a channel.
 """
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -16,15 +15,20 @@ from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
-from .qat_module import QATWeighted
+from .native_loop import NativeKernel
+from .qat_modes import QATWithNorm
+from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .recording import deriving
 from .straight_through import quantized_values
-from .tail import Tail, whole_range
+from .tail import Chain, Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 _IMAGE_DIMS = 4
+_CHANNELS = -3
+_CACHED = 1 << 18
+"""Sums, float32, that stay in a core's cache."""
 
 
 class QuantizedWeighted(QuantizedModule):
@@ -38,11 +42,17 @@ class QuantizedWeighted(QuantizedModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     _TRAILING: ClassVar[int]
+    _FUSED: ClassVar[tuple[str, ...]] = ()  # kernels behind the requantization
     _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
     _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
+
+    @classmethod
+    def from_float(cls, mod: QATModule) -> Self:
+        """Build from a QAT module; a normalization that it kept is folded first."""
+        return super().from_float(mod.fuse_norm() if isinstance(mod, QATWithNorm) else mod)
 
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
@@ -70,15 +80,29 @@ class QuantizedWeighted(QuantizedModule):
 
     def _requantized(self, p: Any, x: QTensor, *others: QTensor) -> Tensor:
         """The output's integers from the sums of products and further operands, the cheapest exact way."""
+        assert self.dtype is not None
         operands = tuple(other.int_repr() for other in others)
         if not may_choose(x.int_repr()):
-            return self._requantizing(others)(self.accumulate(x), *operands, p, output=self.dtype)
-        return self._tail(p, x, *others)(self._sums(x), *operands, axis=-1 - self._TRAILING)
+            return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
+        tail, fast, step = self._tail(p, x, *others), self._int8_sums(x.dtype), self._images_at_once(x)
+        if tail.native is None or fast is None or step >= len(x.int_repr()):
+            return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
+        if any(y.shape[0] != len(x.int_repr()) for y in operands) or not tail.native.takes(
+            (fast.result, *(y.dtype for y in operands))
+        ):
+            return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
+        with proved_region("cpu"):
+            return in_slices(fast, tail.native, step, x.int_repr(), *operands)
 
-    def _requantizing(self, others: tuple[Any, ...]) -> Callable[..., Tensor]:
-        """The kernel, without or with a second operand."""
-        kernel: Callable[..., Tensor] = self.kernels.weighted_add if others else self.kernels.weighted
-        return kernel
+    def _images_at_once(self, x: QTensor) -> int:
+        """How many images have sums that stay in a cache until they are read; all, of images that were not met yet."""
+        size = self._sums_of_image.get(x.shape[1:])
+        return len(x.int_repr()) if size is None else max(1, _CACHED // max(size, 1))
+
+    def _chain(self, others: tuple[Any, ...]) -> Chain:
+        """The kernel, without or with a second operand, and what is fused behind it."""
+        kernel = self.kernels.weighted_add if others else self.kernels.weighted
+        return Chain((kernel, *(getattr(self.kernels, name) for name in self._FUSED)))
 
     def _sums(self, x: QTensor) -> Tensor:
         """The sums, as integers or as floats that are integers."""
@@ -86,7 +110,9 @@ class QuantizedWeighted(QuantizedModule):
         fast = self._int8_sums(x.dtype)
         if fast is not None:
             with proved_region("cpu"):
-                return fast(integers)
+                sums = fast(integers)
+            self._sums_of_image[integers.shape[1:]] = sums.numel() // max(len(integers), 1)
+            return sums
         if integers.dim() == _IMAGE_DIMS:
             integers = integers.contiguous(memory_format=torch.channels_last)
         return self._accumulator(x.dtype).floats(integers)
@@ -111,7 +137,8 @@ class QuantizedWeighted(QuantizedModule):
             return (-sums, sums), *(whole_range(other.dtype) for other in others)
 
         assert self.dtype is not None
-        return self.tail(self._requantizing(others), p, ends, output=self.dtype)
+        storages = (torch.float32, *(other.dtype.storage for other in others))
+        return self.tail(self._chain(others), p, ends, storages, output=self.dtype)
 
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
@@ -154,15 +181,19 @@ class QuantizedWeighted(QuantizedModule):
         p = self.bound(self._derive, x)
         if self.dtype is not None:
             return self._requantized(p, x)
-        out: Tensor = self.kernels.weighted_accumulator(self.accumulate(x), p)
-        return out
+        return self._fused(self.kernels.weighted_accumulator(self.accumulate(x), p))
 
     def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
         """The same with a second operand."""
         p = self.bound(self._derive_add, x, e)
         if self.dtype is not None:
             return self._requantized(p, x, e)
-        out: Tensor = self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p)
+        return self._fused(self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p))
+
+    def _fused(self, out: Tensor) -> Tensor:
+        """An accumulator with what is fused behind it."""
+        for name in self._FUSED:
+            out = getattr(self.kernels, name)(out)
         return out
 
     def _channel_sums(self, weight: Tensor) -> Tensor:
@@ -203,6 +234,19 @@ class QuantizedWeighted(QuantizedModule):
         """The same as calling the module, so that code written for FloatFunctional keeps working."""
         result: QTensor = self(x1, x2)
         return result
+
+
+def in_slices(sums: Int8Sums, native: NativeKernel, step: int, x: Tensor, *others: Tensor) -> Tensor:
+    """The requantized sums of a batch, some images at a time, so that the sums stay in the cache."""
+    read = sums.prepared(x)
+    results: list[Tensor] = []
+    for begin in range(0, len(x), step):
+        part = slice(begin, begin + step)
+        operands = (sums(read[part]), *(other[part] for other in others))
+        if not results:
+            results = native.empty((len(x), *operands[0].shape[1:]), _CHANNELS)
+        native.fill([result[part] for result in results], operands, _CHANNELS)
+    return native.finished(results)
 
 
 def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
