@@ -123,7 +123,7 @@ class QATModule(nn.Module):
         if x.dtype not in self._admitted:
             require_cell(self._OP, self.march, str(x.dtype), self._result_dtype(x), type(self).__name__)
             self._admitted.add(x.dtype)
-        return raw(x)
+        return x.dequantize()  # floats, also where a module that stayed QAT is given integers
 
     def _result_dtype(self, x: QTensor) -> str:
         fake_quant: Any = self.activation_post_process
