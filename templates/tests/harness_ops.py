@@ -6,6 +6,7 @@ is fed the integers that the QAT operator was fed: what comes out agrees within 
 `harness_exact` defines it.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.nn.quantized import FloatFunctional
 from horizon_plugin_pytorch.qtensor import QTensor
 from horizon_plugin_pytorch.quantization import (
+    FakeQuantize,
     FakeQuantState,
     QuantStub,
     convert_fx,
@@ -116,10 +118,11 @@ _MODELS = {1: _One, 2: _Two, 3: _Three, 4: _Four}
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One operator before and after conversion, what it was fed, and what came out."""
+    """One operator before and after conversion, also as it was before it ran, what it was fed, and what came out."""
 
     model: nn.Module
     quantized: nn.Module
+    untouched: nn.Module
     inputs: list[Tensor]
     qat: list[Any]
     integers: list[Any]
@@ -136,7 +139,7 @@ def check_supported(march: str, case: OpCase) -> None:
     if case.cosine is not None:
         assert _cosine(run) >= case.cosine, case.id
     stubs = 0 if case.source in UNQUANTIZED or case.expected else len(case.shapes)
-    check_definitions(march, run.model, run.quantized, run.inputs, stubs)
+    check_definitions(march, run.model, run.untouched, run.inputs, stubs)
     _check_layouts(run, len(case.shapes))
 
 
@@ -231,16 +234,23 @@ def _run(march: str, case: OpCase) -> _Run:
     model = _MODELS[len(values) + len(given)](case).eval()
     qconfig = {"": _qconfig(case.output), "module_name": {"quants": _qconfig(case.source)}}
     prepared = prepare_qat_fx(model, qconfig).eval()
-    set_fake_quantize(prepared, FakeQuantState.CALIBRATION)
+    _set_state(prepared, FakeQuantState.CALIBRATION)
     with torch.no_grad():
         for factor in (1.0, 0.7):
             prepared(*(factor * x for x in fake), *given)
         prepared.eval()
-        set_fake_quantize(prepared, FakeQuantState.VALIDATION)
+        _set_state(prepared, FakeQuantState.VALIDATION)
         qat = prepared(*fake, *given)
         quantized = convert_fx(prepared)
         inputs = [*entering, *given]
-        return _Run(model, quantized, inputs, listed(qat), listed(quantized(*inputs)))
+        untouched = copy.deepcopy(quantized)
+        return _Run(model, quantized, untouched, inputs, listed(qat), listed(quantized(*inputs)))
+
+
+def _set_state(prepared: nn.Module, state: FakeQuantState) -> None:
+    """Of an operator that quantizes nothing there is none to set."""
+    if any(isinstance(module, FakeQuantize) for module in prepared.modules()):
+        set_fake_quantize(prepared, state)
 
 
 class _Deployed(nn.Module):
@@ -265,7 +275,7 @@ def _deployed(case: OpCase, x: Tensor) -> _Run:
     given = model(x)
     scale, dtype = given.q_scale(), given.dtype
     trained = (case.expected(x) / scale + 0.5).floor().clamp(dtype.min, dtype.max) * scale
-    return _Run(model, model, [x], [QTensor(trained, scale, dtype)], [given])
+    return _Run(model, model, model, [x], [QTensor(trained, scale, dtype)], [given])
 
 
 def _summed(x: Tensor) -> QTensor:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 _COMPILERS = ("gcc", "clang", "cc")
 _FLAGS = (
-    *("-O3", "-march=native", "-shared", "-fPIC", "-fwrapv", "-std=gnu11", "-x", "c"),
+    *("-O3", "-march=native", "-mprefer-vector-width=512", "-shared", "-fPIC", "-fwrapv", "-std=gnu11", "-x", "c"),
     # Floats are computed one IEEE operation at a time; only errno and trapped exceptions are given up.
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
 )
