@@ -153,7 +153,7 @@ def test_empty_specs_tell_all_that_is_missing(tmp_path: Path, built: Path) -> No
     for arguments in (("build",), ("check",), ("diff",), ("lint",), ("matrix",), ("explain", "bayes", "add")):
         told = cli(root, *arguments)
         assert (told.status, told.err) == (1, ""), arguments
-        assert told.out.count("error L005") == 6
+        assert told.out.count("error L005") == 7
 
 
 @pytest.mark.parametrize("command", ["build", "check", "diff", "lint", "matrix", "explain", "new"])
