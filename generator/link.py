@@ -18,11 +18,12 @@ from generator.schema_errors import schema_diagnostics
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 from generator.schema_ratchet import Ratchet
+from generator.schema_tools import Tools
 from generator.source import Doc, Pointer
 
 S = TypeVar("S", bound=Spec)
 
-_SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor", "ratchet")
+_SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor", "ratchet", "tools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Catalog:
     qconfigs: Linked[Qconfigs]
     qtensor: Linked[QTensorFunctions]
     ratchet: Linked[Ratchet]
+    tools: Linked[Tools]
     marches: Mapping[str, Linked[March]]
     kernels: tuple[KernelEntry, ...]
     ops: Mapping[str, Linked[Op]]
@@ -265,6 +267,7 @@ def _catalog(linker: _Linker) -> Catalog:
         qconfigs=kinds["qconfigs"][0],  # type: ignore[arg-type]
         qtensor=kinds["qtensor"][0],  # type: ignore[arg-type]
         ratchet=kinds["ratchet"][0],  # type: ignore[arg-type]
+        tools=kinds["tools"][0],  # type: ignore[arg-type]
         marches=_by_id(linker, "march"),
         kernels=tuple(
             KernelEntry(kernel, family, index)  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ from generator.views import (
     package,
     presets,
     tables,
+    tools,
     unary,
 )
 from generator.views import functional as functional_views
@@ -85,6 +86,7 @@ def _package(
     yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/qconfig_factories.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/__init__.py", presets_view, ("qconfigs",))
+    yield _job("_tools.py", tools.tools_view(catalog), ("tools",))
 
 
 def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:

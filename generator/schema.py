@@ -13,6 +13,7 @@ from generator.schema_limits import Limit
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 from generator.schema_ratchet import Ratchet
+from generator.schema_tools import Tools
 
 
 class Dtype(Spec):
@@ -188,4 +189,5 @@ KINDS: dict[str, type[Spec]] = {
     "qconfigs": Qconfigs,
     "qtensor": QTensorFunctions,
     "ratchet": Ratchet,
+    "tools": Tools,
 }

@@ -211,14 +211,21 @@ class _Assembly:
         )
 
     def _torch_compute(self, lowering: TorchLowering) -> tuple[str, ...]:
-        """Operands widened once, one line a name, the result in its storage."""
+        """Operands brought once to the width of the parameters, one line a name, the result in its storage."""
         kernel = self.kernel
         read = used_names(self.flat.compute)
         narrow = self._keeps_storage()
         widened = [n for n, kind in kernel.tensors.items() if kind != REAL_TENSOR and n in read and not narrow]
-        lines = [f"{name} = {name}.to(torch.int64)" for name in widened if self._computes(name)]
+        width = self._width()
+        lines = [f"{name} = {name}.to({width})" for name in widened if self._computes(name)]
         lines += [lowering.statement(line) for line in self.flat.compute[:-1]]
         return (*lines, *self._torch_return(lowering, narrow=narrow))
+
+    def _width(self) -> str:
+        """What the integers are computed in: int64, or whatever the caller proved wide enough and put the parameters in."""
+        integers = (name for name in self.params if self.provers[0].values[name].kind is Kind.INTEGER)
+        first = next(integers, None)
+        return "torch.int64" if first is None else f"p.{first}.dtype"
 
     def _keeps_storage(self) -> bool:
         """Whether the one formula works on the operand's own storage: nothing can leave it, nothing is derived."""

@@ -1,6 +1,7 @@
 """Formulas as straight-line torch code.
 
-Reals are float32 tensors, one operation at a time in the written order; integers are int64 tensors, whose range was proved.
+Reals are float32 tensors, one operation at a time in the written order; integers are int64 tensors, whose range was proved,
+or of the type of the parameters, where the caller proved that it is wide enough.
 Example of what is made of `clip(floor(m * 2**15 + 0.5), -32768, 32767)`::
 
     mult = torch.clamp(to_int(torch.floor(m * 32768 + 0.5)), -32768, 32767)
@@ -68,6 +69,14 @@ def fma(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 def search(table: Tensor, v: Tensor) -> Tensor:
     """The index of the first entry of a rising table that is not less than v; the last index where all are less."""
     return torch.searchsorted(table, v.contiguous()).clamp(max=table.numel() - 1)
+''',
+    "wrap": '''\
+def wrap(v: Tensor, bits: int) -> Tensor:
+    """The low bits of v, sign-extended; where the caller proved that v fits int32, it is that already."""
+    if v.dtype == torch.int32 and bits >= 32:
+        return v
+    half = 1 << (bits - 1)
+    return ((v + half) & (2 * half - 1)) - half
 ''',
     "real": '''\
 def real(v: float) -> Tensor:
@@ -256,7 +265,7 @@ class TorchLowering(Lowering):
         lo, hi = self.range(call.args[0])
         if -half <= lo and hi < half:
             return value
-        return Code(f"(({value.within(SUM)} + {half}) & {2 * half - 1}) - {half}", SUM, self.kind(call))
+        return self.helper("wrap", self.kind(call), value.text, str(half.bit_length()))
 
     def call_real(self, call: Call) -> Code:
         """Integers as float32."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from generator.compile import COMMON, CompiledMarches, Kernels
-from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param
+from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param, c_name, lower_c
 from generator.link import Catalog, KernelEntry
 from generator.views.names import camel, module_name, sentence
 
@@ -56,6 +56,7 @@ class KernelModuleView:
     derives: bool
     takes_dtypes: bool
     kernels: tuple[KernelView, ...]
+    c_functions: tuple[str, ...]
 
 
 def torch_module(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelModuleView:
@@ -98,7 +99,23 @@ def _module(catalog: Catalog, compiled: CompiledMarches, march: str | None, *, t
             )
             for role, kernel in kernels.items()
         ),
+        c_functions=tuple(_c_rounding(kernel) for kernel in kernels.values() if torch and _rounds_one_number(kernel)),
     )
+
+
+def _rounds_one_number(kernel: Compiled) -> bool:
+    """Whether the kernel is a way of rounding: one float32 in, one float32 out, by a site of the march."""
+    return bool(kernel.result == "real" and kernel.sites and not kernel.params) and [
+        arg.kind for arg in kernel.compute_args
+    ] == ["tensor"]
+
+
+def _c_rounding(kernel: Compiled) -> str:
+    """For example `static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }`."""
+    body = lower_c(kernel.proved)
+    (argument,) = kernel.compute_args
+    statements = " ".join((*body.compute, f"return {body.result};"))
+    return f"static inline float {kernel.proved.kernel.id}(float {c_name(argument.name)}) {{ {statements} }}"
 
 
 def _entries(catalog: Catalog, kernels: Kernels) -> Iterable[KernelEntry]:

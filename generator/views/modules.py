@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from generator.link import Catalog
 from generator.patterns import Expanded
-from generator.schema_op import Op
+from generator.schema_op import Mac, Op
 from generator.views.names import sentence
+
+_WINDOW = ("stride", "padding", "dilation", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class WeightedView:
     integer_call: str
     arguments: tuple[str, ...]
     weight_layout: str
+    window: tuple[str, ...]
     narrower_forward: bool
     trailing: int
     requires: str
@@ -134,6 +137,7 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         integer_call=", ".join(["x", "weight", "None", *arguments]),
         arguments=op.mac.arguments,
         weight_layout=op.mac.weight_layout,
+        window=op.mac.arguments if _is_window_on_images(op.mac) else (),
         narrower_forward=op.mac.weight_layout == "in_out",
         trailing=op.mac.spatial_dims,
         requires=repr(op.requires),
@@ -141,6 +145,11 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         fused=fused,
         quantized_fused=_quantized(fused),
     )
+
+
+def _is_window_on_images(mac: Mac) -> bool:
+    """Whether the sum of products is one that torch's 8-bit kernels compute."""
+    return (mac.spatial_dims, mac.weight_layout, mac.arguments) == (2, "out_in", _WINDOW)
 
 
 def class_name(op: Op) -> str:

@@ -102,6 +102,12 @@ class ObservedGraphModule(GraphModuleWithAttr):
 class QuantizedGraphModule(GraphModuleWithAttr):
     """A model that computes on integers: what `convert_fx` returns."""
 
+    def kernel_plan(self) -> Any:
+        """How each layer computes and why that is exact (`KernelPlan`); print it."""
+        from .kernel_plan import plan_of  # modules of layers import this one
+
+        return plan_of(self)
+
 
 def become(model: nn.Module, kind: type[G], graph: fx.Graph) -> G:
     """Turn `model` itself into a graph module of `kind` that runs `graph` once it is compiled: call `recompile()` last.

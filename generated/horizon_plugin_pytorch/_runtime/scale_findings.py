@@ -8,13 +8,9 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from .._tools import TOOLS
 from .layer_calls import LayerCall, Run
 from .qtensor import QTensor
-
-TINY = 2.0**-30
-"""Below any range that data have: the layer puts out zeros only."""
-FAR_APART = 256.0
-"""Operands whose scales differ so much share no bit of an 8-bit integer: the small one is swallowed."""
 
 
 def scale_findings(run: Run) -> Iterator[str]:
@@ -35,13 +31,13 @@ def _own(call: LayerCall) -> Iterator[str]:
         scale, where = _scale(output), f"{call.name} ({call.op})"
         if bool((scale == 1).all()):
             yield f"{where}: scale is 1, as before any calibration: run calibration or QAT, unless 1 is intended"
-        elif bool((scale <= TINY).any()):
+        elif bool((scale <= TOOLS.limits.tiny_scale).any()):
             yield f"{where}: scale is {scale.min().item():g}, so its output was 0 throughout calibration: check its data"
 
 
 def _operands(call: LayerCall) -> Iterator[str]:
     scales = [_scale(x).max().item() for x in call.inputs if isinstance(x, QTensor)]
-    if len(scales) > 1 and min(scales) > 0 and max(scales) / min(scales) >= FAR_APART:
+    if len(scales) > 1 and min(scales) > 0 and max(scales) / min(scales) >= TOOLS.limits.scales_apart:
         yield (
             f"{call.name} ({call.op}): scales of its inputs range from {min(scales):g} to {max(scales):g}, so the small "
             f"one is swallowed: bring them to similar ranges"

@@ -6,6 +6,7 @@ Backward, rounding counts as the identity (straight-through); saturation may sto
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ..kernels import load
 from .dtype import QuantDType
+from .one_pass import gradient_inside, grid_values
 from .qtensor import broadcast_scale
 
 Rounding = Callable[[Tensor], Tensor]
@@ -77,35 +79,55 @@ def fake_quantize_values(
         A plain float32 tensor of the shape of `x`.
     """
     values = x.to(torch.float32)
-    steps = broadcast_scale(scale.detach(), x.dim(), axis)
-    rounding = rounding_of(march, per_channel=axis >= 0)
+    grid = Grid(axis, dtype.min, dtype.max, march)
     if values.requires_grad and torch.is_grad_enabled():
-        trained: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
-            values, steps, rounding, dtype.min, dtype.max, saturate, in_place
-        )
+        trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]
         return trained
-    gridded = rounding(values / steps).clamp_(dtype.min, dtype.max).mul_(steps)
+    gridded, _ = grid.values(values, scale.detach(), mask=False)
     return values.copy_(gridded) if in_place else gridded
 
 
-class _StraightThrough(torch.autograd.Function):
-    """See `fake_quantize_values`; the mask that backward needs is one byte an element.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The grid that values are put on: the channels' dimension (-1: none), the integers, and the march that rounds."""
 
-    Masks are made and applied by the operations that processors do several elements of at a time: a comparison in
-    place and the derivative of a threshold. `torch.where` costs ten copies of the tensor.
-    """
+    axis: int
+    low: int
+    high: int
+    march: str
+
+    def values(self, x: Tensor, scale: Tensor, *, mask: bool) -> tuple[Tensor, Tensor | None]:
+        """Values on the grid; and, if wanted, a mask of 0 and 1, one byte an element, of what was not saturated."""
+        compiled = grid_values(x, scale, self.axis, (self.low, self.high), self.march, mask=mask)
+        if compiled is not None:
+            return compiled
+        steps = broadcast_scale(scale, x.dim(), self.axis)
+        rounded = rounding_of(self.march, per_channel=self.axis >= 0)(x / steps)
+        if not mask:
+            return rounded.clamp_(self.low, self.high).mul_(steps), None
+        clamped = rounded.clamp(self.low, self.high)
+        inside = rounded.eq_(clamped).to(torch.uint8)  # in place: a comparison into bools costs several times as much
+        return clamped.mul_(steps), inside
+
+    def gradient(self, gradient: Tensor, inside: Tensor) -> Tensor:
+        """The gradient where the mask is 1, else 0."""
+        compiled = gradient_inside(gradient, inside, self.march)
+        if compiled is not None:
+            return compiled
+        # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.
+        passed: Tensor = torch.ops.aten.threshold_backward(gradient, inside.to(gradient.dtype), _BETWEEN)
+        return passed
+
+
+class _StraightThrough(torch.autograd.Function):
+    """See `fake_quantize_values`."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, scale: Tensor, rounding: Rounding, low: int, high: int, saturate: bool, in_place: bool
-    ) -> Tensor:
-        rounded = rounding(x / scale)
-        if saturate:
-            clamped = rounded.clamp(low, high)
-            ctx.save_for_backward(rounded.eq_(clamped).to(torch.int8))
-        else:
-            clamped = rounded.clamp_(low, high)
-        values = clamped.mul_(scale)
+    def forward(ctx: Any, x: Tensor, scale: Tensor, grid: Grid, saturate: bool, in_place: bool) -> Tensor:
+        values, inside = grid.values(x, scale, mask=saturate)
+        if inside is not None:
+            ctx.save_for_backward(inside)
+            ctx.grid = grid
         if not in_place:
             return values
         ctx.mark_dirty(x)
@@ -115,6 +137,5 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         if ctx.saved_tensors:
-            (inside,) = ctx.saved_tensors
-            gradient = torch.ops.aten.threshold_backward(gradient, inside.to(gradient.dtype), _BETWEEN)
-        return gradient, None, None, None, None, None, None
+            gradient = ctx.grid.gradient(gradient, *ctx.saved_tensors)
+        return gradient, None, None, None, None

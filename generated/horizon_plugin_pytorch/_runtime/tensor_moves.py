@@ -22,7 +22,18 @@ def plain(call: Call) -> Any:
 def keep(call: Call) -> Any:
     """Run on the data, attach scale and dtype again."""
     source = call.source
-    return call.keep(call.run(), lambda x: call.run_on(x, source))
+    return call.keep(_in_place_or_row(call), lambda x: call.run_on(x, source))
+
+
+def _in_place_or_row(call: Call) -> Any:
+    """Run on the data; laid out anew for a function that refuses them as a layer's plan laid them out."""
+    data = call.source._data
+    try:
+        return call.run()
+    except RuntimeError:
+        if data.is_contiguous():
+            raise
+        return call.run_on(data.contiguous(), call.source)
 
 
 def keep_in_place(call: Call) -> Any:

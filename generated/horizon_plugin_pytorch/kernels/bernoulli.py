@@ -16,6 +16,12 @@ from torch import Tensor
 
 from ..dtype import QuantDType
 
+ROUNDING_C = """\
+static inline float round_activation(float v) { const float q = floorf(v); return q; }
+static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }
+"""
+"""How quotients are rounded, in C99, for passes that are compiled when they are first needed."""
+
 
 def to_int(v: Tensor) -> Tensor:
     """A rounded float32 as int64; beyond 2**62 it saturates there, NaN is 0."""
@@ -49,6 +55,14 @@ def round_half_away(v: Tensor) -> Tensor:
     """Nearest integer, ties away from zero."""
     whole = torch.trunc(v)
     return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
+
+
+def wrap(v: Tensor, bits: int) -> Tensor:
+    """The low bits of v, sign-extended; where the caller proved that v fits int32, it is that already."""
+    if v.dtype == torch.int32 and bits >= 32:
+        return v
+    half = 1 << (bits - 1)
+    return ((v + half) & (2 * half - 1)) - half
 
 
 def real(v: float) -> Tensor:
@@ -94,8 +108,8 @@ def correlation_inter(acc: Tensor, p: CorrelationInterParams) -> Tensor:
 
     Source: numerics 6.8.
     """
-    acc = acc.to(torch.int64)
-    y_wide = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.n.dtype)
+    y_wide = wrap(acc, 32)
     return torch.clamp(y_wide >> p.n, -32768, 32767)
 
 
@@ -130,8 +144,8 @@ def correlation(acc: Tensor, p: CorrelationParams, *, output: QuantDType) -> Ten
 
     Source: numerics 6.8.
     """
-    acc = acc.to(torch.int64)
-    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.y_left.dtype)
+    total = wrap(acc, 32)
     y_y_wide = total << p.y_left
     y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
     return y.to(output.storage)
@@ -161,7 +175,7 @@ def threshold(x: Tensor, p: ThresholdParams) -> Tensor:
 
     Source: numerics 6.7.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.bound.dtype)
     keep = torch.where(x > p.bound, 1, 0)
     return keep.to(torch.bool)
 
@@ -217,8 +231,8 @@ def add(x: Tensor, y: Tensor, p: AddParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.3.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.k_x.dtype)
+    y = y.to(p.k_x.dtype)
     acc = x * p.k_x + y * p.k_y
     z_y_wide = acc << p.z_left
     z = torch.clamp(z_y_wide >> p.z_right, output.min, output.max)
@@ -265,8 +279,8 @@ def sub(x: Tensor, y: Tensor, p: SubParams, *, other: QuantDType, output: QuantD
 
     Source: numerics 6.2.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.z_k_x.dtype)
+    y = y.to(p.z_k_x.dtype)
     n = torch.clamp(-y, other.min, other.max)
     z_acc = x * p.z_k_x + n * p.z_k_y
     z_z_y_wide = z_acc << p.z_z_left
@@ -307,8 +321,8 @@ def mul(x: Tensor, y: Tensor, p: MulParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.z_left.dtype)
+    y = y.to(p.z_left.dtype)
     acc = x * y
     z_y_wide = acc << p.z_left
     z = torch.clamp(z_y_wide >> p.z_right, output.min, output.max)
@@ -441,7 +455,7 @@ def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Te
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.q.dtype)
     positive_wide = torch.clamp(x, min=0)
     positive_y_wide = positive_wide << p.positive_left
     positive = torch.clamp(positive_y_wide >> p.positive_right, output.min, output.max)
@@ -502,8 +516,8 @@ def matmul(acc: Tensor, p: MatmulParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.5.
     """
-    acc = acc.to(torch.int64)
-    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.y_left.dtype)
+    total = wrap(acc, 32)
     y_y_wide = total << p.y_left
     y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
     return y.to(output.storage)
@@ -518,7 +532,7 @@ def accumulator(acc: Tensor) -> Tensor:
     Source: numerics 1.
     """
     acc = acc.to(torch.int64)
-    y = ((acc + 2147483648) & 4294967295) - 2147483648
+    y = wrap(acc, 32)
     return y.to(torch.int32)
 
 
@@ -657,7 +671,7 @@ def mean(acc: Tensor, p: MeanParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 4.5.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.w.dtype)
     y_wide = acc * p.w
     y_y_wide = y_wide << p.y_left
     y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
@@ -708,8 +722,8 @@ def total(acc: Tensor, p: TotalParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    acc = acc.to(torch.int64)
-    wrapped = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.y_left.dtype)
+    wrapped = wrap(acc, 32)
     y_y_wide = wrapped << p.y_left
     y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
     return y.to(output.storage)
@@ -744,7 +758,7 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 3.2.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.left.dtype)
     y_wide = x << p.left
     y = torch.clamp(y_wide >> p.right, output.min, output.max)
     return y.to(output.storage)
@@ -1014,7 +1028,7 @@ def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.one.dtype)
     kept_y_wide = x << p.kept_left
     kept = torch.clamp(kept_y_wide >> p.kept_right, output.min, output.max)
     total_acc = x * p.total_k_x + p.one * p.total_k_y
@@ -1070,7 +1084,7 @@ def rsub_scalar(x: Tensor, p: RsubScalarParams, *, input: QuantDType, output: Qu
 
     Source: numerics 6.1, 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.one.dtype)
     z_n = torch.clamp(-x, input.min, input.max)
     z_z_acc = p.one * p.z_z_k_x + z_n * p.z_z_k_y
     z_z_z_y_wide = z_z_acc << p.z_z_z_left
@@ -1102,7 +1116,7 @@ def mul_scalar(x: Tensor, p: MulScalarParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.sign.dtype)
     z = torch.clamp(x * p.sign, output.min, output.max)
     return z.to(output.storage)
 
@@ -1224,8 +1238,8 @@ def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) 
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.a_left.dtype)
+    y = y.to(p.a_left.dtype)
     a_y_wide = x << p.a_left
     a = torch.clamp(a_y_wide >> p.a_right, wider.min, wider.max)
     b_y_wide = y << p.b_left
@@ -1312,7 +1326,7 @@ def warp_position(grid: Tensor, p: WarpPositionParams) -> Tensor:
 
     Source: numerics 8.
     """
-    grid = grid.to(torch.int64)
+    grid = grid.to(p.shift.dtype)
     g_y_wide = grid << p.g_left
     g = torch.clamp(g_y_wide >> p.g_right, -32768, 32767)
     return (g + p.middle) << (16 - p.shift)
@@ -1353,8 +1367,8 @@ def warp_offset_position(grid: Tensor, base: Tensor, p: WarpOffsetPositionParams
 
     Source: numerics 8.
     """
-    grid = grid.to(torch.int64)
-    base = base.to(torch.int64)
+    grid = grid.to(p.shift.dtype)
+    base = base.to(p.shift.dtype)
     g_y_wide = grid << p.g_left
     g = torch.clamp(g_y_wide >> p.g_right, -32768, 32767)
     return (g + (base << p.shift)) << (16 - p.shift)
@@ -1403,8 +1417,8 @@ def deform_position(base: Tensor, offset: Tensor, p: DeformPositionParams) -> Te
 
     Source: numerics 4.5.
     """
-    base = base.to(torch.int64)
-    offset = offset.to(torch.int64)
+    base = base.to(p.shift.dtype)
+    offset = offset.to(p.shift.dtype)
     g_acc = base * p.g_k_x + offset * p.g_k_y
     g_z_y_wide = g_acc << p.g_z_left
     g = torch.clamp(g_z_y_wide >> p.g_z_right, -32768, 32767)
@@ -1508,7 +1522,7 @@ def addend(e: Tensor, p: AddendParams) -> Tensor:
 
     Source: numerics 4.4.
     """
-    e = e.to(torch.int64)
+    e = e.to(p.left.dtype)
     y_wide = e << p.left
     return y_wide >> p.right
 
@@ -1558,10 +1572,10 @@ def weighted(acc: Tensor, p: WeightedParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 4.2, 4.3, 4.4.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
     offset_y_wide = p.offset_q << p.offset_left
     offset = offset_y_wide >> p.offset_right
-    total = ((acc + offset + 2147483648) & 4294967295) - 2147483648
+    total = wrap(acc + offset, 32)
     y_y_wide = total << p.y_left
     y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
     return y.to(output.storage)
@@ -1623,13 +1637,13 @@ def weighted_add(acc: Tensor, e: Tensor, p: WeightedAddParams, *, output: QuantD
 
     Source: numerics 4.2, 4.3, 4.4.
     """
-    acc = acc.to(torch.int64)
-    e = e.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
+    e = e.to(p.offset_q.dtype)
     offset_y_wide = p.offset_q << p.offset_left
     offset = offset_y_wide >> p.offset_right
     term_y_wide = e << p.term_left
     term = term_y_wide >> p.term_right
-    total = ((acc + offset + term + 2147483648) & 4294967295) - 2147483648
+    total = wrap(acc + offset + term, 32)
     y_y_wide = total << p.y_left
     y = torch.clamp(y_y_wide >> p.y_right, output.min, output.max)
     return y.to(output.storage)
@@ -1671,10 +1685,10 @@ def weighted_accumulator(acc: Tensor, p: WeightedAccumulatorParams) -> Tensor:
 
     Source: numerics 4.2.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
     offset_y_wide = p.offset_q << p.offset_left
     offset = offset_y_wide >> p.offset_right
-    y = ((acc + offset + 2147483648) & 4294967295) - 2147483648
+    y = wrap(acc + offset, 32)
     return y.to(torch.int32)
 
 
@@ -1723,13 +1737,13 @@ def weighted_add_accumulator(acc: Tensor, e: Tensor, p: WeightedAddAccumulatorPa
 
     Source: numerics 4.2.
     """
-    acc = acc.to(torch.int64)
-    e = e.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
+    e = e.to(p.offset_q.dtype)
     offset_y_wide = p.offset_q << p.offset_left
     offset = offset_y_wide >> p.offset_right
     term_y_wide = e << p.term_left
     term = term_y_wide >> p.term_right
-    y = ((acc + offset + term + 2147483648) & 4294967295) - 2147483648
+    y = wrap(acc + offset + term, 32)
     return y.to(torch.int32)
 
 

@@ -16,6 +16,12 @@ from torch import Tensor
 
 from ..dtype import QuantDType
 
+ROUNDING_C = """\
+static inline float round_activation(float v) { const float q = floorf(v + 0.5f); return q; }
+static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }
+"""
+"""How quotients are rounded, in C99, for passes that are compiled when they are first needed."""
+
 
 def to_int(v: Tensor) -> Tensor:
     """A rounded float32 as int64; beyond 2**62 it saturates there, NaN is 0."""
@@ -49,6 +55,14 @@ def round_half_away(v: Tensor) -> Tensor:
     """Nearest integer, ties away from zero."""
     whole = torch.trunc(v)
     return whole + torch.sign(v) * (torch.abs(v - whole) >= 0.5)
+
+
+def wrap(v: Tensor, bits: int) -> Tensor:
+    """The low bits of v, sign-extended; where the caller proved that v fits int32, it is that already."""
+    if v.dtype == torch.int32 and bits >= 32:
+        return v
+    half = 1 << (bits - 1)
+    return ((v + half) & (2 * half - 1)) - half
 
 
 def real(v: float) -> Tensor:
@@ -94,8 +108,8 @@ def correlation_inter(acc: Tensor, p: CorrelationInterParams) -> Tensor:
 
     Source: numerics 6.8.
     """
-    acc = acc.to(torch.int64)
-    y_wide = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.n.dtype)
+    y_wide = wrap(acc, 32)
     return torch.clamp(y_wide >> p.n, -32768, 32767)
 
 
@@ -136,8 +150,8 @@ def correlation(acc: Tensor, p: CorrelationParams, *, output: QuantDType) -> Ten
 
     Source: numerics 6.8.
     """
-    acc = acc.to(torch.int64)
-    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.y_mult.dtype)
+    total = wrap(acc, 32)
     y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
@@ -168,7 +182,7 @@ def threshold(x: Tensor, p: ThresholdParams) -> Tensor:
 
     Source: numerics 6.7.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.bound.dtype)
     keep = torch.where(x > p.bound, 1, 0)
     return keep.to(torch.bool)
 
@@ -241,11 +255,11 @@ def add(x: Tensor, y: Tensor, p: AddParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.2.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.w.dtype)
+    y = y.to(p.w.dtype)
     f = torch.where(p.swap, y, x)
     g = torch.where(p.swap, x, y)
-    acc = ((f * p.w + (g << p.left) * p.mantissa + 2147483648) & 4294967295) - 2147483648
+    acc = wrap(f * p.w + (g << p.left) * p.mantissa, 32)
     z_t = torch.clamp(acc >> p.z_pre_shift, -32768, 32767)
     z_y_wide = z_t * p.z_mult
     z = torch.clamp((z_y_wide >> p.z_post_shift) + (((z_y_wide << 1) >> p.z_post_shift) & 1), output.min, output.max)
@@ -309,12 +323,12 @@ def sub(x: Tensor, y: Tensor, p: SubParams, *, other: QuantDType, output: QuantD
 
     Source: numerics 6.2.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.z_w.dtype)
+    y = y.to(p.z_w.dtype)
     n = torch.clamp(-y, other.min, other.max)
     z_f = torch.where(p.z_swap, n, x)
     z_g = torch.where(p.z_swap, x, n)
-    z_acc = ((z_f * p.z_w + (z_g << p.z_left) * p.z_mantissa + 2147483648) & 4294967295) - 2147483648
+    z_acc = wrap(z_f * p.z_w + (z_g << p.z_left) * p.z_mantissa, 32)
     z_z_t = torch.clamp(z_acc >> p.z_z_pre_shift, -32768, 32767)
     z_z_y_wide = z_z_t * p.z_z_mult
     z = torch.clamp(
@@ -362,8 +376,8 @@ def mul(x: Tensor, y: Tensor, p: MulParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.z_mult.dtype)
+    y = y.to(p.z_mult.dtype)
     acc = x * y
     z_t = torch.clamp(acc >> p.z_pre_shift, -32768, 32767)
     z_y_wide = z_t * p.z_mult
@@ -516,7 +530,7 @@ def channel_slope(x: Tensor, p: ChannelSlopeParams, *, output: QuantDType) -> Te
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.q.dtype)
     positive_wide = torch.clamp(x, min=0)
     positive_t = torch.clamp(positive_wide >> p.positive_pre_shift, -32768, 32767)
     positive_y_wide = positive_t * p.positive_mult
@@ -593,8 +607,8 @@ def matmul(acc: Tensor, p: MatmulParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.5.
     """
-    acc = acc.to(torch.int64)
-    total = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.y_mult.dtype)
+    total = wrap(acc, 32)
     y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
@@ -610,7 +624,7 @@ def accumulator(acc: Tensor) -> Tensor:
     Source: numerics 1.
     """
     acc = acc.to(torch.int64)
-    y = ((acc + 2147483648) & 4294967295) - 2147483648
+    y = wrap(acc, 32)
     return y.to(torch.int32)
 
 
@@ -710,7 +724,7 @@ def avg_pool(acc: Tensor, p: AvgPoolParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.6.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.y_mult.dtype)
     y_t = torch.clamp(acc >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
@@ -761,7 +775,7 @@ def mean(acc: Tensor, p: MeanParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.y_mult.dtype)
     y_t = torch.clamp(acc >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
@@ -812,8 +826,8 @@ def total(acc: Tensor, p: TotalParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    acc = acc.to(torch.int64)
-    wrapped = ((acc + 2147483648) & 4294967295) - 2147483648
+    acc = acc.to(p.y_mult.dtype)
+    wrapped = wrap(acc, 32)
     y_t = torch.clamp(wrapped >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp((y_y_wide >> p.y_post_shift) + (((y_y_wide << 1) >> p.y_post_shift) & 1), output.min, output.max)
@@ -857,7 +871,7 @@ def requantize(x: Tensor, p: RequantizeParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 3.1, 3.2.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.mult.dtype)
     t = torch.clamp(x >> p.pre_shift, -32768, 32767)
     y_wide = t * p.mult
     y = torch.clamp((y_wide >> p.post_shift) + (((y_wide << 1) >> p.post_shift) & 1), output.min, output.max)
@@ -1164,7 +1178,7 @@ def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.one.dtype)
     kept_t = torch.clamp(x >> p.kept_pre_shift, -32768, 32767)
     kept_y_wide = kept_t * p.kept_mult
     kept = torch.clamp(
@@ -1172,9 +1186,7 @@ def add_scalar(x: Tensor, p: AddScalarParams, *, output: QuantDType) -> Tensor:
     )
     total_f = torch.where(p.total_swap, p.one, x)
     total_g = torch.where(p.total_swap, x, p.one)
-    total_acc = (
-        (total_f * p.total_w + (total_g << p.total_left) * p.total_mantissa + 2147483648) & 4294967295
-    ) - 2147483648
+    total_acc = wrap(total_f * p.total_w + (total_g << p.total_left) * p.total_mantissa, 32)
     total_z_t = torch.clamp(total_acc >> p.total_z_pre_shift, -32768, 32767)
     total_z_y_wide = total_z_t * p.total_z_mult
     total = torch.clamp(
@@ -1249,11 +1261,11 @@ def rsub_scalar(x: Tensor, p: RsubScalarParams, *, input: QuantDType, output: Qu
 
     Source: numerics 6.1, 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.one.dtype)
     z_n = torch.clamp(-x, input.min, input.max)
     z_z_f = torch.where(p.z_z_swap, z_n, p.one)
     z_z_g = torch.where(p.z_z_swap, p.one, z_n)
-    z_z_acc = ((z_z_f * p.z_z_w + (z_z_g << p.z_z_left) * p.z_z_mantissa + 2147483648) & 4294967295) - 2147483648
+    z_z_acc = wrap(z_z_f * p.z_z_w + (z_z_g << p.z_z_left) * p.z_z_mantissa, 32)
     z_z_z_t = torch.clamp(z_z_acc >> p.z_z_z_pre_shift, -32768, 32767)
     z_z_z_y_wide = z_z_z_t * p.z_z_z_mult
     z = torch.clamp(
@@ -1286,7 +1298,7 @@ def mul_scalar(x: Tensor, p: MulScalarParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
+    x = x.to(p.sign.dtype)
     z = torch.clamp(x * p.sign, output.min, output.max)
     return z.to(output.storage)
 
@@ -1420,8 +1432,8 @@ def difference(x: Tensor, y: Tensor, p: DifferenceParams, *, wider: QuantDType) 
 
     Source: numerics 6.4.
     """
-    x = x.to(torch.int64)
-    y = y.to(torch.int64)
+    x = x.to(p.a_mult.dtype)
+    y = y.to(p.a_mult.dtype)
     a_t = torch.clamp(x >> p.a_pre_shift, -32768, 32767)
     a_y_wide = a_t * p.a_mult
     a = torch.clamp((a_y_wide >> p.a_post_shift) + (((a_y_wide << 1) >> p.a_post_shift) & 1), wider.min, wider.max)
@@ -1516,7 +1528,7 @@ def warp_position(grid: Tensor, p: WarpPositionParams) -> Tensor:
 
     Source: numerics 8.
     """
-    grid = grid.to(torch.int64)
+    grid = grid.to(p.shift.dtype)
     g_t = torch.clamp(grid >> p.g_pre_shift, -32768, 32767)
     g_y_wide = g_t * p.g_mult
     g = torch.clamp((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
@@ -1564,8 +1576,8 @@ def warp_offset_position(grid: Tensor, base: Tensor, p: WarpOffsetPositionParams
 
     Source: numerics 8.
     """
-    grid = grid.to(torch.int64)
-    base = base.to(torch.int64)
+    grid = grid.to(p.shift.dtype)
+    base = base.to(p.shift.dtype)
     g_t = torch.clamp(grid >> p.g_pre_shift, -32768, 32767)
     g_y_wide = g_t * p.g_mult
     g = torch.clamp((g_y_wide >> p.g_post_shift) + (((g_y_wide << 1) >> p.g_post_shift) & 1), -32768, 32767)
@@ -1632,11 +1644,11 @@ def deform_position(base: Tensor, offset: Tensor, p: DeformPositionParams) -> Te
 
     Source: numerics 4.5.
     """
-    base = base.to(torch.int64)
-    offset = offset.to(torch.int64)
+    base = base.to(p.shift.dtype)
+    offset = offset.to(p.shift.dtype)
     g_f = torch.where(p.g_swap, offset, base)
     g_g = torch.where(p.g_swap, base, offset)
-    g_acc = ((g_f * p.g_w + (g_g << p.g_left) * p.g_mantissa + 2147483648) & 4294967295) - 2147483648
+    g_acc = wrap(g_f * p.g_w + (g_g << p.g_left) * p.g_mantissa, 32)
     g_z_t = torch.clamp(g_acc >> p.g_z_pre_shift, -32768, 32767)
     g_z_y_wide = g_z_t * p.g_z_mult
     g = torch.clamp((g_z_y_wide >> p.g_z_post_shift) + (((g_z_y_wide << 1) >> p.g_z_post_shift) & 1), -32768, 32767)
@@ -1722,8 +1734,8 @@ def addend(e: Tensor, p: AddendParams) -> Tensor:
 
     Source: numerics 4.2, 4.3.
     """
-    e = e.to(torch.int64)
-    return ((((e << p.left) + 32768) & 65535) - 32768) * p.escale
+    e = e.to(p.escale.dtype)
+    return wrap(e << p.left, 16) * p.escale
 
 
 class WeightedParams(NamedTuple):
@@ -1767,9 +1779,9 @@ def weighted(acc: Tensor, p: WeightedParams, *, output: QuantDType) -> Tensor:
 
     Source: numerics 4.2, 4.3, 4.4.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
     offset = p.offset_q
-    total = ((acc + offset + 2147483648) & 4294967295) - 2147483648
+    total = wrap(acc + offset, 32)
     y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp(y_y_wide >> p.y_post_shift, output.min, output.max)
@@ -1827,11 +1839,11 @@ def weighted_add(acc: Tensor, e: Tensor, p: WeightedAddParams, *, output: QuantD
 
     Source: numerics 4.2, 4.3, 4.4.
     """
-    acc = acc.to(torch.int64)
-    e = e.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
+    e = e.to(p.offset_q.dtype)
     offset = p.offset_q
-    term = ((((e << p.term_left) + 32768) & 65535) - 32768) * p.term_escale
-    total = ((acc + offset + term + 2147483648) & 4294967295) - 2147483648
+    term = wrap(e << p.term_left, 16) * p.term_escale
+    total = wrap(acc + offset + term, 32)
     y_t = torch.clamp(total >> p.y_pre_shift, -32768, 32767)
     y_y_wide = y_t * p.y_mult
     y = torch.clamp(y_y_wide >> p.y_post_shift, output.min, output.max)
@@ -1864,9 +1876,9 @@ def weighted_accumulator(acc: Tensor, p: WeightedAccumulatorParams) -> Tensor:
 
     Source: numerics 4.2.
     """
-    acc = acc.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
     offset = p.offset_q
-    y = ((acc + offset + 2147483648) & 4294967295) - 2147483648
+    y = wrap(acc + offset, 32)
     return y.to(torch.int32)
 
 
@@ -1904,11 +1916,11 @@ def weighted_add_accumulator(acc: Tensor, e: Tensor, p: WeightedAddAccumulatorPa
 
     Source: numerics 4.2.
     """
-    acc = acc.to(torch.int64)
-    e = e.to(torch.int64)
+    acc = acc.to(p.offset_q.dtype)
+    e = e.to(p.offset_q.dtype)
     offset = p.offset_q
-    term = ((((e << p.term_left) + 32768) & 65535) - 32768) * p.term_escale
-    y = ((acc + offset + term + 2147483648) & 4294967295) - 2147483648
+    term = wrap(e << p.term_left, 16) * p.term_escale
+    y = wrap(acc + offset + term, 32)
     return y.to(torch.int32)
 
 

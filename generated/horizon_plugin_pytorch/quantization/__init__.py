@@ -3,9 +3,11 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.calibrate import calibrate
 from .._runtime.check_model import check_model
 from .._runtime.compiler import compile_model, export_hbir, perf_model, visualize_model
 from .._runtime.errors import CompilerUnavailableError
+from .._runtime.exact import by_definition
 from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
@@ -49,6 +51,8 @@ __all__ = [
     "PACTFakeQuantize",
     "QConfig",
     "QuantStub",
+    "by_definition",
+    "calibrate",
     "check_model",
     "compile_model",
     "convert_fx",

@@ -33,6 +33,29 @@ class _Depth(threading.local):
 _DEPTH = _Depth()
 
 
+class _Definition(threading.local):
+    wanted = False
+
+
+_DEFINITION = _Definition()
+
+
+@contextmanager
+def by_definition() -> Iterator[None]:
+    """Compute as the rules are written, in int64 and float64, whatever a layer's plan is: what plans are tested against."""
+    before, _DEFINITION.wanted = _DEFINITION.wanted, True
+    try:
+        yield
+    finally:
+        _DEFINITION.wanted = before
+
+
+def may_choose(x: Tensor) -> bool:
+    """Whether a plan may run: on plain tensors, not while a graph of torch operations is being recorded."""
+    recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
+    return type(x) is Tensor and not recorded and not _DEFINITION.wanted
+
+
 def in_proved_region() -> bool:
     """Whether this thread is inside of float arithmetic that was proved to be exact."""
     return _DEPTH.value > 0
@@ -75,8 +98,19 @@ class Accumulator:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Exact sums, int32 or int64, of an integer tensor."""
+        return as_integers(self.floats(x), self.integer)
+
+    def floats(self, x: Tensor) -> Tensor:
+        """The same in the type of the proof."""
+        kind = torch.float64 if _DEFINITION.wanted else self.weight.dtype
         with proved_region(x.device.type):
-            return self.multiply(x.to(self.weight.dtype), self.weight).to(self.integer)
+            return self.multiply(x.to(kind), self.weight.to(kind))
+
+
+def as_integers(x: Tensor, kind: torch.dtype) -> Tensor:
+    """Exact floats, or integers, as a type that holds them."""
+    with proved_region(x.device.type):
+        return x.to(kind)
 
 
 def channel_sums(channels_first: Tensor) -> Tensor:

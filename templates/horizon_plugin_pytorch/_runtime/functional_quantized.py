@@ -5,18 +5,22 @@ In: the generated method bodies. Out: what all of them share: the support check 
 operands brought to the output's scale, operands and scales of matrix products.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..dtype import DTYPES
+from .exact import may_choose
 from .functional_module import FunctionalModule, is_number, masked
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .support import ACCUMULATOR, dtype_name, require_cell
+from .tail import whole_range
 
 _OPERANDS = 2
+_IMAGE_DIMS = 4
 
 
 class QuantizedFunctional(QuantizedModule, FunctionalModule):
@@ -83,6 +87,15 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         return derive(
             s_x=x.q_scale(), s_y=y.q_scale(), s_out=self.scale, input=x.dtype, other=y.dtype, output=self.dtype
         )
+
+    def _elementwise(self, kernel: Callable[..., Tensor], p: Any, x: QTensor, y: QTensor, **dtypes: Any) -> QTensor:
+        """The result of a kernel of two operands, the cheapest exact way."""
+        first, second = x.int_repr(), y.int_repr()
+        if not (may_choose(first) and may_choose(second)):
+            return self._result(kernel(first, second, p, **dtypes))
+        last = first.dim() == _IMAGE_DIMS and first.is_contiguous(memory_format=torch.channels_last)
+        tail = self.tail(kernel, p, lambda: (whole_range(x.dtype), whole_range(y.dtype)), **dtypes)
+        return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
 
     def _derive_aligned(self, x: Input) -> Any:
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=self.scale, input=x.dtype, output=self.dtype)

@@ -22,7 +22,8 @@ from .locate import calling_place
 from .qtensor import QTensor
 
 _FUNCTIONS = {func: rule.op for rule in TABLES.tensor_rules if rule.op for func in rule.functions}
-_METHODS = {row.method: row.op for row in TABLES.replacements if row.method is not None}
+METHODS = {row.method: row.op for row in TABLES.replacements if row.method is not None}
+"""Methods of modules that are used by their methods -> their operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class _Recorder:
 
     def watch_methods(self, name: str, module: nn.Module) -> None:
         """Note each call of a method of a module that is used by its methods."""
-        for method, op in _METHODS.items():
+        for method, op in METHODS.items():
             if (original := getattr(module, method, None)) is not None:
                 module.__dict__[method] = self.noting(name, op, module, original)
 

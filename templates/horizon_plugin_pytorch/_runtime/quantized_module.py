@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from ..kernels import load
 from .dtype import QuantDType
 from .exact import Accumulator
+from .int8_sums import Int8Sums
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .support import dtype_name, require_cell
+from .tail import Tail
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
@@ -111,10 +113,31 @@ class QuantizedModule(nn.Module):
             self._check(*tensors)
             if len(self._bindings) >= _MOST_BINDINGS:
                 self._bindings.clear()
+                self._tails.clear()
             with torch.no_grad():
                 entry = derive(*inputs), tuple(x.q_scale() for x in tensors)  # held, so that their ids stay theirs
             self._bindings[key] = entry
         return entry[0]
+
+    def tail(
+        self,
+        kernel: Callable[..., Tensor],
+        p: Any,
+        ends: Callable[[], tuple[tuple[Tensor, Tensor], ...]],
+        **dtypes: Any,
+    ) -> Tail:
+        """The cheapest exact way through a kernel with the derived integers `p`, proved once.
+
+        Args:
+            kernel: of the march.
+            p: what `bound` gave.
+            ends: gives the smallest and the largest integer of each operand.
+            dtypes: dtype arguments of the kernel.
+        """
+        found = self._tails.get(id(p))
+        if found is None or found.params is not p:
+            found = self._tails[id(p)] = Tail.prove(kernel, p, ends(), dtypes)
+        return found
 
     def _check(self, *inputs: Input) -> None:
         """Raise NotImplementedError when the march does not support these dtypes."""
@@ -138,6 +161,8 @@ class QuantizedModule(nn.Module):
         """Drop everything that follows from scales and weights and can be derived again."""
         self._bindings: dict[_Key, tuple[Any, tuple[Tensor, ...]]] = {}
         self._accumulators: dict[QuantDType, Accumulator] = {}
+        self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
+        self._tails: dict[int, Tail] = {}
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
@@ -146,7 +171,12 @@ class QuantizedModule(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles derive their integers anew: bindings know objects of this process."""
-        return {**self.__dict__, "_bindings": {}, "_accumulators": {}}
+        return {**self.__dict__, "_bindings": {}, "_accumulators": {}, "_fast_sums": {}, "_tails": {}}
+
+    @property
+    def proofs(self) -> tuple[str, ...]:
+        """Why each way that this module computes is exact; empty where it computes by the definition only."""
+        return tuple(tail.proof for tail in self._tails.values())
 
     def extra_repr(self) -> str:
         """Scale and dtype of the output."""

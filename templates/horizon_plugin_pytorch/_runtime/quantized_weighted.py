@@ -4,20 +4,26 @@
 In: a QAT module with a fake-quantized weight. Out: a module that holds the weight's integers and one scale a channel.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.modules.utils import _pair
 
 from ..dtype import qint32
 from .dtype import QuantDType
-from .exact import Accumulator, channel_sums
+from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
+from .int8_sums import Int8Sums, Window
 from .qat_module import QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .straight_through import quantized_values
+from .tail import Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
+
+_IMAGE_DIMS = 4
 
 
 class QuantizedWeighted(QuantizedModule):
@@ -31,6 +37,7 @@ class QuantizedWeighted(QuantizedModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     _TRAILING: ClassVar[int]
+    _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
     _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
@@ -55,7 +62,55 @@ class QuantizedWeighted(QuantizedModule):
 
     def accumulate(self, x: QTensor) -> Tensor:
         """The exact integer sum of products, int32 or int64 by proof."""
-        return self._accumulator(x.dtype)(x.int_repr())
+        if not may_choose(x.int_repr()) or self._int8_sums(x.dtype) is None:
+            return self._accumulator(x.dtype)(x.int_repr())
+        sums = self._sums(x)
+        return as_integers(sums, torch.int32) if sums.is_floating_point() else sums
+
+    def _requantized(self, p: Any, x: QTensor, *others: QTensor) -> Tensor:
+        """The output's integers from the sums of products and further operands, the cheapest exact way."""
+        operands = tuple(other.int_repr() for other in others)
+        if not may_choose(x.int_repr()):
+            return self._requantizing(others)(self.accumulate(x), *operands, p, output=self.dtype)
+        return self._tail(p, x, *others)(self._sums(x), *operands, axis=-1 - self._TRAILING)
+
+    def _requantizing(self, others: tuple[Any, ...]) -> Callable[..., Tensor]:
+        """The kernel, without or with a second operand."""
+        kernel: Callable[..., Tensor] = self.kernels.weighted_add if others else self.kernels.weighted
+        return kernel
+
+    def _sums(self, x: QTensor) -> Tensor:
+        """The sums, as integers or as floats that are integers."""
+        integers = x.int_repr()
+        fast = self._int8_sums(x.dtype)
+        if fast is not None:
+            with proved_region("cpu"):
+                return fast(integers)
+        if integers.dim() == _IMAGE_DIMS:
+            integers = integers.contiguous(memory_format=torch.channels_last)
+        return self._accumulator(x.dtype).floats(integers)
+
+    def _int8_sums(self, dtype: QuantDType) -> Int8Sums | None:
+        if dtype not in self._fast_sums:
+            self._fast_sums[dtype] = None if self._WINDOW is None else self._prove_int8(dtype)
+        return self._fast_sums[dtype]
+
+    def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
+        where = [getattr(self, name) for name in self._WINDOW or ()]
+        if not all(isinstance(value, int | tuple) for value in where):  # padding may be a word
+            return None
+        stride, padding, dilation, groups = where
+        return Int8Sums.prove(self.weight, Window(_pair(stride), _pair(padding), _pair(dilation), groups), dtype)
+
+    def _tail(self, p: Any, x: Input, *others: Input) -> Tail:
+        """The way through the kernel."""
+
+        def ends() -> tuple[tuple[Tensor, Tensor], ...]:
+            sums = per_channel(self._channel_sums(self.weight), self._TRAILING) * max(-x.dtype.min, x.dtype.max)
+            return (-sums, sums), *(whole_range(other.dtype) for other in others)
+
+        assert self.dtype is not None
+        return self.tail(self._requantizing(others), p, ends, output=self.dtype)
 
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
@@ -70,25 +125,52 @@ class QuantizedWeighted(QuantizedModule):
         if len(known) != len(inputs) or not known:
             return super().bind()
         x, *others = reversed(known) if self._swap_inputs else known
-        self.bound(self._derive_add if others else self._derive, x, *others)
-        self._accumulator(x.dtype)
+        p = self.bound(self._derive_add if others else self._derive, x, *others)
+        if self.dtype is not None:
+            self._tail(p, x, *others)
+        if self._int8_sums(x.dtype) is None:
+            self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
 
     def _derive(self, x: Input) -> Any:
-        """The kernel's integers for an input; a generated class says which kernel."""
-        raise NotImplementedError
+        """The kernel's integers for an input."""
+        k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}
+        if self.dtype is None:
+            return k.derive_weighted_accumulator(**scales)
+        return k.derive_weighted(**scales, s_out=self.scale, output=self.dtype)
 
     def _derive_add(self, x: Input, e: Input) -> Any:
         """The same with a second operand."""
-        raise NotImplementedError
+        k = self.kernels
+        scales = {"s_in": x.q_scale(), "s_w": self.channel_scale, "s_e": e.q_scale(), "b": self.channel_bias}
+        if self.dtype is None:
+            return k.derive_weighted_add_accumulator(**scales)
+        return k.derive_weighted_add(**scales, s_out=self.scale, output=self.dtype)
+
+    def _compute(self, x: QTensor) -> Tensor:
+        """The integers of the output."""
+        p = self.bound(self._derive, x)
+        if self.dtype is not None:
+            return self._requantized(p, x)
+        out: Tensor = self.kernels.weighted_accumulator(self.accumulate(x), p)
+        return out
+
+    def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
+        """The same with a second operand."""
+        p = self.bound(self._derive_add, x, e)
+        if self.dtype is not None:
+            return self._requantized(p, x, e)
+        out: Tensor = self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p)
+        return out
 
     def _channel_sums(self, weight: Tensor) -> Tensor:
         return channel_sums(out_channels_first(weight, self._LAYOUT, int(getattr(self, "groups", 1))))
 
     @property
     def proofs(self) -> tuple[str, ...]:
-        """Why each float accumulation so far was exact."""
-        return tuple(accumulator.proof for accumulator in self._accumulators.values())
+        """Why each way to the sums of products, and through the kernel, is exact."""
+        ways = (*self._fast_sums.values(), *self._accumulators.values())
+        return (*(way.proof for way in ways if way is not None), *super().proofs)
 
     @property
     def channel_scale(self) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ..._runtime.qtensor import QTensor
-from ..._runtime.quantized_module import Input
 from ..._runtime.quantized_weighted import QuantizedWeighted
 from .. import qat
 
@@ -30,31 +29,6 @@ class ConvTranspose2d(QuantizedWeighted):
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         out: Tensor = torch.nn.functional.conv_transpose2d(
             x, weight, None, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
-        return out
-
-    def _derive(self, x: Input) -> Any:
-        k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}
-        if self.dtype is None:
-            return k.derive_weighted_accumulator(**scales)
-        return k.derive_weighted(**scales, s_out=self.scale, output=self.dtype)
-
-    def _compute(self, x: QTensor) -> Tensor:
-        acc, k, p = self.accumulate(x), self.kernels, self.bound(self._derive, x)
-        out: Tensor = k.weighted_accumulator(acc, p) if self.dtype is None else k.weighted(acc, p, output=self.dtype)
-        return out
-
-    def _derive_add(self, x: Input, e: Input) -> Any:
-        k = self.kernels
-        scales = {"s_in": x.q_scale(), "s_w": self.channel_scale, "s_e": e.q_scale(), "b": self.channel_bias}
-        if self.dtype is None:
-            return k.derive_weighted_add_accumulator(**scales)
-        return k.derive_weighted_add(**scales, s_out=self.scale, output=self.dtype)
-
-    def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
-        sums, k, p = (self.accumulate(x), e.int_repr()), self.kernels, self.bound(self._derive_add, x, e)
-        out: Tensor = (
-            k.weighted_add_accumulator(*sums, p) if self.dtype is None else k.weighted_add(*sums, p, output=self.dtype)
         )
         return out
 

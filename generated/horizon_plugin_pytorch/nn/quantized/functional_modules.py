@@ -38,7 +38,7 @@ class QFunctional(JoinFunctional):
             return self.add_scalar(y, x)
         self._require("add", x, y)
         p = self.bound(self._derive_add, x, y)
-        return self._result(self.kernels.add(x.int_repr(), y.int_repr(), p, output=self.dtype))
+        return self._elementwise(self.kernels.add, p, x, y, output=self.dtype)
 
     def _derive_mul(self, x: Input, y: Input) -> Any:
         return self._of_two(self.kernels.derive_mul, x, y)
@@ -53,7 +53,7 @@ class QFunctional(JoinFunctional):
             return self._masked(x, y)
         self._require("mul", x, y)
         p = self.bound(self._derive_mul, x, y)
-        return self._result(self.kernels.mul(x.int_repr(), y.int_repr(), p, output=self.dtype))
+        return self._elementwise(self.kernels.mul, p, x, y, output=self.dtype)
 
     def _derive_sub(self, x: Input, y: Input) -> Any:
         return self._of_two(self.kernels.derive_sub, x, y)
@@ -66,7 +66,7 @@ class QFunctional(JoinFunctional):
             return self.rsub_scalar(y, x)
         self._require("sub", x, y)
         p = self.bound(self._derive_sub, x, y)
-        return self._result(self.kernels.sub(x.int_repr(), y.int_repr(), p, other=y.dtype, output=self.dtype))
+        return self._elementwise(self.kernels.sub, p, x, y, other=y.dtype, output=self.dtype)
 
     def _derive_add_scalar(self, x: Input, y: float) -> Any:
         return self.kernels.derive_add_scalar(

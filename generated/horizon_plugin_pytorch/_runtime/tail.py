@@ -1,0 +1,104 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/tail.py
+"""The cheapest exact way through a kernel's formula: in int32 where that is proved, in pieces that stay in the cache.
+
+In: a kernel, its derived integers, and what its operands can be. Out: `Tail`, a function of the operands. A kernel computes
+in the type of its parameters, so the same code is the definition (int64) and the narrow form (int32).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .dtype import QuantDType
+from .exact import as_integers, proved_region
+from .interval import reach_of
+
+_PIECE = 1 << 17
+"""Elements of a piece: its temporaries, int32, stay in a core's cache."""
+_Ends = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A kernel with its integers, in the narrowest proved width.
+
+    Attributes:
+        kernel: integers -> integers, of the march.
+        params: the derived integers, int64: the definition's.
+        narrow: the same as int32 [1] or [channels]; None where int32 is not proved to hold what is computed.
+        dtypes: the dtype arguments of the kernel.
+        proof: such as "int32: -1073676289 .. 1073709056 < 2**31".
+    """
+
+    kernel: Callable[..., Tensor]
+    params: Any
+    narrow: Any
+    dtypes: Mapping[str, QuantDType]
+    proof: str
+
+    @classmethod
+    def prove(
+        cls,
+        kernel: Callable[..., Tensor],
+        params: Any,
+        operands: tuple[_Ends, ...],
+        dtypes: Mapping[str, QuantDType],
+    ) -> "Tail":
+        """Choose the width.
+
+        Args:
+            kernel: of the march.
+            params: its derived integers; each has one element, or one for each channel.
+            operands: the smallest and the largest integer of each operand, broadcastable against the parameters.
+            dtypes: dtype arguments of the kernel; "output" is the result's.
+        """
+        reach = reach_of(kernel, params, operands, **dtypes)
+        if reach is None or not reach.fits_int32:
+            why = "no interval is known" if reach is None else f"{reach.low} .. {reach.high} is beyond 2**31"
+            return cls(kernel, params, None, dtypes, f"int64: {why}")
+        narrow = type(params)(*(_narrowed(p) for p in params))
+        return cls(kernel, params, narrow, dtypes, f"int32: {reach.low} .. {reach.high} < 2**31")
+
+    def defined(self, *operands: Tensor) -> Tensor:
+        """By the definition: int64, in one go."""
+        return self.kernel(*(as_integers(x, torch.int64) for x in operands), self.params, **self.dtypes)
+
+    def __call__(self, *operands: Tensor, axis: int) -> Tensor:
+        """The kernel's result; its elements lie as those of the first operand do when the channels come last.
+
+        Args:
+            operands: tensors of one shape; integers, also as floats.
+            axis: the dimension that parameters run along, counted from the end (-1 is the last).
+        """
+        first, *others = operands
+        if self.narrow is None or first.device.type != "cpu" or any(x.shape != first.shape for x in others):
+            return self.defined(*operands)
+        with proved_region("cpu"):
+            moved = [x.movedim(axis, -1) for x in operands]
+            rows = [x.reshape(-1, x.shape[-1]) for x in moved]
+        out = torch.empty(rows[0].shape, dtype=self.dtypes["output"].storage)
+        for begin, end in _pieces(rows[0]):
+            with proved_region("cpu"):
+                pieces = [row[begin:end].to(torch.int32) for row in rows]
+            out[begin:end] = self.kernel(*pieces, self.narrow, **self.dtypes)
+        return out.view(moved[0].shape).movedim(-1, axis)
+
+
+def whole_range(dtype: QuantDType) -> _Ends:
+    """The smallest and the largest integer of a dtype."""
+    return torch.tensor([dtype.min]), torch.tensor([dtype.max])
+
+
+def _narrowed(param: Tensor) -> Tensor:
+    flat = param.reshape(-1)
+    return flat if flat.dtype == torch.bool else flat.to(torch.int32)
+
+
+def _pieces(rows: Tensor) -> Iterator[tuple[int, int]]:
+    """Ranges of rows."""
+    count = len(rows)
+    step = max(1, _PIECE * count // max(rows.numel(), 1))
+    yield from ((begin, min(begin + step, count)) for begin in range(0, count, step))

@@ -1,0 +1,146 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/interval.py
+"""Intervals of integers that a kernel can be run on: the proof, at conversion, that a layer's own integers fit int32.
+
+In: for each tensor operand of a kernel the smallest and the largest integer that it can hold, one for all or one for each
+channel, and the kernel's derived integers. Out: the interval of everything that the kernel computes. The kernel itself is
+run, on objects that answer to the torch functions which kernels are made of; so the proof is about the code that will run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+INT32 = torch.iinfo(torch.int32)
+_Ends = tuple[Tensor, Tensor]
+
+
+@dataclass(slots=True)
+class Reach:
+    """The smallest and the largest integer met so far."""
+
+    low: int = 0
+    high: int = 0
+
+    def note(self, low: Tensor, high: Tensor) -> None:
+        """Widen by an interval."""
+        self.low, self.high = min(self.low, int(low.min())), max(self.high, int(high.max()))
+
+    @property
+    def fits_int32(self) -> bool:
+        """Whether int32 holds everything met."""
+        return INT32.min <= self.low and self.high <= INT32.max
+
+
+@dataclass(slots=True, eq=False)
+class Interval:
+    """All integers from `low` to `high`, elementwise (int64); what follows from it shares its `reach`."""
+
+    low: Tensor
+    high: Tensor
+    reach: Reach = field(default_factory=Reach)
+    dtype: torch.dtype = torch.int32  # a kernel that asks computes as it would in int32
+
+    def __post_init__(self) -> None:
+        self.reach.note(self.low, self.high)
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """What torch calls where an argument is an Interval."""
+        return _FUNCTIONS[func](*args, **(kwargs or {}))
+
+    def to(self, dtype: torch.dtype) -> "Interval":
+        """Itself: a cast changes no integer that fits."""
+        return self
+
+    def _ends(self, other: Any) -> _Ends:
+        if isinstance(other, Interval):
+            return other.low, other.high
+        value = torch.as_tensor(other, dtype=torch.int64)
+        return value, value
+
+    def _made(self, *candidates: Tensor) -> "Interval":
+        stacked = torch.broadcast_tensors(*candidates)  # type: ignore[no-untyped-call]
+        low, high = stacked[0], stacked[0]
+        for candidate in stacked[1:]:
+            low, high = torch.minimum(low, candidate), torch.maximum(high, candidate)
+        return Interval(low, high, self.reach)
+
+    def __add__(self, other: Any) -> "Interval":
+        low, high = self._ends(other)
+        return self._made(self.low + low, self.high + high)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> "Interval":
+        return self._made(-self.low, -self.high)
+
+    def __sub__(self, other: Any) -> "Interval":
+        low, high = self._ends(other)
+        return self._made(self.low - high, self.high - low)
+
+    def __rsub__(self, other: Any) -> "Interval":
+        return self.__neg__().__add__(other)
+
+    def __mul__(self, other: Any) -> "Interval":
+        return self._made(*(a * b for a in (self.low, self.high) for b in self._ends(other)))
+
+    __rmul__ = __mul__
+
+    def __lshift__(self, other: Any) -> "Interval":
+        return self._made(*(a << b for a in (self.low, self.high) for b in self._ends(other)))
+
+    def __rshift__(self, other: Any) -> "Interval":
+        return self._made(*(a >> b for a in (self.low, self.high) for b in self._ends(other)))
+
+    def __and__(self, mask: int) -> "Interval":
+        """With a mask that is not negative."""
+        zero = torch.zeros_like(self.low)
+        return Interval(zero, zero + mask, self.reach)
+
+
+def _clamp(x: Any, min: Any = None, max: Any = None) -> Interval:
+    low, high = x.low, x.high
+    if min is not None:
+        low, high = low.clamp(min=min), high.clamp(min=min)
+    if max is not None:
+        low, high = low.clamp(max=max), high.clamp(max=max)
+    return Interval(low, high, x.reach)
+
+
+def _where(condition: Tensor, x: Any, y: Any) -> Interval:
+    one = x if isinstance(x, Interval) else y
+    (x_low, x_high), (y_low, y_high) = one._ends(x), one._ends(y)
+    return Interval(torch.where(condition, x_low, y_low), torch.where(condition, x_high, y_high), one.reach)
+
+
+_FUNCTIONS: dict[Callable[..., Any], Callable[..., Interval]] = {
+    torch.clamp: _clamp,
+    torch.where: _where,
+    # A tensor on the left of an operator asks for these.
+    Tensor.__add__: lambda a, b: b + a,
+    Tensor.add: lambda a, b: b + a,
+    Tensor.__mul__: lambda a, b: b * a,
+    Tensor.mul: lambda a, b: b * a,
+    Tensor.__sub__: lambda a, b: b.__rsub__(a),
+    Tensor.sub: lambda a, b: b.__rsub__(a),
+}
+
+
+def reach_of(kernel: Callable[..., Any], params: object, operands: tuple[_Ends, ...], **dtypes: Any) -> Reach | None:
+    """What a kernel computes for operands between given ends; None where it uses what intervals have no rule for."""
+    reach = Reach()
+    intervals = [Interval(low.to(torch.int64), high.to(torch.int64), reach) for low, high in operands]
+    try:
+        kernel(*intervals, params, **dtypes)
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return reach

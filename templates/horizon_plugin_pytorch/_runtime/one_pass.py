@@ -1,0 +1,168 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/one_pass.py
+"""Fake quantization in one pass over memory: divide, round, saturate, multiply, and note what was saturated.
+
+In: float32 tensors on the CPU and their scales. Out: the very values and masks that the same operations of torch give.
+How quotients are rounded is the march's C text; what is here goes through memory. `None` instead of a result means that
+there is no compiled code for these tensors, and the caller uses torch operations.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..kernels import load
+from .compiled import library
+
+_C = """
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BLOCK 16384
+
+%(rounding)s
+
+/* One row: a run of elements that share a scale. */
+#define ROW(NAME, ROUND)                                                                                        \\
+static void NAME(const float *x, float *y, uint8_t *inside, int64_t n, float scale, float low, float high)      \\
+{                                                                                                               \\
+    if (inside)                                                                                                 \\
+        for (int64_t i = 0; i < n; i++) {                                                                       \\
+            const float q = ROUND(x[i] / scale);                                                                \\
+            const float raised = q < low ? low : q, kept = raised > high ? high : raised;                       \\
+            inside[i] = kept == q;                                                                              \\
+            y[i] = kept * scale;                                                                                \\
+        }                                                                                                       \\
+    else                                                                                                        \\
+        for (int64_t i = 0; i < n; i++) {                                                                       \\
+            const float q = ROUND(x[i] / scale);                                                                \\
+            const float raised = q < low ? low : q, kept = raised > high ? high : raised;                       \\
+            y[i] = kept * scale;                                                                                \\
+        }                                                                                                       \\
+}
+ROW(activation_row, round_activation)
+ROW(weight_row, round_weight)
+
+/* `count` elements; each `inner` of them share a scale, and the scales repeat after `channels`. */
+void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int64_t inner, const float *scale,
+                   int64_t channels, int is_weight, float low, float high, int threads)
+{
+    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
+    #pragma omp parallel for num_threads(threads) schedule(static) if (blocks > 2 && threads > 1)
+    for (int64_t block = 0; block < blocks; block++) {
+        const int64_t end = (block + 1) * BLOCK < count ? (block + 1) * BLOCK : count;
+        for (int64_t i = block * BLOCK; i < end;) {
+            const int64_t row = i / inner, stop = (row + 1) * inner < end ? (row + 1) * inner : end;
+            (is_weight ? weight_row : activation_row)(x + i, y + i, inside ? inside + i : NULL, stop - i,
+                                                      scale[row %% channels], low, high);
+            i = stop;
+        }
+    }
+}
+
+/* The gradient where the mask is not 0. */
+void pass_inside(const float *gradient, const uint8_t *inside, float *out, int64_t count, int threads)
+{
+    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
+    #pragma omp parallel for num_threads(threads) schedule(static) if (blocks > 2 && threads > 1)
+    for (int64_t block = 0; block < blocks; block++) {
+        const int64_t end = (block + 1) * BLOCK < count ? (block + 1) * BLOCK : count;
+        for (int64_t i = block * BLOCK; i < end; i++)
+            out[i] = inside[i] ? gradient[i] : 0.0f;
+    }
+}
+"""
+
+_POINTER, _COUNT, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
+_FORWARD = (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, _FLOAT, _FLOAT, _INT)
+_BACKWARD = (*[_POINTER] * 3, _COUNT, _INT)
+
+
+@functools.cache
+def _source(march: str) -> str:
+    return _C % {"rounding": load(march).ROUNDING_C}
+
+
+def _function(march: str, name: str, types: tuple[Any, ...]) -> Callable[..., None] | None:
+    built = library(_source(march))
+    if built is None:
+        return None
+    function: Any = getattr(built, name)
+    if function.argtypes is None:
+        function.argtypes, function.restype = types, None
+    return function  # type: ignore[no-any-return]
+
+
+def grid_values(
+    x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march: str, *, mask: bool
+) -> tuple[Tensor, Tensor | None] | None:
+    """clamp(R(x / scale), bounds) * scale, and where it was not saturated.
+
+    Args:
+        x: float32.
+        scale: float32, one element, or one for each channel of `axis`.
+        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+        bounds: the smallest and the largest integer.
+        march: whose rounding is R.
+        mask: whether the mask is wanted.
+
+    Returns:
+        Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when there is no code for this.
+    """
+    if not (is_plain(x) and is_plain(scale)) or x.dtype is not torch.float32 or not scale.is_contiguous():
+        return None
+    inner = _elements_per_scale(x, axis)
+    function = _function(march, "fake_quantize", _FORWARD) if inner else None
+    if function is None:
+        return None
+    values = torch.empty_like(x)
+    inside = torch.empty_like(x, dtype=torch.uint8) if mask else None
+    pointers = x.data_ptr(), values.data_ptr(), None if inside is None else inside.data_ptr()
+    threads = torch.get_num_threads()
+    function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), axis >= 0, *bounds, threads)
+    return values, inside
+
+
+def gradient_inside(gradient: Tensor, inside: Tensor, march: str) -> Tensor | None:
+    """The gradient where the mask is 1, else 0; None when there is no code for these tensors."""
+    if not is_plain(gradient) or gradient.dtype is not torch.float32 or gradient.stride() != inside.stride():
+        return None
+    if not _is_dense(gradient) or (torch.is_grad_enabled() and gradient.requires_grad):
+        return None
+    function = _function(march, "pass_inside", _BACKWARD)
+    if function is None:
+        return None
+    out = torch.empty_like(gradient)
+    pointers = gradient.data_ptr(), inside.data_ptr(), out.data_ptr()
+    function(*pointers, gradient.numel(), torch.get_num_threads())
+    return out
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether a tensor is memory of this process and nothing records or replaces what is done with it."""
+    if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
+        return False
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return x.device.type == "cpu" and not recorded and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+
+
+def _elements_per_scale(x: Tensor, axis: int) -> int:
+    """How many neighbours in memory share a scale; 0 when the channels do not lie in memory in their order."""
+    if not _is_dense(x):
+        return 0
+    if axis < 0:
+        return x.numel()
+    if axis == 0 and x.dim() > 0 and x.stride(0) * x.shape[0] == x.numel():
+        return x.stride(0)
+    return x.shape[axis + 1 :].numel() if x.is_contiguous() else 0
+
+
+def _is_dense(x: Tensor) -> bool:
+    """Whether the elements fill their memory without gaps or repetitions, in whatever order."""
+    if x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):  # noqa: PLR2004 - NCHW
+        return True
+    return bool(torch.ops.aten.is_non_overlapping_and_dense(x))

@@ -1,0 +1,177 @@
+"""How fast converted models are beside the float model: ratios to float eager, each measured in the same rounds.
+
+Four networks; ours by the definition, eager and fast, and torch.ao's FX int8 (x86), whose arithmetic is no NPU's. Rounds are
+interleaved, so that other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared
+with the definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
+[--march bayes] [--growth]; it ends with 1 when bits differ or a bound of acceptance is missed.
+"""
+
+import argparse
+import copy
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from nets import mobilenet_v2, resnet18, resnet50
+from torch import Tensor, nn
+from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
+
+from horizon_plugin_pytorch.march import set_march
+from horizon_plugin_pytorch.quantization import (
+    FakeQuantState,
+    by_definition,
+    convert_fx,
+    get_default_qconfig,
+    prepare_qat_fx,
+    set_fake_quantize,
+)
+from horizon_plugin_pytorch.quantization.qconfig import QConfig
+
+Run = Callable[[Tensor], Tensor]
+NETS: Mapping[str, tuple[Callable[[int], nn.Module], int, int]] = {
+    "ResNet18 32x32 b32": (resnet18, 32, 32),
+    "MobileNetV2 32x32 b32": (mobilenet_v2, 32, 32),
+    "ResNet50 224 b1": (resnet50, 224, 1),
+    "MobileNetV2 224 b1": (mobilenet_v2, 224, 1),
+}
+"""Network, image size, batch."""
+BOUNDS = {"fast": (0.26, 0.24, 0.25, 0.33), "eager": (0.8, 1.3, 1.0, 1.6)}
+"""The largest ratios, in the order of `NETS`."""
+
+
+def randomized(net: nn.Module) -> nn.Module:
+    """With statistics of normalization as training leaves them: not all the same."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return net.eval()
+
+
+def calibrated(net: nn.Module, x: Tensor) -> nn.Module:
+    qconfig = get_default_qconfig()
+    head = QConfig(activation=None, weight=qconfig.weight)
+    prepared = prepare_qat_fx(net, {"": qconfig, "module_name": {"head": head}}).eval()
+    set_fake_quantize(prepared, FakeQuantState.CALIBRATION)
+    with torch.no_grad():
+        prepared(x)
+    prepared.eval()
+    set_fake_quantize(prepared, FakeQuantState.VALIDATION)
+    return prepared
+
+
+def torch_ao(net: nn.Module, x: Tensor) -> nn.Module:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        prepared = quantize_fx.prepare_fx(copy.deepcopy(net), get_default_qconfig_mapping("x86"), (x,))
+        prepared(x)
+        return quantize_fx.convert_fx(prepared)
+
+
+def defined(model: nn.Module, x: Tensor) -> Tensor:
+    with by_definition():
+        return model(x)
+
+
+def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
+    few = x[:4]
+    prepared = calibrated(net, few)
+    eager = convert_fx(prepared)
+    fast = convert_fx(prepared, fast_mode=True)
+    return {
+        "float": net,
+        "torch.ao": torch_ao(net, few),
+        "definition": partial(defined, eager),
+        "eager": eager,
+        "fast": fast,
+    }
+
+
+def seconds(run: Run, x: Tensor) -> float:
+    begin = time.perf_counter()
+    run(x)
+    return time.perf_counter() - begin
+
+
+def medians(runs: Mapping[str, Run], x: Tensor, rounds: int) -> dict[str, float]:
+    """Seconds of each, by turns; the definition, which is slow, in the first rounds only."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            if name != "definition" or number <= 1:
+                spent = seconds(run, x)
+                times[name] += [spent] if number else []
+    return {name: statistics.median(spent) for name, spent in times.items()}
+
+
+def differences(runs: Mapping[str, Run], x: Tensor) -> int:
+    """How many outputs of ours differ from the definition's."""
+    expected = runs["definition"](x)
+    return sum(int((runs[name](x) != expected).sum()) for name in ("eager", "fast"))
+
+
+def compare(names: list[str], rounds: int) -> int:
+    """Print the table; the number of bounds missed and of nets that are not exact."""
+    missed = 0
+    for index, (name, (make, size, batch)) in enumerate(NETS.items()):
+        if name not in names:
+            continue
+        torch.manual_seed(0)
+        x = torch.rand(batch, 3, size, size) * 2 - 1
+        runs = variants(randomized(make(size)), x)
+        wrong = differences(runs, x)
+        spent = medians(runs, x, rounds)
+        ratios = {run: spent[run] / spent["float"] for run in runs}
+        over = [run for run, bounds in BOUNDS.items() if ratios[run] > bounds[index]]
+        missed += len(over) + bool(wrong)
+        shown = "  ".join(f"{run} {ratio:5.2f}{'!' if run in over else ' '}" for run, ratio in ratios.items())
+        exact = "exact" if not wrong else f"{wrong} DIFFER"
+        print(f"{name:22} float {spent['float'] * 1e3:6.1f} ms  {shown}  {exact}", flush=True)
+    return missed
+
+
+def growth(rounds: int) -> None:
+    """How time grows, beside the float model's: with the batch, the resolution and the number of layers."""
+    sizes = {"batch 4, 16": ((32, 4), (32, 16)), "resolution 32, 64": ((32, 8), (64, 8))}
+    made: dict[str, list[tuple[nn.Module, Tensor]]] = {
+        name: [(resnet18(32), torch.rand(b, 3, s, s) * 2 - 1) for s, b in pair] for name, pair in sizes.items()
+    }
+    x = torch.rand(8, 3, 32, 32) * 2 - 1
+    made["layers 21, 54"] = [(resnet18(32), x), (resnet50(32), x)]
+    for name, cases in made.items():
+        spent = []
+        for net, images in cases:
+            net.average = nn.AdaptiveAvgPool2d(1)
+            runs = variants(randomized(net), images)
+            spent.append(medians({run: runs[run] for run in ("float", "eager", "fast")}, images, rounds))
+        factors = "  ".join(f"{run} x{spent[1][run] / spent[0][run]:.2f}" for run in spent[0])
+        print(f"{name:22} {factors}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS))
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--march", default="bayes")
+    parser.add_argument("--growth", action="store_true", help="print how time grows instead")
+    arguments = parser.parse_args()
+    set_march(arguments.march)
+    missed = 0
+    with torch.no_grad():
+        for threads in arguments.threads:
+            torch.set_num_threads(threads)
+            print(f"{threads} threads, {arguments.march}, ratios to float eager")
+            if arguments.growth:
+                growth(arguments.rounds)
+            else:
+                missed += compare(arguments.nets, arguments.rounds)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
