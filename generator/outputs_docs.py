@@ -10,7 +10,7 @@ from generator.decide import Decisions
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job
-from generator.views import accuracy, docs, docs_ops, formula_pages
+from generator.views import accuracy, docs, docs_ops, formula_pages, mutation
 from generator.views.accuracy import GeneratedTests
 
 
@@ -28,6 +28,8 @@ def docs_jobs(
         yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
     measured = accuracy.accuracy_view(catalog, tests)
     yield _job("accuracy.md", measured, ("marches", "ops", "kernels", "ratchet"))
+    if (score := mutation.mutation_view(catalog)) is not None:
+        yield _job("mutation.md", score, ("mutation", "waivers"))
     for march in catalog.marches:
         view = docs.march_view(catalog, decisions, compiled, march)
         yield _job(f"marches/{march}.md", view, ("kernels", f"march/{march}"), "marches/[march].md")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from golden import contract
 from golden.contract import Row
-from golden.operators import OperatorFacts, differences, named
+from golden.operators import differences, named
 from golden_support import ROOT
 
 import horizon_plugin_pytorch

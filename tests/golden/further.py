@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from generator.mutation import kind_of
 from generator.source import Doc
 
-from .leaves import MEASURED, SETS, Leaf, Mutant, Pointer, is_formula, is_leaf, kind_of, name_of
+from .leaves import MEASURED, SETS, Leaf, Mutant, Pointer, is_formula, is_leaf, name_of
 
 SWAPS = {
     "+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "%": "+", ">>": "<<", "<<": ">>", "&": "|", "|": "&", "<": ">=", ">": "<=",
     "<=": ">", ">=": "<", "==": "!=", "!=": "==", "**": "*", "floor": "ceil", "ceil": "floor", "trunc": "floor", "min": "max", "max": "min",
 }  # fmt: skip
+
 
 def further(docs: tuple[Doc, ...]) -> Iterator[Mutant]:
     """Every such change, in the order of the files."""

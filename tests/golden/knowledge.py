@@ -16,7 +16,7 @@ from generator.patterns import Expanded, expand
 from generator.ratchet import check_todo_cells
 
 from .operators import OperatorFacts
-from .policies import policy_properties
+from .policies import declarations, label, policy_properties
 from .properties import written
 
 LAYERS = ("conv2d", "conv_transpose2d", "conv3d", "linear")
@@ -52,6 +52,9 @@ class Knowledge:
             "march": (self._decided, self._said),
             "dtypes": (self._decided,),
             "patterns": (self._fused,),
+            "kernels": (self._declared,),
+            "rounding": (),
+            "color": (),
         }
         return next((by for step in steps.get(kind, (self._said,)) if (by := step(catalog))), "")
 
@@ -79,6 +82,14 @@ class Knowledge:
         patterns, nameless = expand(catalog)
         found = errors((*nameless, *diagnostics(patterns)))
         return f"check {found[0].id}" if found else "" if fusable_chains(catalog, patterns) else "fusable_chains"
+
+    def _declared(self, catalog: Catalog) -> str:
+        """Whether the kernels of changed families declare what is written of them."""
+        book = written("declarations.yaml")
+        known = {id(entry) for entry in self.base.kernels}
+        wrong = (e for e in catalog.kernels if id(e) not in known and declarations(e) != book.get(label(e)))
+        gone = book.keys() - {label(entry) for entry in catalog.kernels}
+        return next((f"declaration of {name}" for name in (*map(label, wrong), *sorted(gone))), "")
 
     def _said(self, catalog: Catalog) -> str:
         """Whether specs that are no operators have the properties that are written of them."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from generator.mutation import UNCHANGEABLE, kind_of
 from generator.source import Doc
 
 Pointer = tuple[str | int, ...]
@@ -19,18 +20,29 @@ PROSE = frozenset({"doc", "title", "source", "unsupported", "todo", "says", "rem
 """Keys of what a reader reads: no behaviour follows from it."""
 FED = frozenset({"cases"})
 """Keys of what tests are fed. A number in it moves a test, not the product; how many cases there are is held by a golden."""
-MEASURED = frozenset({"ratchet", "mutation", "waivers"})
-"""Kinds of specs that commands write from measurements, or that say why: no policy. Generated tests fail where integers are
+MEASURED = UNCHANGEABLE
+"""Kinds of specs that are no policy. Generated tests fail where integers are
 further from QAT than the ratchet says, and `horizon-gen accuracy --measure` takes back a number that was loosened."""
 NAMES = frozenset({"schema", "id"})
 """Keys under which a spec says what it is."""
 SETS = frozenset(
-    {"limits", "axes", "roles", "patterns", "methods", "functions", "modules", "support", "types", "aliases", "broadcast", "deprecated"}
+    {
+        "limits",
+        "axes",
+        "roles",
+        "patterns",
+        "methods",
+        "functions",
+        "modules",
+        "support",
+        "types",
+        "aliases",
+        "broadcast",
+        "deprecated",
+    }
 )
 """Keys of lists whose order says nothing."""
-FORMULAS = frozenset(
-    {"derive", "compute", "real", "shift", "formula", "inverse_formula", "right", "left", "graph"}
-)
+FORMULAS = frozenset({"derive", "compute", "real", "shift", "formula", "inverse_formula", "right", "left", "graph"})
 CHOICES = {"rounding", "algorithm"}
 STEP, FACTOR = 1, 1.01
 
@@ -69,19 +81,20 @@ def leaves(docs: tuple[Doc, ...]) -> tuple[Leaf, ...]:
     return tuple(leaf for doc in docs if kind_of(doc) not in MEASURED for leaf in _walk(doc, (), doc.value))
 
 
-def kind_of(doc: Doc) -> str:
-    """The kind of a spec."""
-    return str(doc.value["schema"]).partition("/")[0]
-
-
 def is_leaf(pointer: Pointer, value: Any) -> bool:
     """Whether what stands at a place is policy, or may hold some."""
     if not pointer:
         return True
     if "features" in pointer and isinstance(value, str):
         return value == "supported"  # else a reason
-    only_prose = isinstance(value, dict) and value.keys() <= PROSE  # {unsupported: the reason}
-    return pointer[-1] not in PROSE | FED | NAMES and not only_prose
+    return pointer[-1] not in PROSE | FED | NAMES and not _is_reason(value)
+
+
+def _is_reason(value: Any) -> bool:
+    """Whether it says nothing but reasons, as {qint8: {unsupported: why}} does."""
+    return (
+        isinstance(value, dict) and all(key in PROSE or _is_reason(item) for key, item in value.items()) and bool(value)
+    )
 
 
 def is_formula(pointer: Pointer) -> bool:

@@ -1,25 +1,38 @@
-"""What the specs say that are neither operators nor formulas: marches, tensor functions, observers, defaults of qconfigs.
+"""What specs say beside operators and formulas: marches, declarations of kernels, tensor functions, observers, defaults of qconfigs.
 
-In: a catalog. Out: their properties, as properties.yaml writes them. Roundings, algorithms and widths of a march are held by
+In: a catalog. Out: their properties, as properties.yaml and declarations.yaml write them. Roundings, algorithms and widths of a march are held by
 the goldens of integers, presets by those of facts.yaml, and not said again.
 """
 
 from collections.abc import Iterator
 
-from generator.link import Catalog
+from generator.link import _SINGLE_KINDS, Catalog, KernelEntry
 from generator.schema import March
 
 from .contract import notation
 from .properties import Property, properties
 
+ELSEWHERE = ("dtypes", "rounding", "ratchet", "qconfigs")
 COMPUTED = ("extends", "rounding", "algorithm", "accumulator", "requantize", "segments", "scalar", "limits", "features")
 
 
 def policy_properties(catalog: Catalog) -> dict[str, frozenset[Property]]:
     """March, or kind of spec -> its properties."""
-    found = {linked.kind: frozenset(properties(linked.spec)) for linked in (catalog.qtensor, catalog.observers)}
+    single = (linked for linked in catalog.specs() if linked.kind in _SINGLE_KINDS and linked.kind not in ELSEWHERE)
+    found = {linked.kind: frozenset(properties(linked.spec)) for linked in single}
     found["qconfigs"] = frozenset((*properties(catalog.qconfigs.spec, ("quantizers", "presets")), *_names(catalog)))
     return {**found, **{name: _of_march(linked.spec) for name, linked in catalog.marches.items()}}
+
+
+def label(entry: KernelEntry) -> str:
+    """The kernel and its variant."""
+    return f"{entry.kernel.id}/{entry.kernel.variant or ''}".rstrip("/")
+
+
+def declarations(entry: KernelEntry) -> frozenset[Property]:
+    """What a kernel says beside its formulas: its operands, their types and ranges, its rounding sites, its result."""
+    scope = ("scope", entry.family.spec.scope)
+    return frozenset({*properties(entry.kernel, ("derive", "compute", "scales")), scope})
 
 
 def _names(catalog: Catalog) -> Iterator[Property]:

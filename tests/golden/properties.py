@@ -1,6 +1,6 @@
 """The table of properties: a second book of what the specs say, kept by hand and ordered the other way round.
 
-In: properties.yaml, in which a value of a property stands once, with all that have it, so that a reader sees at once who differs from
+In: properties.yaml and declarations.yaml (of kernels), in which a value of a property stands once, with all that have it, so that a reader sees at once who differs from
 the rest of a family. Out: `written`, what it says of each operator, march or kind of spec; `properties`, what a spec says.
 """
 
@@ -16,7 +16,6 @@ from generator.schema_base import Spec
 
 from .leaves import NAMES, PROSE, SETS
 
-FILE = GOLDEN / "properties.yaml"
 WHOLE = frozenset({"children", "dtypes", "observers", "fake_quants"})
 """Keys of mappings whose entries are written on one line each."""
 Property = tuple[str, str]
@@ -24,10 +23,10 @@ Property = tuple[str, str]
 
 
 @functools.cache
-def written() -> Mapping[str, frozenset[Property]]:
-    """What the table says of each."""
+def written(file: str = "properties.yaml") -> Mapping[str, frozenset[Property]]:
+    """What a table says of each."""
     found: dict[str, set[Property]] = {}
-    for name, values in yaml.safe_load(FILE.read_text("utf-8")).items():
+    for name, values in yaml.load((GOLDEN / file).read_text("utf-8"), yaml.CSafeLoader).items():
         for value, owners in values.items():
             for owner in owners.split():
                 found.setdefault(owner, set()).add((name, value))

@@ -9,9 +9,8 @@ from dataclasses import replace
 from generator.diag import Diagnostic
 from generator.extends import own_origins
 from generator.link import _SINGLE_KINDS, Catalog, KernelEntry, Linked, _Linker, link
+from generator.mutation import kind_of
 from generator.source import Doc
-
-from .leaves import kind_of
 
 
 def relinked(catalog: Catalog, docs: tuple[Doc, ...], doc: Doc) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:

@@ -12,11 +12,13 @@ from golden_support import Golden
 from generator.checks import check_catalog
 from generator.compile import _check_algorithms
 from generator.diag import errors
+from generator.link import Catalog
+from generator.mutation import kind_of
 
 from . import facts, vectors
 from .builds import Key, MemoryBuild, UnprovedError, load_specs
 from .knowledge import Knowledge
-from .leaves import Leaf, Mutant, kind_of, leaves, mutants, value_at
+from .leaves import Leaf, Mutant, leaves, mutants, value_at
 from .relink import relinked
 
 COMPUTED = frozenset({"dtypes", "rounding", "march", "kernels", "color", "observers", "qconfigs"})
@@ -55,7 +57,7 @@ class Trial:
         if catalog is None:
             return f"link {found[0].id}"
         kind = kind_of(mutant.doc)
-        first, second = (self._told, _refused) if kind == "op" else (_refused, self._told)
+        first, second = (self._told, _refused) if kind in ("op", "kernels") else (_refused, self._told)
         if by := first(catalog, kind) or second(catalog, kind):
             return by
         if kind not in COMPUTED:
