@@ -11,7 +11,7 @@ from generator.checks_limits import check_limits
 from generator.checks_tools import check_tools
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
-from generator.ratchet import check_ratchet_names
+from generator.ratchet import check_ratchet_names, check_reasons
 from generator.schema_op import Op, Refusal
 
 NEEDS = {
@@ -286,6 +286,7 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     _refusals,
     check_limits,
     check_ratchet_names,
+    check_reasons,
     check_tools,
     *KERNEL_RULES,
 )

@@ -90,6 +90,8 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C051": "a limit names an argument that the operator does not have",
     "C052": "a limit of the weight of an operator without one",
     "C053": "a number is kept of an unknown operator, march or dtype",
+    "C054": "a reason that is unknown, or that no operator names",
+    "C055": "an operator is further from QAT than others may be and does not say why",
     # D0xx decide. F0xx formula: see `generator.formula.CODES`.
     "D001": "a cell of the support matrix is decided by no spec",
     "D002": "support for an unknown march",

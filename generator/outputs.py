@@ -23,6 +23,8 @@ from generator.views import (
     kernels,
     limits,
     modules,
+    native,
+    norm,
     package,
     presets,
     tables,
@@ -94,6 +96,10 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
         name = kernels.module_path(march)
         yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+    for march in catalog.marches:
+        specs = ("kernels", f"march/{march}", "rounding")
+        name = kernels.module_path(march)
+        yield _job(f"kernels/{name}.h", native.native_view(compiled, march), specs, "kernels/[march].h")
     yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
 
 
@@ -131,7 +137,7 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     yield from _tables(catalog)
     norms = tuple(op for op in modules.of_family(catalog, "norm") if op.python.file)
     specs = tuple(f"op/{op.id}" for op in norms)
-    yield from _classes("norm", norms[0].python.file if norms else None, modules.norm_view(catalog), specs)
+    yield from _classes("norm", norms[0].python.file if norms else None, norm.norm_view(catalog), specs)
     yield from _composites(catalog)
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)

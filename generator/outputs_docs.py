@@ -26,7 +26,7 @@ def docs_jobs(
     yield _job("patterns.md", docs.patterns_view(catalog, patterns), ("patterns",))
     for family, page in formula_pages.formula_pages(catalog, compiled):
         yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
-    measured = accuracy.accuracy_view(catalog, tests)
+    measured = accuracy.accuracy_view(catalog, decisions, tests)
     yield _job("accuracy.md", measured, ("marches", "ops", "kernels", "ratchet"))
     if (score := mutation.mutation_view(catalog)) is not None:
         yield _job("mutation.md", score, ("mutation", "waivers"))

@@ -92,6 +92,10 @@ def _dangling(catalog: Catalog, family: Linked[Patterns]) -> Iterator[Diagnostic
                         span,
                         hint=did_you_mean(name, catalog.ops),
                     )
+    for mode, name in spec.forced.items():
+        if name not in catalog.ops:
+            span, near = family.span("forced", mode), did_you_mean(name, catalog.ops)
+            yield Diagnostic("C010", f"{mode} forces {name!r}, which is not an operator", span, hint=near)
     for index, steps in enumerate(spec.patterns):
         if not _starts_with_base(steps):
             yield Diagnostic("C011", "a pattern starts with its base, once", family.span("patterns", index))

@@ -111,6 +111,14 @@ class Detection(Spec):
     stable_sort: bool = Field(description="Whether equal scores keep their order when boxes are sorted.")
 
 
+class Training(Spec):
+    """What QAT can do."""
+
+    reverse_fold: bool = Field(
+        default=True, description="Whether a kept normalization may be divided out of the folded weight's product."
+    )
+
+
 class March(Spec):
     """specs/marches/<id>.yaml: one hardware generation. With `extends`, whatever is not said is the parent's."""
 
@@ -136,6 +144,7 @@ class March(Spec):
     segments: Segments | None = None
     algorithm: dict[Identifier, Identifier] = Field(description="Kernel role -> variant; none: no such kernel.")
     detection: Detection
+    training: Training = Field(default=Training(), description="What QAT can do.")
     limits: tuple[Limit, ...] = Field(
         default=(),
         description="What every operator keeps to; one that says its own of the same quantity keeps to that.",

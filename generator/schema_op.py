@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from generator.schema_base import DottedName, Identifier, PythonName, Sentence, Spec
+from generator.schema_case import Case
 from generator.schema_composite import Composite
 from generator.schema_limits import Limits
 
@@ -160,18 +161,6 @@ kernel where they are no QTensors, then limit, replace or extend it. dequantize:
 """
 
 
-class Case(Spec):
-    """One generated test: how to construct the operator and which inputs to feed."""
-
-    make: dict[str, object] = Field(default={})
-    inputs: tuple[tuple[int, ...], ...]
-    values: tuple[float, float] | None = Field(
-        default=None, description="Ends of the inputs; normal values by default."
-    )
-    arguments: tuple[object, ...] = ()
-    call: dict[str, object] = Field(default={})
-
-
 class Op(Spec):
     """specs/ops/<family>/<id>.yaml: a float operator, its QAT and quantized forms, and where it is supported."""
 
@@ -223,6 +212,9 @@ class Op(Spec):
     steps: dict[Identifier, dict[Identifier, int]] = Field(
         default={},
         description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",
+    )
+    why: tuple[Identifier, ...] = Field(
+        default=(), description="Reasons of ratchet.yaml why integers are further from QAT than others may be."
     )
     like: Identifier | None = Field(
         default=None, description="The operator whose support holds where this one's says nothing."

@@ -52,6 +52,10 @@ class Patterns(Spec):
     doc: Sentence
     axes: PatternAxes
     roles: PatternRoles
+    forced: dict[Identifier, Identifier] = Field(
+        default={},
+        description="Mode of fused activations -> the activation that it makes of every activation named here.",
+    )
     patterns: tuple[tuple[StepName, ...], ...]
     priority: int = Field(default=0, description="Among patterns of one length the higher wins.")
 

@@ -10,7 +10,7 @@ computes in integers only, by the rules of its march.
 from ._runtime.overlays import overlays  # first: what is imported next may come from one
 
 # isort: split
-from . import dtype, functional, march, nn, qat_mode, qconfig, qtensor, quantization, utils
+from . import dtype, functional, jit, march, nn, qat_mode, qconfig, qtensor, quantization, utils
 from .functional import (
     bgr2centered_gray,
     bgr2centered_yuv,
@@ -46,6 +46,7 @@ __all__ = [
     "dtype",
     "functional",
     "get_march",
+    "jit",
     "march",
     "nn",
     "overlays",

@@ -22,6 +22,7 @@ TRAITS: dict[str, Traits] = {
         float_boxes=True,
         aligned_regions=True,
         mixed_scales=True,
+        reverse_fold=True,
     ),
     "bayes": Traits(
         aligned_corners=True,
@@ -29,6 +30,7 @@ TRAITS: dict[str, Traits] = {
         float_boxes=True,
         aligned_regions=True,
         mixed_scales=True,
+        reverse_fold=True,
     ),
     "bernoulli": Traits(
         aligned_corners=False,
@@ -36,6 +38,7 @@ TRAITS: dict[str, Traits] = {
         float_boxes=False,
         aligned_regions=False,
         mixed_scales=False,
+        reverse_fold=False,
     ),
     "bernoulli2": Traits(
         aligned_corners=False,
@@ -43,6 +46,7 @@ TRAITS: dict[str, Traits] = {
         float_boxes=False,
         aligned_regions=False,
         mixed_scales=False,
+        reverse_fold=True,
     ),
 }
 """March -> what it can do beyond its kernels."""

@@ -804,6 +804,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvAddReLU2d,
+        with_norm=intrinsic.ConvBNAddReLU2d,
         priority=0,
     ),
     FusionPattern(
@@ -815,6 +816,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvAddReLU62d,
+        with_norm=intrinsic.ConvBNAddReLU62d,
         priority=0,
     ),
     FusionPattern(
@@ -826,6 +828,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvAddReLU3d,
+        with_norm=intrinsic.ConvBNAddReLU3d,
         priority=0,
     ),
     FusionPattern(
@@ -837,6 +840,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvAddReLU63d,
+        with_norm=intrinsic.ConvBNAddReLU63d,
         priority=0,
     ),
     FusionPattern(
@@ -848,6 +852,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvTransposeAddReLU2d,
+        with_norm=intrinsic.ConvTransposeBNAddReLU2d,
         priority=0,
     ),
     FusionPattern(
@@ -859,6 +864,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvTransposeAddReLU62d,
+        with_norm=intrinsic.ConvTransposeBNAddReLU62d,
         priority=0,
     ),
     FusionPattern(
@@ -870,6 +876,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.LinearAddReLU,
+        with_norm=intrinsic.LinearBNAddReLU,
         priority=0,
     ),
     FusionPattern(
@@ -881,6 +888,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.LinearAddReLU6,
+        with_norm=intrinsic.LinearBNAddReLU6,
         priority=0,
     ),
     FusionPattern(
@@ -891,6 +899,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvAddReLU2d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -901,6 +910,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvAddReLU62d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -911,6 +921,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.ConvAdd2d,
+        with_norm=intrinsic.ConvBNAdd2d,
         priority=0,
     ),
     FusionPattern(
@@ -921,6 +932,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvReLU2d,
+        with_norm=intrinsic.ConvBNReLU2d,
         priority=0,
     ),
     FusionPattern(
@@ -931,6 +943,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvReLU62d,
+        with_norm=intrinsic.ConvBNReLU62d,
         priority=0,
     ),
     FusionPattern(
@@ -941,6 +954,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvAddReLU3d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -951,6 +965,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvAddReLU63d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -961,6 +976,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.ConvAdd3d,
+        with_norm=intrinsic.ConvBNAdd3d,
         priority=0,
     ),
     FusionPattern(
@@ -971,6 +987,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvReLU3d,
+        with_norm=intrinsic.ConvBNReLU3d,
         priority=0,
     ),
     FusionPattern(
@@ -981,6 +998,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvReLU63d,
+        with_norm=intrinsic.ConvBNReLU63d,
         priority=0,
     ),
     FusionPattern(
@@ -991,6 +1009,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvTransposeAddReLU2d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1001,6 +1020,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvTransposeAddReLU62d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1011,6 +1031,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.ConvTransposeAdd2d,
+        with_norm=intrinsic.ConvTransposeBNAdd2d,
         priority=0,
     ),
     FusionPattern(
@@ -1021,6 +1042,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvTransposeReLU2d,
+        with_norm=intrinsic.ConvTransposeBNReLU2d,
         priority=0,
     ),
     FusionPattern(
@@ -1031,6 +1053,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvTransposeReLU62d,
+        with_norm=intrinsic.ConvTransposeBNReLU62d,
         priority=0,
     ),
     FusionPattern(
@@ -1041,6 +1064,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.LinearAddReLU,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1051,6 +1075,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.LinearAddReLU6,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1061,6 +1086,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.LinearAdd,
+        with_norm=intrinsic.LinearBNAdd,
         priority=0,
     ),
     FusionPattern(
@@ -1071,6 +1097,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.LinearReLU,
+        with_norm=intrinsic.LinearBNReLU,
         priority=0,
     ),
     FusionPattern(
@@ -1081,6 +1108,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.LinearReLU6,
+        with_norm=intrinsic.LinearBNReLU6,
         priority=0,
     ),
     FusionPattern(
@@ -1090,6 +1118,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.ConvAdd2d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1099,6 +1128,7 @@ PATTERNS = (
             _NORM,
         ),
         fused=None,
+        with_norm=intrinsic.ConvBN2d,
         priority=0,
     ),
     FusionPattern(
@@ -1108,6 +1138,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvReLU2d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1117,6 +1148,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvReLU62d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1126,6 +1158,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.ConvAdd3d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1135,6 +1168,7 @@ PATTERNS = (
             _NORM,
         ),
         fused=None,
+        with_norm=intrinsic.ConvBN3d,
         priority=0,
     ),
     FusionPattern(
@@ -1144,6 +1178,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvReLU3d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1153,6 +1188,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvReLU63d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1162,6 +1198,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.ConvTransposeAdd2d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1171,6 +1208,7 @@ PATTERNS = (
             _NORM,
         ),
         fused=None,
+        with_norm=intrinsic.ConvTransposeBN2d,
         priority=0,
     ),
     FusionPattern(
@@ -1180,6 +1218,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.ConvTransposeReLU2d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1189,6 +1228,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.ConvTransposeReLU62d,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1198,6 +1238,7 @@ PATTERNS = (
             _ADD,
         ),
         fused=intrinsic.LinearAdd,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1207,6 +1248,7 @@ PATTERNS = (
             _NORM,
         ),
         fused=None,
+        with_norm=intrinsic.LinearBN,
         priority=0,
     ),
     FusionPattern(
@@ -1216,6 +1258,7 @@ PATTERNS = (
             _RELU,
         ),
         fused=intrinsic.LinearReLU,
+        with_norm=None,
         priority=0,
     ),
     FusionPattern(
@@ -1225,6 +1268,7 @@ PATTERNS = (
             _RELU6,
         ),
         fused=intrinsic.LinearReLU6,
+        with_norm=None,
         priority=0,
     ),
 )
@@ -1806,6 +1850,7 @@ TENSOR_RULES = (
 TABLES = Tables(
     replacements=REPLACEMENTS,
     patterns=PATTERNS,
+    forced_activations={"relu_mode_force_relu": torch.nn.ReLU, "relu_mode_force_relu6": torch.nn.ReLU6},
     qat_modules={
         torch.nn.ReLU: qat.ReLU,
         torch.nn.ReLU6: qat.ReLU6,
@@ -1888,6 +1933,30 @@ TABLES = Tables(
         intrinsic.LinearAdd: qat.LinearAdd,
         intrinsic.LinearAddReLU: qat.LinearAddReLU,
         intrinsic.LinearAddReLU6: qat.LinearAddReLU6,
+        intrinsic.ConvBN2d: qat.ConvBN2d,
+        intrinsic.ConvBNReLU2d: qat.ConvBNReLU2d,
+        intrinsic.ConvBNReLU62d: qat.ConvBNReLU62d,
+        intrinsic.ConvBNAdd2d: qat.ConvBNAdd2d,
+        intrinsic.ConvBNAddReLU2d: qat.ConvBNAddReLU2d,
+        intrinsic.ConvBNAddReLU62d: qat.ConvBNAddReLU62d,
+        intrinsic.ConvBN3d: qat.ConvBN3d,
+        intrinsic.ConvBNReLU3d: qat.ConvBNReLU3d,
+        intrinsic.ConvBNReLU63d: qat.ConvBNReLU63d,
+        intrinsic.ConvBNAdd3d: qat.ConvBNAdd3d,
+        intrinsic.ConvBNAddReLU3d: qat.ConvBNAddReLU3d,
+        intrinsic.ConvBNAddReLU63d: qat.ConvBNAddReLU63d,
+        intrinsic.ConvTransposeBN2d: qat.ConvTransposeBN2d,
+        intrinsic.ConvTransposeBNReLU2d: qat.ConvTransposeBNReLU2d,
+        intrinsic.ConvTransposeBNReLU62d: qat.ConvTransposeBNReLU62d,
+        intrinsic.ConvTransposeBNAdd2d: qat.ConvTransposeBNAdd2d,
+        intrinsic.ConvTransposeBNAddReLU2d: qat.ConvTransposeBNAddReLU2d,
+        intrinsic.ConvTransposeBNAddReLU62d: qat.ConvTransposeBNAddReLU62d,
+        intrinsic.LinearBN: qat.LinearBN,
+        intrinsic.LinearBNReLU: qat.LinearBNReLU,
+        intrinsic.LinearBNReLU6: qat.LinearBNReLU6,
+        intrinsic.LinearBNAdd: qat.LinearBNAdd,
+        intrinsic.LinearBNAddReLU: qat.LinearBNAddReLU,
+        intrinsic.LinearBNAddReLU6: qat.LinearBNAddReLU6,
     },
     quantized_modules={
         qat.ReLU: quantized.ReLU,
@@ -1960,6 +2029,30 @@ TABLES = Tables(
         qat.LinearAdd: quantized.LinearAdd,
         qat.LinearAddReLU: quantized.LinearAddReLU,
         qat.LinearAddReLU6: quantized.LinearAddReLU,
+        qat.ConvBN2d: quantized.Conv2d,
+        qat.ConvBNReLU2d: quantized.ConvReLU2d,
+        qat.ConvBNReLU62d: quantized.ConvReLU2d,
+        qat.ConvBNAdd2d: quantized.ConvAdd2d,
+        qat.ConvBNAddReLU2d: quantized.ConvAddReLU2d,
+        qat.ConvBNAddReLU62d: quantized.ConvAddReLU2d,
+        qat.ConvBN3d: quantized.Conv3d,
+        qat.ConvBNReLU3d: quantized.ConvReLU3d,
+        qat.ConvBNReLU63d: quantized.ConvReLU3d,
+        qat.ConvBNAdd3d: quantized.ConvAdd3d,
+        qat.ConvBNAddReLU3d: quantized.ConvAddReLU3d,
+        qat.ConvBNAddReLU63d: quantized.ConvAddReLU3d,
+        qat.ConvTransposeBN2d: quantized.ConvTranspose2d,
+        qat.ConvTransposeBNReLU2d: quantized.ConvTransposeReLU2d,
+        qat.ConvTransposeBNReLU62d: quantized.ConvTransposeReLU2d,
+        qat.ConvTransposeBNAdd2d: quantized.ConvTransposeAdd2d,
+        qat.ConvTransposeBNAddReLU2d: quantized.ConvTransposeAddReLU2d,
+        qat.ConvTransposeBNAddReLU62d: quantized.ConvTransposeAddReLU2d,
+        qat.LinearBN: quantized.Linear,
+        qat.LinearBNReLU: quantized.LinearReLU,
+        qat.LinearBNReLU6: quantized.LinearReLU,
+        qat.LinearBNAdd: quantized.LinearAdd,
+        qat.LinearBNAddReLU: quantized.LinearAddReLU,
+        qat.LinearBNAddReLU6: quantized.LinearAddReLU,
         torch.nn.Dropout: Identity,
         torch.nn.Dropout1d: Identity,
         torch.nn.Dropout2d: Identity,

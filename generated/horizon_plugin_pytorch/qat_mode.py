@@ -32,8 +32,8 @@ class _Tricks:
     """Switches of older releases: `tricks.relu6 = ...`, `tricks.fx_force_duplicate_shared_convbn = True`.
 
     Attributes:
-        relu6: a `ReLUMode` constant (a bool is accepted: True is FORCE_RELU6, False is FORCE_RELU). Kept for
-            compatibility: a fused activation is always the one the model names.
+        relu6: a `ReLUMode` constant (a bool is accepted: True is FORCE_RELU6, False is FORCE_RELU): which of the two
+            every fused activation becomes; INHERIT: what the model says. Fused modules are named for what they compute.
         fx_force_duplicate_shared_convbn: give every call site of a shared layer and its shared normalization a fused
             module of its own instead of one for all.
     """
@@ -81,3 +81,8 @@ def set_qat_mode(mode: str) -> None:
 def get_qat_mode() -> str:
     """The mode in force; `QATMode.FuseBN` until it is set."""
     return _State.mode
+
+
+def fused_activation_mode() -> str:
+    """The `ReLUMode` in force."""
+    return tricks.relu6

@@ -2,7 +2,8 @@
 """The body of every operator test: float -> calibrate -> convert on one cell of the support matrix.
 
 In: a table row that says how an operator is made and called, and the dtypes that enter and leave. The converted operator
-is fed the integers that the QAT operator was fed; they agree within one step of the output.
+is fed the integers that the QAT operator was fed: what comes out agrees within the steps of the case, and is exact as
+`harness_exact` defines it.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from harness_exact import check_definitions, listed
 from torch import Tensor, nn
 
+from horizon_plugin_pytorch.dtype import get_horizon_quant_dtype, qint32
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.nn.quantized import FloatFunctional
 from horizon_plugin_pytorch.qtensor import QTensor
@@ -28,7 +31,12 @@ from horizon_plugin_pytorch.quantization.qconfig import QConfig
 
 ACCUMULATOR = "qint32"
 UNQUANTIZED = (ACCUMULATOR, "float32")
-"""Outputs without an activation quantizer."""
+"""Without an activation quantizer: such outputs have none, such inputs enter through no stub."""
+SUM_SCALE = 2.0**-12
+"""Of accumulators that enter: exact in float32, so that QAT is fed the same values."""
+
+FLOAT_SUMS = 2.0**-20
+"""How exact QAT's sums are, float32 in any order, of the largest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +48,17 @@ class OpCase:
     kind: str
     make: Callable[[], Any]
     shapes: tuple[tuple[int, ...], ...]
+    given: tuple[tuple[str, object], ...]
     values: tuple[float, float] | None
     arguments: tuple[object, ...]
     keywords: tuple[tuple[str, object], ...]
     as_list: bool
+    write: Callable[..., Any] | None
+    expected: Callable[[Tensor], Tensor] | None
     source: str
     output: str
-    steps: int
+    steps: tuple[tuple[str, int], ...]
+    cosine: float | None
 
 
 class _OneOperator(nn.Module):
@@ -54,14 +66,22 @@ class _OneOperator(nn.Module):
 
     def __init__(self, case: OpCase) -> None:
         super().__init__()
-        self.quants = nn.ModuleList(QuantStub() for _ in case.shapes)
+        stub = nn.Identity if case.source in UNQUANTIZED else QuantStub
+        self.quants = nn.ModuleList(stub() for _ in case.shapes)
         target = case.make()
         self.op = target if case.kind == "module" else None
         self.functional = FloatFunctional()
         self.call = (case.kind, target, case.arguments, dict(case.keywords), case.as_list)
+        self.write = case.write
+
+    def forward_all(self, *operands: Tensor) -> Any:
+        inputs = [quant(x) for quant, x in zip(self.quants, operands, strict=False)]
+        return self.apply_operator(*inputs, *operands[len(inputs) :])
 
     def apply_operator(self, *inputs: Tensor) -> Any:
         kind, target, arguments, keywords, as_list = self.call
+        if self.write is not None:
+            return self.write(target if self.op is None else self.op, *inputs)
         if self.op is not None:
             return self.op(*inputs, *arguments, **keywords)
         if kind == "functional":
@@ -72,21 +92,26 @@ class _OneOperator(nn.Module):
 
 
 class _One(_OneOperator):
-    def forward(self, x: Tensor) -> Any:
-        return self.apply_operator(self.quants[0](x))
+    def forward(self, a: Tensor) -> Any:
+        return self.forward_all(a)
 
 
 class _Two(_OneOperator):
-    def forward(self, x: Tensor, y: Tensor) -> Any:
-        return self.apply_operator(self.quants[0](x), self.quants[1](y))
+    def forward(self, a: Tensor, b: Tensor) -> Any:
+        return self.forward_all(a, b)
 
 
 class _Three(_OneOperator):
-    def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Any:
-        return self.apply_operator(self.quants[0](x), self.quants[1](y), self.quants[2](z))
+    def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Any:
+        return self.forward_all(a, b, c)
 
 
-_MODELS = {1: _One, 2: _Two, 3: _Three}
+class _Four(_OneOperator):
+    def forward(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Any:
+        return self.forward_all(a, b, c, d)
+
+
+_MODELS = {1: _One, 2: _Two, 3: _Three, 4: _Four}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +126,68 @@ class _Run:
 
 
 def check_supported(march: str, case: OpCase) -> None:
-    """Assert that QAT and integers agree within the steps of the case, and that integers depend on no memory layout."""
+    """Assert that integers agree with QAT within the steps of the case, are exact, and depend on no memory layout."""
     run = _run(march, case)
-    worst = _worst_steps(run, case)
-    assert worst <= case.steps, (
-        f"{case.id}: {worst} steps apart, {case.steps} allowed by steps of the operator and by ratchet.yaml"
-    )
-    _check_layouts(run)
+    allowed = dict(case.steps)
+    for dtype, worst in _worst_steps(run, case).items():
+        assert worst <= allowed.get(dtype, 1), (
+            f"{case.id}: {worst} steps apart, {allowed.get(dtype, 1)} allowed by steps of the operator and by ratchet.yaml"
+        )
+    if case.cosine is not None:
+        assert _cosine(run) >= case.cosine, case.id
+    stubs = 0 if case.source in UNQUANTIZED or case.expected else len(case.shapes)
+    check_definitions(march, run.model, run.quantized, run.inputs, stubs)
+    _check_layouts(run, len(case.shapes))
 
 
-def worst_steps(march: str, case: OpCase) -> int:
-    """How many steps of the output integers are from QAT at worst."""
-    return _worst_steps(_run(march, case), case)
+def _cosine(run: _Run) -> float:
+    quants: Any = run.quantized.quants
+    with torch.no_grad():
+        expected = run.model(*(quant(x).dequantize() for quant, x in zip(quants.children(), run.inputs, strict=True)))
+    pairs = zip(listed(expected), run.integers, strict=True)
+    flat = [(a.flatten().to(torch.float64), b.dequantize().flatten().to(torch.float64)) for a, b in pairs]
+    return min(float(nn.functional.cosine_similarity(a, b, dim=0)) for a, b in flat)
 
 
-def _worst_steps(run: _Run, case: OpCase) -> int:
-    worst = 0
+def measured(march: str, case: OpCase) -> tuple[dict[str, int], float | None]:
+    """Output dtype -> how many steps integers are from QAT at worst; of a composite the cosine with the float operator."""
+    run = _run(march, case)
+    return _worst_steps(run, case), None if case.cosine is None else _cosine(run)
+
+
+def _worst_steps(run: _Run, case: OpCase) -> dict[str, int]:
+    """What is no QTensor counts as the case's output."""
+    found: dict[str, int] = {}
     for expected, given in zip(run.qat, run.integers, strict=True):
-        if not isinstance(given, QTensor):  # masks and indices are equal
-            assert type(expected) is type(given) is Tensor
-            assert torch.equal(given, expected), case.id
-            continue
-        assert given.is_quantized
-        assert str(given.dtype) == case.output
-        if case.output == ACCUMULATOR and case.source != ACCUMULATOR:
-            step = given.q_scale().max().item()
-            values = expected.as_subclass(Tensor)
-            torch.testing.assert_close(given.dequantize(), values, rtol=1e-4, atol=max(4, case.steps) * step)
-        else:
-            assert torch.equal(given.q_scale(), expected.q_scale())
-            difference = given.int_repr().to(torch.int64) - expected.int_repr().to(torch.int64)
-            worst = max(worst, int(difference.abs().max()))
-    return worst
+        dtype, worst = case.output, 0
+        if isinstance(given, QTensor):
+            dtype, worst = str(given.dtype), _steps_apart(expected, given)
+        else:  # masks, indices and what is computed on the host are equal
+            assert type(given) is Tensor
+            assert torch.equal(given, torch.as_tensor(expected.as_subclass(Tensor))), case.id
+        found[dtype] = max(found.get(dtype, 0), worst)
+    assert not isinstance(run.integers[0], QTensor) or str(run.integers[0].dtype) == case.output
+    return found
 
 
-def _check_layouts(run: _Run) -> None:
+def _steps_apart(expected: Tensor, given: QTensor) -> int:
+    """Values that QAT left without a quantizer are as many steps apart as their difference holds."""
+    assert given.is_quantized
+    if isinstance(expected, QTensor):
+        assert torch.equal(given.q_scale(), expected.q_scale())
+        difference = given.int_repr().to(torch.int64) - expected.int_repr().to(torch.int64)
+    else:
+        steps = QTensor(torch.ones_like(given.int_repr()), given.q_scale(), given.dtype, given.per_channel_axis)
+        exact = expected.to(torch.float64) / steps.dequantize().to(torch.float64)
+        difference = (given.int_repr() - exact).abs() - exact.abs().max() * FLOAT_SUMS
+        difference = difference.clamp(min=0).ceil()
+    return int(difference.abs().max()) if difference.numel() else 0
+
+
+def _check_layouts(run: _Run, count: int) -> None:
     """The same integers from inputs that lie in memory in reverse order, or with their channels last."""
     for layout in (_reversed, _channels_last):
-        inputs = [layout(x) for x in run.inputs]
+        inputs = [layout(x) if number < count and type(x) is Tensor else x for number, x in enumerate(run.inputs)]
         try:
             with torch.no_grad():
                 again = run.quantized(*inputs)
@@ -146,7 +195,7 @@ def _check_layouts(run: _Run) -> None:
             with pytest.raises(RuntimeError):  # the float operator refuses this layout too
                 run.model(*inputs)
             continue
-        for given, expected in zip(_listed(again), run.integers, strict=True):
+        for given, expected in zip(listed(again), run.integers, strict=True):
             assert torch.equal(_integers(given), _integers(expected)), layout.__name__
 
 
@@ -164,10 +213,6 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=formats[x.dim()]) if x.dim() in formats else x
 
 
-def _listed(result: Any) -> list[Any]:
-    return list(result) if isinstance(result, (list, tuple)) else [result]
-
-
 def check_unsupported(march: str, case: OpCase) -> None:
     """Assert that somewhere between prepare and inference an error names the march and the reason."""
     with pytest.raises(NotImplementedError, match=march):
@@ -177,19 +222,55 @@ def check_unsupported(march: str, case: OpCase) -> None:
 def _run(march: str, case: OpCase) -> _Run:
     torch.manual_seed(sum(map(ord, case.id)))
     set_march(march)
-    inputs = [_values(shape, case.values) * (1 + index) for index, shape in enumerate(case.shapes)]
-    model = _MODELS[len(inputs)](case).eval()
+    values = [_values(shape, case.values) * (1 + index) for index, shape in enumerate(case.shapes)]
+    if case.expected is not None:
+        return _deployed(case, values[0].round())
+    given = [torch.tensor(numbers, dtype=getattr(torch, dtype)) for dtype, numbers in case.given]
+    entering = [_summed(x) for x in values] if case.source == ACCUMULATOR else values
+    fake = [x.dequantize() if isinstance(x, QTensor) else x for x in entering]
+    model = _MODELS[len(values) + len(given)](case).eval()
     qconfig = {"": _qconfig(case.output), "module_name": {"quants": _qconfig(case.source)}}
     prepared = prepare_qat_fx(model, qconfig).eval()
     set_fake_quantize(prepared, FakeQuantState.CALIBRATION)
     with torch.no_grad():
         for factor in (1.0, 0.7):
-            prepared(*(factor * x for x in inputs))
+            prepared(*(factor * x for x in fake), *given)
         prepared.eval()
         set_fake_quantize(prepared, FakeQuantState.VALIDATION)
-        qat = prepared(*inputs)
+        qat = prepared(*fake, *given)
         quantized = convert_fx(prepared)
-        return _Run(model, quantized, inputs, _listed(qat), _listed(quantized(*inputs)))
+        inputs = [*entering, *given]
+        return _Run(model, quantized, inputs, listed(qat), listed(quantized(*inputs)))
+
+
+class _Deployed(nn.Module):
+    """An operator that is inserted into a converted model, where integers of scale 1 enter."""
+
+    def __init__(self, case: OpCase) -> None:
+        super().__init__()
+        self.quants = nn.ModuleList()
+        self.call = case.make()
+        self.case = case
+
+    def forward(self, x: Tensor) -> Any:
+        dtype = get_horizon_quant_dtype(self.case.source)
+        integers = QTensor(x.to(dtype.storage), torch.ones(1), dtype)
+        return self.call(integers, *self.case.arguments, **dict(self.case.keywords))
+
+
+def _deployed(case: OpCase, x: Tensor) -> _Run:
+    """Beside its float values, quantized as the network was trained on them."""
+    assert case.expected is not None
+    model = _Deployed(case)
+    given = model(x)
+    scale, dtype = given.q_scale(), given.dtype
+    trained = (case.expected(x) / scale + 0.5).floor().clamp(dtype.min, dtype.max) * scale
+    return _Run(model, model, [x], [QTensor(trained, scale, dtype)], [given])
+
+
+def _summed(x: Tensor) -> QTensor:
+    """Accumulators of some values."""
+    return QTensor((x / SUM_SCALE).round().to(torch.int32), torch.tensor([SUM_SCALE]), qint32)
 
 
 def _values(shape: tuple[int, ...], ends: tuple[float, float] | None) -> Tensor:

@@ -2172,6 +2172,18 @@ CASES = [
         compute_dtypes=(),
         derived=False,
     ),
+    KernelCase(
+        id="folded_scale",
+        kernel="folded_scale",
+        tensors=(),
+        reals=("s", "factor", "largest"),
+        tables=(),
+        scales=(),
+        integers=(),
+        derive_dtypes=(),
+        compute_dtypes=(),
+        derived=False,
+    ),
 ]
 
 

@@ -1918,6 +1918,18 @@ CASES = [
         compute_dtypes=(),
         derived=False,
     ),
+    KernelCase(
+        id="folded_scale",
+        kernel="folded_scale",
+        tensors=(),
+        reals=("s", "factor", "largest"),
+        tables=(),
+        scales=(),
+        integers=(),
+        derive_dtypes=(),
+        compute_dtypes=(),
+        derived=False,
+    ),
 ]
 
 

@@ -6,7 +6,9 @@ specs/ratchet.yaml is rewritten, but for numbers that rose: those are told, and 
 
 import argparse
 import importlib
+import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from generator.diag import errors, render
@@ -14,11 +16,23 @@ from generator.layout import GENERATED, SPECS
 from generator.link import Catalog
 from generator.pipeline import Knowledge, understand
 from generator.ratchet import worst_steps
-from generator.views.accuracy import accuracy_view, generated_tests
+from generator.views.accuracy import accuracy_view, generated_tests, untested_cells
 from generator.views.kernels import module_path
 
-Steps = dict[str, dict[str, dict[str, int]]]
 FILE = "ratchet.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the generated operator tests measure.
+
+    Attributes:
+        steps: operator -> march -> output dtype -> how far integers are from QAT at worst.
+        cosines: composite -> the worst cosine of its integers and the float operator's values, over all marches.
+    """
+
+    steps: dict[str, dict[str, dict[str, int]]]
+    cosines: dict[str, float]
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
@@ -30,21 +44,25 @@ def run(args: argparse.Namespace, root: Path) -> int:
     if args.measure:
         return _measure(understood.knowledge, root)
     known = understood.knowledge
-    view = accuracy_view(known.catalog, generated_tests(known.catalog, known.decisions, known.compiled))
+    tests = generated_tests(known.catalog, known.decisions, known.compiled)
+    view = accuracy_view(known.catalog, known.decisions, tests)
+    untested = tuple(untested_cells(known.decisions, tests))
     for row in view.rows:
         for march in row.marches:
             print(
                 f"{row.op:28} {march.march:12} exact {march.exact:4}  QAT {march.compared:4}  worst steps {march.worst}"
             )
+    for cell in untested:
+        print(f"no test: {cell}; add a case to its operator")
     print(view.summary)
-    return 0
+    return 1 if untested else 0
 
 
 def _measure(known: Knowledge, root: Path) -> int:
     sys.path[:0] = [str(root / GENERATED / "tests"), str(root / GENERATED)]
     measured = measure(tuple(known.catalog.marches))
     risen = 0
-    for op, by_march in measured.items():
+    for op, by_march in measured.steps.items():
         for march, row in by_march.items():
             for dtype, written in worst_steps(known.catalog, op, march).items():
                 if row.get(dtype, 0) > written:
@@ -56,29 +74,27 @@ def _measure(known: Knowledge, root: Path) -> int:
     return 1 if risen else 0
 
 
-def measure(marches: tuple[str, ...]) -> Steps:
-    """Run every generated operator test; the worst steps of each operator, march and output dtype."""
+def measure(marches: tuple[str, ...]) -> Measured:
+    """Run every generated operator test."""
     harness = importlib.import_module("harness_ops")
-    found: Steps = {}
+    found = Measured({}, {})
     for march in marches:
         for case in importlib.import_module(f"test_ops_{module_path(march)}").SUPPORTED:
-            if case.output != harness.ACCUMULATOR:
-                row = found.setdefault(case.op, {}).setdefault(march, {})
-                row[case.output] = max(row.get(case.output, 0), harness.worst_steps(march, case))
+            steps, cosine = harness.measured(march, case)
+            row = found.steps.setdefault(case.op, {}).setdefault(march, {})
+            for dtype, worst in steps.items():
+                row[dtype] = max(row.get(dtype, 0), worst)
+            if cosine is not None:
+                found.cosines[case.op] = min(found.cosines.get(case.op, 1.0), math.floor(cosine * 1e6) / 1e6)
     return found
 
 
-def _text(catalog: Catalog, measured: Steps) -> str:
-    """The whole spec anew; a march with its parent's numbers is left out."""
-    ratchet = catalog.ratchet.spec
-    lines = [
-        f"# yaml-language-server: $schema=../{GENERATED}/schema/ratchet.schema.json",
-        "schema: ratchet/1",
-        "doc: |",
-    ]
-    lines += [f"  {line}" for line in ratchet.doc.strip().splitlines()]
-    lines += [f"todo_cells: {ratchet.todo_cells}", "worst_steps:"]
-    for op, rows in sorted(measured.items()):
+def _text(catalog: Catalog, measured: Measured) -> str:
+    """The spec with these numbers; a march with its parent's is left out."""
+    lines = [catalog.ratchet.doc.text.partition("\ncosines:")[0], "cosines:"]
+    lines += [f"  {op}: {cosine}" for op, cosine in sorted(measured.cosines.items())]
+    lines.append("worst_steps:")
+    for op, rows in sorted(measured.steps.items()):
         own = {m: row for m, row in rows.items() if row != rows.get(catalog.marches[m].spec.extends or "")}
         cells = ", ".join(
             f"{m}: {{{', '.join(f'{dtype}: {n}' for dtype, n in row.items())}}}" for m, row in own.items()

@@ -7,6 +7,7 @@ evaluated as Python; no formula is written twice.
 from generator.formula.c_helpers import C_HELPERS
 from generator.formula.compiler import compile_kernel
 from generator.formula.lower_c import CBody, c_name, c_type, lower_c
+from generator.formula.lower_elements import ElementBody, lower_elements
 from generator.formula.lower_latex import latex
 from generator.formula.lower_python import PYTHON_HELPERS
 from generator.formula.lower_torch import TORCH_HELPERS
@@ -23,6 +24,7 @@ __all__ = [
     "CBody",
     "Compiled",
     "Dtype",
+    "ElementBody",
     "Formula",
     "Kernel",
     "Kind",
@@ -36,5 +38,6 @@ __all__ = [
     "compile_kernel",
     "latex",
     "lower_c",
+    "lower_elements",
     "parse",
 ]

@@ -1,6 +1,7 @@
 """View of generated/docs/accuracy.md: how many tests hold an operator, and how far its integers are from QAT at worst.
 
-In: the generated tests' cases, and the numbers of specs/ratchet.yaml that those tests measured. Out: one row an operator.
+In: the generated tests' cases, and the numbers of specs/ratchet.yaml that those tests measured. Out: one row an operator,
+and the supported cells that no test holds.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
 from generator.ratchet import worst_steps
+from generator.views.names import sentence
 from generator.views.tests import KernelTestsView, OpTestsView, kernel_tests, op_tests
 
 UNMEASURED = "-"
@@ -37,13 +39,33 @@ class AccuracyRowView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasonView:
+    """A rule that moves integers away from QAT, and links to the operators that it moves."""
+
+    text: str
+    ops: str
+
+
+@dataclass(frozen=True, slots=True)
+class CosineView:
+    """A composite, and the worst cosine of its int16 results and the float operator's."""
+
+    op: str
+    title: str
+    cosine: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccuracyView:
-    """Every operator that computes something, and the totals."""
+    """Every operator with a supported cell, the totals, why some are far from QAT, and the composites beside float."""
 
     header: str
     rule: str
     rows: tuple[AccuracyRowView, ...]
     summary: str
+    reasons: tuple[ReasonView, ...]
+    least_cosine: str
+    cosines: tuple[CosineView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +86,47 @@ def generated_tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMa
     )
 
 
-def accuracy_view(catalog: Catalog, tests: GeneratedTests) -> AccuracyView:
-    """Count and look up."""
-    rows = tuple(_rows(catalog, tests))
-    exact = sum(len(view.cases) for view in (*tests.kernels.values(), tests.common))
+def accuracy_view(catalog: Catalog, decisions: Decisions, tests: GeneratedTests) -> AccuracyView:
+    """Count and look up. A test of an operator counts twice: it compares with QAT, and each kernel with its definition."""
     compared = sum(len(view.supported) for view in tests.ops.values())
+    exact = compared + sum(len(view.cases) for view in (*tests.kernels.values(), tests.common))
+    untested = tuple(untested_cells(decisions, tests))
     heads = [f"{march}: {what}" for march in catalog.marches for what in ("exact", "QAT", "worst steps")]
+    counts = f"{exact} tests of exactness, {compared} tests of QAT against integers"
     return AccuracyView(
         header="| operator | " + " | ".join(heads) + " |",
         rule="|---|" + "---|" * len(heads),
-        rows=rows,
-        summary=f"{exact} tests of exactness, {compared} tests of QAT against integers.",
+        rows=tuple(_rows(catalog, tests)),
+        summary=f"{counts}, {len(untested)} supported cells without tests.",
+        reasons=tuple(_reasons(catalog)),
+        least_cosine=str(catalog.ratchet.spec.least_cosine),
+        cosines=tuple(
+            CosineView(op, catalog.ops[op].spec.title, f"{cosine:.6f}")
+            for op, cosine in catalog.ratchet.spec.cosines.items()
+        ),
     )
 
 
+def _reasons(catalog: Catalog) -> Iterator[ReasonView]:
+    for reason, text in catalog.ratchet.spec.reasons.items():
+        ops = [op.spec for op in catalog.ops.values() if reason in op.spec.why]
+        yield ReasonView(sentence(text), ", ".join(f"[{op.title}](ops/{op.id}.md)" for op in ops))
+
+
+def untested_cells(decisions: Decisions, tests: GeneratedTests) -> Iterator[str]:
+    """The supported cells that no test holds: operator, march, input and output dtype."""
+    tested = {
+        (case.op, march, case.source, case.output) for march, view in tests.ops.items() for case in view.supported
+    }
+    for (op, march, dtype), decision in decisions.items():
+        if decision.status == "supported":
+            for output in decision.outputs:
+                if (op, march, dtype, output) not in tested:
+                    yield f"{op} on {march}, {dtype} -> {output}"
+
+
 def _rows(catalog: Catalog, tests: GeneratedTests) -> Iterator[AccuracyRowView]:
-    exact = {
+    kernels = {
         march: Counter(case.kernel for case in (*view.cases, *tests.common.cases))
         for march, view in tests.kernels.items()
     }
@@ -89,9 +136,9 @@ def _rows(catalog: Catalog, tests: GeneratedTests) -> Iterator[AccuracyRowView]:
         marches = []
         for march in catalog.marches:
             count = compared[march][spec.id]
-            kernels = exact[march][spec.kernel] if spec.kernel and count else count  # without a kernel QAT is exact
+            exact = count + kernels[march][spec.kernel or ""] if count else 0
             steps = ", ".join(f"{dtype} {worst}" for dtype, worst in worst_steps(catalog, spec.id, march).items())
-            marches.append(MarchAccuracy(march, kernels, count, steps or UNMEASURED))
+            marches.append(MarchAccuracy(march, exact, count, steps or UNMEASURED))
         if any(m.compared for m in marches):
             cells = " | ".join(f"{m.exact} | {m.compared} | {m.worst}" for m in marches)
             yield AccuracyRowView(spec.id, spec.title, tuple(marches), cells)

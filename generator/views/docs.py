@@ -178,7 +178,7 @@ def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches
         formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
     facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))
     facts += (*_facts(spec.sampling, "sampling"), *_facts(spec.regions, "regions"))
-    facts += _facts(spec.detection, "detection")
+    facts += (*_facts(spec.detection, "detection"), *_facts(spec.training, "training"))
     facts += tuple(FactView(f"rounding of {site}", mode) for site, mode in spec.rounding.items())
     facts += tuple(FactView(f"algorithm of {role}", variant) for role, variant in spec.algorithm.items())
     supported = sum(d.status == "supported" for d in decisions.values() if d.march == march)

@@ -77,8 +77,9 @@ def _folder(catalog: Catalog, patterns: tuple[Expanded, ...], folder: str) -> Pa
     for op in of_family(catalog, "weighted"):
         view = weighted_view(catalog, op, patterns)
         fused = view.quantized_fused if folder == "quantized" else view.fused
+        kept = [] if folder == "quantized" else [f.name for f in view.with_norm]
         base = [] if folder == "intrinsic" else [view.base_class]
-        modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused)])
+        modules.setdefault(op.python.file or "", []).extend([*base, *(f.name for f in fused), *kept])
     for op in of_family(catalog, "composite", "recurrent"):
         names = {"qat": op.python.class_, "quantized": op.python.quantized}
         if name := names.get(folder):

@@ -28,6 +28,18 @@ class FusedView:
 
 
 @dataclass(frozen=True, slots=True)
+class NormFusedView:
+    """One fused class of a weighted layer that keeps its normalization."""
+
+    name: str
+    doc: str
+    folded: str
+    norms: str
+    add: bool
+    activation_class: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeightedView:
     """A weighted operator with all of its fused forms."""
 
@@ -48,6 +60,7 @@ class WeightedView:
     requires: str
     qat_classes: str
     fused: tuple[FusedView, ...]
+    with_norm: tuple[NormFusedView, ...]
     quantized_fused: tuple[FusedView, ...]
 
 
@@ -92,27 +105,6 @@ class TensorModuleView:
     attributes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NormView:
-    """A standalone normalization."""
-
-    op: str
-    doc: str
-    class_name: str
-    float_class: str
-    float_classes: str
-    kernel: str
-    scale_kernel: str
-    trailing: int
-
-
-@dataclass(frozen=True, slots=True)
-class NormModuleView:
-    """Every standalone normalization of one module."""
-
-    norms: tuple[NormView, ...]
-
-
 def of_family(catalog: Catalog, *families: str) -> Iterable[Op]:
     """The operators of some families, in the order of their files."""
     return (op.spec for op in catalog.ops.values() if op.spec.family in families)
@@ -143,6 +135,7 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         requires=repr(op.requires),
         qat_classes=f"qat.{base}",
         fused=fused,
+        with_norm=tuple(_with_norm(catalog, op, pattern) for pattern in norm_patterns(catalog, op, patterns)),
         quantized_fused=_quantized(fused),
     )
 
@@ -155,6 +148,33 @@ def _is_window_on_images(mac: Mac) -> bool:
 def class_name(op: Op) -> str:
     """The generated class of an operator."""
     return op.python.class_ or ""
+
+
+def norm_patterns(catalog: Catalog, op: Op, patterns: Iterable[Expanded]) -> Iterable[Expanded]:
+    """One pattern for each class of a weighted operator that keeps its normalization, as they are declared."""
+    order = {name: index for index, name in enumerate(catalog.ops)}
+    found = {(p.add, order.get(p.activation, -1)): p for p in patterns if p.base == op.id and p.norm}
+    return (found[key] for key in sorted(found))
+
+
+def tail_of(catalog: Catalog, pattern: Expanded, *, keeps_norm: bool = False) -> str:
+    """What the class name of a fused form says beside its base: normalization if it is kept, add, activation."""
+    norm = (catalog.ops[pattern.norms[0]].spec.tail or "") if keeps_norm else ""
+    activation = (catalog.ops[pattern.activation].spec.tail or "") if pattern.activation else ""
+    return norm + ("Add" if pattern.add else "") + activation
+
+
+def _with_norm(catalog: Catalog, op: Op, pattern: Expanded) -> NormFusedView:
+    act = catalog.ops[pattern.activation].spec if pattern.activation else None
+    folded = fused_name(op, tail_of(catalog, pattern)) if pattern.tail else class_name(op)
+    return NormFusedView(
+        name=fused_name(op, tail_of(catalog, pattern, keeps_norm=True)),
+        doc=f"{folded} whose normalization goes on training; it is folded at conversion.",
+        folded=folded,
+        norms="".join(f"{module}, " for norm in pattern.norms for module in catalog.ops[norm].spec.float.modules),
+        add=pattern.add,
+        activation_class=act.float.modules[0] if act else "",
+    )
 
 
 def fused_name(op: Op, tail: str) -> str:
@@ -254,23 +274,4 @@ def tensor_module_view(op: Op) -> TensorModuleView:
         function=op.tensor.function,
         arguments=", ".join(arguments),
         attributes=attributes,
-    )
-
-
-def norm_view(catalog: Catalog) -> NormModuleView:
-    """Every normalization that can stand alone."""
-    return NormModuleView(tuple(_norm(op) for op in of_family(catalog, "norm") if op.mac is not None))
-
-
-def _norm(op: Op) -> NormView:
-    assert op.mac is not None
-    return NormView(
-        op=op.id,
-        doc=sentence(op.doc),
-        class_name=class_name(op),
-        float_class=op.float.modules[0],
-        float_classes="".join(f"{name}, " for name in op.float.modules),
-        kernel=op.kernel or "",
-        scale_kernel="norm_scale",
-        trailing=op.mac.spatial_dims,
     )

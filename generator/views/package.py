@@ -31,6 +31,7 @@ class MarchView:
     aligned_regions: bool
     mixed_scales: bool
     stable_sort: bool
+    reverse_fold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def _march(name: str, march: March) -> MarchView:
         aligned_regions=march.regions.aligned,
         mixed_scales=march.regions.mixed_scales,
         stable_sort=march.detection.stable_sort,
+        reverse_fold=march.training.reverse_fold,
     )
 
 

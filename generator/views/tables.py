@@ -13,7 +13,7 @@ from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_op import Op
 from generator.views.composite import float_classes as composite_classes
-from generator.views.modules import class_name, fused_name, of_family
+from generator.views.modules import class_name, fused_name, of_family, tail_of, weighted_view
 from generator.views.replacements import FUNCTIONAL, ReplacementView, as_tuple, replacements
 from generator.views.runtime_modules import float_classes
 
@@ -37,6 +37,7 @@ class PatternView:
     id: str
     steps: str
     fused: str
+    with_norm: str
     priority: int
 
 
@@ -66,6 +67,7 @@ class TablesView:
     replacements: tuple[ReplacementView, ...]
     steps: tuple[StepView, ...]
     patterns: tuple[PatternView, ...]
+    forced_activations: str
     qat_modules: tuple[PairView, ...]
     quantized_modules: tuple[PairView, ...]
     tensor_rules: tuple[TensorRuleView, ...]
@@ -86,6 +88,11 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
         replacements=tuple(replacements(catalog)),
         steps=tuple(steps.values()),
         patterns=pattern_views,
+        forced_activations=_listed(
+            f'"{mode}": {catalog.ops[op].spec.float.modules[0]}'
+            for family in catalog.patterns
+            for mode, op in family.spec.forced.items()
+        ),
         qat_modules=tuple(_qat_modules(catalog, patterns)),
         quantized_modules=tuple(_quantized_modules(catalog, patterns)),
         tensor_rules=rules,
@@ -116,11 +123,9 @@ def _pattern(catalog: Catalog, pattern: Expanded, steps: dict[str, StepView]) ->
             view = replace(view, name=f"{view.name}_")
         names.append(view.name)
     op = catalog.ops[pattern.base].spec
-    tail = ("Add" if pattern.add else "") + (
-        catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else ""
-    )
-    fused = f"intrinsic.{fused_name(op, tail)}" if pattern.tail else "None"
-    return PatternView(pattern.id, as_tuple(names), fused, pattern.priority)
+    fused = f"intrinsic.{fused_name(op, tail_of(catalog, pattern))}" if pattern.tail else "None"
+    kept = f"intrinsic.{fused_name(op, tail_of(catalog, pattern, keeps_norm=True))}" if pattern.norm else "None"
+    return PatternView(pattern.id, as_tuple(names), fused, kept, pattern.priority)
 
 
 def _step(catalog: Catalog, pattern: Expanded, role: str) -> StepView:
@@ -150,7 +155,7 @@ def _qat_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iterable[P
     yield PairView("QuantStub", "qat.QuantStub")
     yield PairView(FUNCTIONAL, "qat.FloatFunctional")
     yield PairView(_TORCH_FUNCTIONAL, "qat.FloatFunctional")
-    for name in _fused_names(catalog, patterns):
+    for name in (*_fused_names(catalog, patterns), *_names_with_norm(catalog, patterns)):
         yield PairView(f"intrinsic.{name}", f"qat.{name}")
 
 
@@ -165,10 +170,19 @@ def _fused_names(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, 
     first: dict[tuple[str, bool, bool], str] = {}
     for pattern in sorted((p for p in patterns if p.tail), key=_declared_order(catalog)):
         op = catalog.ops[pattern.base].spec
-        tail = catalog.ops[pattern.activation].spec.tail or "" if pattern.activation else ""
-        name = fused_name(op, ("Add" if pattern.add else "") + tail)
+        name = fused_name(op, tail_of(catalog, pattern))
         names[name] = first.setdefault((pattern.base, pattern.add, bool(pattern.activation)), name)
     return names
+
+
+def _names_with_norm(catalog: Catalog, patterns: tuple[Expanded, ...]) -> dict[str, str]:
+    """Fused class that keeps its normalization -> the quantized class of its integers."""
+    folded = _fused_names(catalog, patterns)
+    return {
+        view.name: folded.get(view.folded, view.folded)
+        for op in of_family(catalog, "weighted")
+        for view in weighted_view(catalog, op, patterns).with_norm
+    }
 
 
 def _declared_order(catalog: Catalog) -> Callable[[Expanded], tuple[int, bool, int]]:
@@ -192,7 +206,8 @@ def _quantized_modules(catalog: Catalog, patterns: tuple[Expanded, ...]) -> Iter
     yield PairView("qat.QuantStub", "quantized.Quantize")
     yield PairView("qat.DeQuantStub", "quantized.DeQuantize")
     yield PairView("qat.FloatFunctional", "quantized.QFunctional")
-    for fused, quantized in _fused_names(catalog, patterns).items():
+    fused_names = {**_fused_names(catalog, patterns), **_names_with_norm(catalog, patterns)}
+    for fused, quantized in fused_names.items():
         yield PairView(f"qat.{fused}", f"quantized.{quantized}")
     for op_spec in of_family(catalog, "identity"):
         for module in op_spec.float.modules:

@@ -12,12 +12,15 @@ from generator.decide import Decision, Decisions, feature_dtypes
 from generator.formula import Compiled
 from generator.link import Catalog, KernelEntry
 from generator.ratchet import worst_steps
-from generator.schema_op import Case, Op
+from generator.schema_case import Case
+from generator.schema_op import Op
 from generator.views.kernels import module_path
+from generator.views.modules import class_name
 from generator.views.runtime_modules import float_classes
 
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
+_COMPARED_WITH_FLOAT = "qint16"  # composites: their results in 8 bits are as coarse as those of any operator
 _LIST_FAMILIES = frozenset({"concat"})
 _MODULE_FAMILIES = frozenset(
     {
@@ -32,8 +35,12 @@ _MODULE_FAMILIES = frozenset(
         "runtime_module",
         "tensor_module",
         "composite",
+        "recurrent",
+        "quantize_stub",
+        "dequantize_stub",
     }
 )
+_OWN_CLASS = frozenset({"table"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +75,19 @@ class OpCaseView:
     id: str
     op: str
     kind: str
-    target: str
     make: str
     shapes: tuple[tuple[int, ...], ...]
+    given: tuple[tuple[str, object], ...]
     values: tuple[float, float] | None
     arguments: tuple[object, ...]
     keywords: tuple[tuple[str, object], ...]
     as_list: bool
+    write: str
+    expected: str
     source: str
     output: str
-    steps: int
+    steps: tuple[tuple[str, int], ...]
+    cosine: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +160,20 @@ def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
         for number, case in enumerate(op.spec.cases):
             for dtype in feature_dtypes(catalog):
                 decision = decisions[op.spec.id, march, dtype]
-                if dtype not in catalog.dtypes.spec.dtypes or catalog.dtypes.spec.dtypes[dtype].bits > _WIDEST_FEATURE:
-                    continue  # float32 and accumulators do not enter through a QuantStub
                 if decision.status == "supported":
-                    steps = _steps(catalog, op.spec, march)
+                    bounds = _steps(catalog, op.spec, march), catalog.ratchet.spec.least_cosine
                     supported.extend(
-                        _op_case(op.spec, case, number, decision, output, steps) for output in decision.outputs
+                        _op_case(op.spec, case, number, decision, output, *bounds) for output in decision.outputs
                     )
-                elif number == 0:
-                    unsupported.append(_op_case(op.spec, case, number, decision, dtype, {}))
+                elif number == 0 and _has_stub(catalog, dtype):
+                    unsupported.append(_op_case(op.spec, case, number, decision, dtype, {}, 0))
     return OpTestsView(march, tuple(supported), tuple(unsupported))
+
+
+def _has_stub(catalog: Catalog, dtype: str) -> bool:
+    """Whether values of a dtype leave a QuantStub: float32 and accumulators do not."""
+    known = catalog.dtypes.spec.dtypes
+    return dtype in known and known[dtype].bits <= _WIDEST_FEATURE
 
 
 def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
@@ -173,42 +187,46 @@ def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
     return allowed | {dtype: min(allowed.get(dtype, 1), worst + 1) for dtype, worst in measured}
 
 
-def _op_case(op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int]) -> OpCaseView:
-    kind = _kind(op)
-    forms = {
-        "module": float_classes(op),
-        "function": op.float.functions,
-        "method": op.float.methods,
-        "functional": (op.python.method or "",),
-    }
+def _op_case(
+    op: Op, case: Case, number: int, decision: Decision, output: str, steps: dict[str, int], cosine: float
+) -> OpCaseView:
+    kind, target = _form(op)
     make = ", ".join(f"{name}={_python(value)}" for name, value in case.make.items())
     return OpCaseView(
         id=f"{op.id}-{number}-{decision.dtype}-{output}",
         op=op.id,
         kind=kind,
-        target=forms[kind][0],
-        make=f"{forms[kind][0]}({make})"
-        if kind == "module"
-        else (forms[kind][0] if kind == "function" else repr(forms[kind][0])),
+        make={"module": f"{target}({make})", "function": target}.get(kind, repr(target)),
         shapes=case.inputs,
+        given=tuple((given.dtype, given.values) for given in case.given.values()),
         values=case.values,
         arguments=case.arguments,
         keywords=tuple(case.call.items()),
         as_list=op.family in _LIST_FAMILIES,
+        write=f"lambda {', '.join(('op', *case.operands))}: {case.write}" if case.write else "None",
+        expected=f"lambda x: {case.expected}" if case.expected else "None",
         source=decision.dtype,
         output=output,
-        steps=steps.get(output, 1),
+        steps=tuple(sorted(steps.items())),
+        cosine=cosine if (op.composite or op.cell) and output == _COMPARED_WITH_FLOAT else None,
     )
 
 
-def _kind(op: Op) -> str:
-    """How a test writes the operator: as a module, a function, a method of a tensor or of a FloatFunctional."""
+def _form(op: Op) -> tuple[str, str]:
+    """How a test writes the operator: a module, a function, a method of a tensor or of a FloatFunctional; and its name."""
+    if op.family in _OWN_CLASS:
+        return "module", f"nn.{class_name(op)}"
     if op.family in _MODULE_FAMILIES and (op.float.modules or op.runtime is not None):
-        return "module"
+        return "module", float_classes(op)[0]
     if op.float.functions:
-        return "function"
-    return "method" if op.float.methods else "functional"
+        return "function", op.float.functions[0]
+    if op.python.function:
+        return "function", f"{'nn.' if op.runtime else ''}functional.{op.python.function}"
+    return ("method", op.float.methods[0]) if op.float.methods else ("functional", op.python.method or "")
 
 
 def _python(value: object) -> str:
+    """The text of an argument; {function: a.b} is that function."""
+    if isinstance(value, dict) and value.keys() == {"function"}:
+        return str(value["function"])
     return repr(tuple(value)) if isinstance(value, (list, tuple)) else repr(value)

@@ -16,7 +16,7 @@ from horizon_plugin_pytorch._runtime.exact import by_definition
 from horizon_plugin_pytorch._runtime.int8_sums import Int8Sums, Window, available
 from horizon_plugin_pytorch._runtime.interval import Interval, reach_of
 from horizon_plugin_pytorch._runtime.quantized_module import QuantizedModule
-from horizon_plugin_pytorch._runtime.tail import Tail, whole_range
+from horizon_plugin_pytorch._runtime.tail import Chain, Tail, whole_range
 from horizon_plugin_pytorch.dtype import qint8, qint16
 from horizon_plugin_pytorch.kernels import load
 from horizon_plugin_pytorch.march import set_march
@@ -131,7 +131,9 @@ class TestTails:
         s_w = torch.tensor([ratio, ratio / 3, ratio / 7]).reshape(3, 1, 1)
         s_w = torch.exp2(torch.log2(s_w).round()) if march == "bernoulli" else s_w
         p = kernels.derive_weighted(torch.ones(1), s_w, torch.ones(1), torch.full((3, 1, 1), 0.7), output=qint8)
-        tail = Tail.prove(kernels.weighted, p, ((torch.tensor(-bound), torch.tensor(bound)),), {"output": qint8})
+        tail = Tail.prove(
+            Chain((kernels.weighted,)), p, ((torch.tensor(-bound), torch.tensor(bound)),), {"output": qint8}
+        )
         assert tail.narrow is not None
         ends = torch.tensor([-bound, 1 - bound, bound - 1, bound])
         acc = torch.cat([ends, torch.arange(-3000, 3000), torch.randint(-bound, bound, (3000,))])
@@ -141,7 +143,9 @@ class TestTails:
     def test_what_leaves_int32_stays_int64(self) -> None:
         kernels = load("bernoulli")
         p = kernels.derive_weighted(*(torch.ones(1) for _ in range(3)), torch.zeros(1), output=qint8)
-        tail = Tail.prove(kernels.weighted, p, ((torch.tensor(-(2**40)), torch.tensor(2**40)),), {"output": qint8})
+        tail = Tail.prove(
+            Chain((kernels.weighted,)), p, ((torch.tensor(-(2**40)), torch.tensor(2**40)),), {"output": qint8}
+        )
         assert tail.narrow is None
         assert tail.proof.startswith("int64: ")
 

@@ -33,19 +33,26 @@ def fold(base: nn.Module, norm: Any) -> nn.Module:
 
 def _folded(base: nn.Module, norm: Any) -> nn.Module:
     weight = _weight(base)
-    factor = torch.rsqrt(norm.running_var + norm.eps)
-    if norm.weight is not None:
-        factor = factor * norm.weight
-    bias = base.bias if isinstance(base.bias, Tensor) else torch.zeros_like(norm.running_mean)
-    shift = (bias - norm.running_mean) * factor
-    if norm.bias is not None:
-        shift = shift + norm.bias
+    factor, bias = fold_factor(norm), fold_bias(base.bias, norm)  # type: ignore[arg-type]  # a Tensor or None
     folded = clone_structure(base)
     first = _channels_first(base, weight)
     scaled = first * factor.reshape(-1, *(1 for _ in first.shape[1:]))
     folded._parameters["weight"] = _parameter(_as_stored(base, scaled, weight), weight)
-    folded._parameters["bias"] = _parameter(shift, weight)
+    folded._parameters["bias"] = _parameter(bias, weight)
     return folded
+
+
+def fold_factor(norm: Any) -> Tensor:
+    """Gamma / sqrt(var + eps), one a channel."""
+    factor: Tensor = torch.rsqrt(norm.running_var + norm.eps)
+    return factor if norm.weight is None else factor * norm.weight
+
+
+def fold_bias(bias: Tensor | None, norm: Any) -> Tensor:
+    """(bias - mean) * gamma / sqrt(var + eps) + beta, one a channel; no bias counts as 0."""
+    offset = -norm.running_mean if bias is None else bias - norm.running_mean
+    shift: Tensor = offset * fold_factor(norm)
+    return shift if norm.bias is None else shift + norm.bias
 
 
 def _weight(base: nn.Module) -> Tensor:

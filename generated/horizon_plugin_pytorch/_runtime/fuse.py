@@ -1,8 +1,8 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/fuse.py
 """`fuse_fx`: chains of operations that are computed as one become one module.
 
-In: a float model. Out: a copy of it as a graph module: function calls replaced by modules, normalizations folded and
-the chains of the tables' patterns fused. It computes the same in eval mode.
+In: a float model. Out: a copy of it as a graph module: function calls replaced by modules, normalizations folded (or
+kept, as the QAT mode says) and the chains of the tables' patterns fused. It computes the same in eval mode.
 """
 
 from collections.abc import Iterable
@@ -12,18 +12,16 @@ from torch import fx, nn
 from torch.fx.node import map_arg
 
 from .._tables import TABLES
-from ..qat_mode import QATMode, get_qat_mode, tricks
-from .fold import fold
+from ..qat_mode import tricks
+from .chain import Folds, fuse_chain
 from .graph_module import FusedPart, GraphModuleWithAttr, become, set_graph
 from .match import GraphView, Match
-from .module_tree import clone_structure, copy_model, set_modules
+from .module_tree import copy_model, set_modules
 from .place import Fusion, count_calls, plan_fusions
 from .replace import replace_calls
 from .tracer import QuantTracer
 from .user_input import check_config_dict
 from .wrapped_use import uses_in_wrapped_methods
-
-_UNSET: Any = object()
 
 
 def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = None) -> GraphModuleWithAttr:
@@ -39,7 +37,6 @@ def fuse_fx(model: nn.Module, fuse_custom_config_dict: dict[str, Any] | None = N
     Raises:
         TypeError: not a module.
         ValueError: the model stores a tensor that cannot be copied, or uses a name that a graph module needs.
-        NotImplementedError: the QAT mode keeps normalizations unfolded.
         torch.fx.proxy.TraceError: the model's code depends on values.
     """
     check_config_dict(fuse_custom_config_dict, "fuse_custom_config_dict")
@@ -52,11 +49,6 @@ def fused_copy(model: nn.Module) -> GraphModuleWithAttr:
     """As `fuse_fx`; the graph is not compiled yet."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"fuse_fx takes an nn.Module, not {type(model).__name__}")
-    if get_qat_mode() != QATMode.FuseBN:
-        raise NotImplementedError(
-            f"QAT mode {get_qat_mode()!r} is not implemented: normalizations are always folded when a model is fused; "
-            f"call set_qat_mode(QATMode.FuseBN)"
-        )
     own, separate = copy_model(model, "fuse_fx")
     traced = own if isinstance(own, GraphModuleWithAttr) else _traced(own)
     while _fuse_once(traced):  # a folded layer may be the start of another chain
@@ -80,12 +72,14 @@ def _fuse_once(model: GraphModuleWithAttr) -> bool:
     fusions = plan_fusions(view, TABLES.patterns, reserved, duplicate=tricks.fx_force_duplicate_shared_convbn)
     if not fusions:
         return False
-    folded: dict[tuple[nn.Module, nn.Module], nn.Module] = {}
+    folds: Folds = {}
     new: dict[str, nn.Module] = {}
     for fusion in fusions:
         model._fused_parts[fusion.name] = tuple(_parts(model, modules, fusion.matches[0]))
-        folded = {} if tricks.fx_force_duplicate_shared_convbn else folded
-        new[fusion.name] = _fused_module(modules, fusion.matches[0], folded)
+        folds = {} if tricks.fx_force_duplicate_shared_convbn else folds
+        match = fusion.matches[0]
+        parts = {step.role: modules[match.target(step.role) or ""] for step in match.pattern.steps}
+        new[fusion.name] = fuse_chain(match.pattern, parts, folds)
     set_graph(model, _rewritten(model.graph, fusions))
     called = count_calls(GraphView(model.graph, modules)) + reserved
     for name in {part.name for fusion in fusions for part in model._fused_parts[fusion.name]} - new.keys():
@@ -100,33 +94,6 @@ def _parts(model: GraphModuleWithAttr, modules: dict[str, nn.Module], match: Mat
         name = match.target(step.role)
         assert name is not None
         yield from model._fused_parts.get(name, (FusedPart(name, type(modules[name])),))
-
-
-def _fused_module(
-    modules: dict[str, nn.Module], match: Match, folds: dict[tuple[nn.Module, nn.Module], nn.Module]
-) -> nn.Module:
-    """The module that computes the chain; those of one pair of layer and norm share the folded parameters in `folds`."""
-    parts = {step.role: modules[match.target(step.role) or ""] for step in match.pattern.steps}
-    base = parts["weighted"]
-    activation = clone_structure(parts["activation"]) if "activation" in parts else None
-    pair = (base, parts.get("norm", base))
-    if pair not in folds:
-        folds[pair] = fold(*pair) if "norm" in parts else base
-    layer = clone_structure(folds[pair])
-    fused = layer if match.pattern.fused is None else _contain(match.pattern.fused, layer, activation)
-    fused.train(base.training)
-    for part in parts.values():
-        if (qconfig := getattr(part, "qconfig", _UNSET)) is not _UNSET:
-            fused.qconfig = qconfig
-    if (preserve := getattr(base, "preserve_qat_mode", _UNSET)) is not _UNSET:
-        fused.preserve_qat_mode = preserve
-    return fused
-
-
-def _contain(container: Any, base: nn.Module, activation: nn.Module | None) -> nn.Module:
-    module = container.from_parts(base, activation)
-    assert isinstance(module, nn.Module)
-    return module
 
 
 def _rewritten(graph: fx.Graph, fusions: tuple[Fusion, ...]) -> fx.Graph:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..kernels import load
 from .compiled import library
+from .recording import is_recorded
 
 _C = """
 #include <math.h>
@@ -146,8 +147,7 @@ def is_plain(x: Tensor) -> bool:
     """Whether a tensor is memory of this process and nothing records or replaces what is done with it."""
     if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
         return False
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return x.device.type == "cpu" and not recorded and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return x.device.type == "cpu" and not is_recorded() and not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 def _elements_per_scale(x: Tensor, axis: int) -> int:

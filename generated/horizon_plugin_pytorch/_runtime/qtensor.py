@@ -20,6 +20,7 @@ from .dispatch import Implementation, allow_float_operations, dispatch, register
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .march import require_march
+from .recording import is_tracing
 
 Q = TypeVar("Q", bound="QTensor")
 
@@ -62,7 +63,7 @@ class QTensor(Tensor):
         """See the class."""
         if isinstance(data, QTensor):
             data = data._data
-        if scale is not None and not _is_tracing() and (per_channel_axis >= 0 or scale.numel() > 1):
+        if scale is not None and not is_tracing() and (per_channel_axis >= 0 or scale.numel() > 1):
             _check_channels(data, scale, per_channel_axis)
         self = _shell(cls, data)
         self._data = data
@@ -234,10 +235,6 @@ def broadcast_scale(scale: Tensor, dims: int, axis: int) -> Tensor:
     if axis < 0:
         return scale.reshape(()) if dims == 0 else scale
     return scale.reshape(-1, *([1] * (dims - 1 - axis)))
-
-
-def _is_tracing() -> bool:
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _shell(cls: type[Q], data: Tensor) -> Q:

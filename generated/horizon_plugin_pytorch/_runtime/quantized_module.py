@@ -19,14 +19,17 @@ from ..kernels import load
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
+from .native_loop import header_of
 from .qat_module import QATModule
 from .qtensor import QTensor
+from .recording import as_constant, deriving, is_exporting, is_tracing
 from .support import dtype_name, require_cell
-from .tail import Tail
+from .tail import Chain, Tail
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
 _Key = tuple[str | float | tuple[int, int], ...]
+_Binding = tuple[Any, tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,28 @@ def _identity(x: Input | float) -> float | tuple[int, int]:
     return x if isinstance(x, (int, float)) else (id(x.q_scale()), x.q_scale()._version)
 
 
+def _constant(x: Input | float) -> Input | float:
+    """The operand of a derivation; sizes are tensors in `torch.jit.trace`."""
+    return x if isinstance(x, (QTensor, Scaled)) or not isinstance(x, Tensor) else as_constant(x)
+
+
 class QuantizedModule(nn.Module):
     """What every quantized module has: its operator, its march, the scale and dtype of its output.
 
     Buffers:
         scale: float32 output scale; absent when the output is an int32 accumulator.
+
+    Attributes:
+        compiles: whether kernels run as compiled loops where a compiler is at hand.
     """
 
     _OP: str
     _QAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
+    compiles: bool = False
     march: str
     scale: Tensor | None
     dtype: QuantDType | None
+    _known_scale: Tensor | None
 
     @classmethod
     def from_float(cls, mod: QATModule) -> Self:
@@ -99,32 +112,46 @@ class QuantizedModule(nn.Module):
         Returns:
             What is known of the output.
         """
-        return None if self.scale is None or self.dtype is None else Scaled(self.scale, self.dtype)
+        return None if self.scale is None or self.dtype is None else Scaled(self.own_scale(), self.dtype)
+
+    def own_scale(self) -> Tensor:
+        """The scale of the output as the object that integers were derived for, where a recorder shows a stand-in too."""
+        scale = self.scale
+        assert scale is not None, "prepare gave this module an activation quantizer"
+        if self._known_scale is not scale and not is_exporting():
+            self._known_scale = scale
+        return scale if self._known_scale is None else self._known_scale
 
     def bound(self, derive: Callable[..., Any], *inputs: Input | float) -> Any:
         """What the method `derive` gives for these inputs; derived once for each set of scales (and numbers).
 
         Scales are recognized as objects and by their version, so that no tensor is compared while the model runs.
         """
-        key: _Key = (derive.__name__, *(_identity(x) for x in inputs))
+        if is_tracing():
+            inputs = tuple([_constant(x) for x in inputs])
+        key: _Key = (derive.__name__, *[_identity(x) for x in inputs])
         entry = self._bindings.get(key)
         if entry is None:
-            tensors = [x for x in inputs if not isinstance(x, (int, float))]
-            self._check(*tensors)
-            if len(self._bindings) >= _MOST_BINDINGS:
-                self._bindings.clear()
-                self._tails.clear()
-            with torch.no_grad():
-                entry = derive(*inputs), tuple(x.q_scale() for x in tensors)  # held, so that their ids stay theirs
-            self._bindings[key] = entry
+            entry = self._bindings[key] = self._derived(derive, inputs)
         return entry[0]
+
+    def _derived(self, derive: Callable[..., Any], inputs: tuple[Input | float, ...]) -> _Binding:
+        """What `derive` gives, and the scales, held so that their ids stay theirs."""
+        tensors = [x for x in inputs if not isinstance(x, (int, float))]
+        self._check(*tensors)
+        if len(self._bindings) >= _MOST_BINDINGS:
+            self._bindings.clear()
+            self._tails.clear()
+        with deriving(self):
+            return derive(*inputs), tuple(x.q_scale() for x in tensors)
 
     def tail(
         self,
-        kernel: Callable[..., Tensor],
+        kernel: Chain,
         p: Any,
         ends: Callable[[], tuple[tuple[Tensor, Tensor], ...]],
-        **dtypes: Any,
+        storages: tuple[torch.dtype, ...],
+        **dtypes: QuantDType,
     ) -> Tail:
         """The cheapest exact way through a kernel with the derived integers `p`, proved once.
 
@@ -132,11 +159,14 @@ class QuantizedModule(nn.Module):
             kernel: of the march.
             p: what `bound` gave.
             ends: gives the smallest and the largest integer of each operand.
+            storages: the types in which operands come.
             dtypes: dtype arguments of the kernel.
         """
         found = self._tails.get(id(p))
         if found is None or found.params is not p:
-            found = self._tails[id(p)] = Tail.prove(kernel, p, ends(), dtypes)
+            found = Tail.prove(kernel, p, ends(), dtypes)
+            found = found.compiled(header_of(self.kernels), storages) if self.compiles else found
+            self._tails[id(p)] = found
         return found
 
     def _check(self, *inputs: Input) -> None:
@@ -147,9 +177,8 @@ class QuantizedModule(nn.Module):
         return dtype_name(self.dtype)
 
     def _result(self, integers: Tensor) -> QTensor:
-        assert self.scale is not None
         assert self.dtype is not None
-        return QTensor(integers, self.scale, self.dtype)
+        return QTensor(integers, self.own_scale(), self.dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Moving the module derives its integers anew, where its buffers are then."""
@@ -159,7 +188,8 @@ class QuantizedModule(nn.Module):
 
     def _forget(self) -> None:
         """Drop everything that follows from scales and weights and can be derived again."""
-        self._bindings: dict[_Key, tuple[Any, tuple[Tensor, ...]]] = {}
+        self._bindings: dict[_Key, _Binding] = {}
+        self._known_scale = None
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
@@ -171,7 +201,14 @@ class QuantizedModule(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles derive their integers anew: bindings know objects of this process."""
-        return {**self.__dict__, "_bindings": {}, "_accumulators": {}, "_fast_sums": {}, "_tails": {}}
+        return {
+            **self.__dict__,
+            "_bindings": {},
+            "_accumulators": {},
+            "_fast_sums": {},
+            "_tails": {},
+            "_known_scale": None,
+        }
 
     @property
     def proofs(self) -> tuple[str, ...]:
@@ -222,9 +259,8 @@ class QuantizedOwnOrInputScale(QuantizedModule):
         """(scale, dtype) of the output for an input."""
         if self.march in self._INPUT_SCALE_MARCHES:
             return x.q_scale(), x.dtype
-        assert self.scale is not None, "prepare gave this module an activation quantizer"
         assert self.dtype is not None
-        return self.scale, self.dtype
+        return self.own_scale(), self.dtype
 
     def _result_dtype(self, x: Input) -> str:
         return str(x.dtype) if self.march in self._INPUT_SCALE_MARCHES else dtype_name(self.dtype)

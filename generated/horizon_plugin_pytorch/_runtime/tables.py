@@ -62,12 +62,14 @@ class FusionPattern:
         id: its name, for messages.
         steps: in data-flow order; the first is the weighted layer.
         fused: the container class; None: the folded layer itself.
+        with_norm: the container class where the normalization is kept; None for a chain without one.
         priority: the higher one wins among patterns of one length.
     """
 
     id: str
     steps: tuple[Step, ...]
     fused: type[nn.Module] | None
+    with_norm: type[nn.Module] | None
     priority: int
 
 
@@ -97,6 +99,7 @@ class Tables:
     Attributes:
         replacements: calls that become modules.
         patterns: fusable chains, longer first, then higher priority.
+        forced_activations: mode of `qat_mode.fused_activation_mode` -> the class of every fused activation.
         qat_modules: float or fused class -> QAT class.
         quantized_modules: QAT class -> quantized class.
         recognized: qualified name of a class of a package that need not be installed -> the float class in its place.
@@ -112,6 +115,7 @@ class Tables:
 
     replacements: tuple[Replacement, ...]
     patterns: tuple[FusionPattern, ...]
+    forced_activations: Mapping[str, type[nn.Module]]
     qat_modules: Mapping[type[nn.Module], type[nn.Module]]
     quantized_modules: Mapping[type[nn.Module], type[nn.Module]]
     recognized: Mapping[str, type[nn.Module]]

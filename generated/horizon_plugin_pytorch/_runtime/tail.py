@@ -6,7 +6,8 @@ in the type of its parameters, so the same code is the definition (int64) and th
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +16,26 @@ from torch import Tensor
 from .dtype import QuantDType
 from .exact import as_integers, proved_region
 from .interval import reach_of
+from .native_loop import Loop, NativeKernel, compiled
 
 _PIECE = 1 << 17
 """Elements of a piece: its temporaries, int32, stay in a core's cache."""
 _Ends = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A kernel with derived integers, and further kernels of its result alone."""
+
+    kernels: tuple[Callable[..., Tensor], ...]
+
+    def __call__(self, *operands: Any, **dtypes: QuantDType) -> Tensor:
+        """As the first one is called: operands, derived integers, dtypes by keyword."""
+        first, *others = self.kernels
+        out = first(*operands, **dtypes)
+        for kernel in others:
+            out = kernel(out)
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +48,20 @@ class Tail:
         narrow: the same as int32 [1] or [channels]; None where int32 is not proved to hold what is computed.
         dtypes: the dtype arguments of the kernel.
         proof: such as "int32: -1073676289 .. 1073709056 < 2**31".
+        native: the same, compiled; None where that is not wanted or int32 is not proved.
     """
 
-    kernel: Callable[..., Tensor]
+    kernel: Chain
     params: Any
     narrow: Any
     dtypes: Mapping[str, QuantDType]
     proof: str
+    native: NativeKernel | None = None
 
     @classmethod
     def prove(
         cls,
-        kernel: Callable[..., Tensor],
+        kernel: Chain,
         params: Any,
         operands: tuple[_Ends, ...],
         dtypes: Mapping[str, QuantDType],
@@ -80,11 +99,34 @@ class Tail:
             moved = [x.movedim(axis, -1) for x in operands]
             rows = [x.reshape(-1, x.shape[-1]) for x in moved]
         out = torch.empty(rows[0].shape, dtype=self.dtypes["output"].storage)
+        self._fill(out, rows)
+        return out.view(moved[0].shape).movedim(-1, axis)
+
+    def _fill(self, out: Tensor, rows: list[Tensor]) -> None:
+        if self.native is not None and self.native(rows, out):
+            return
         for begin, end in _pieces(rows[0]):
             with proved_region("cpu"):
                 pieces = [row[begin:end].to(torch.int32) for row in rows]
             out[begin:end] = self.kernel(*pieces, self.narrow, **self.dtypes)
-        return out.view(moved[0].shape).movedim(-1, axis)
+
+    def compiled(self, header: Path, storages: tuple[torch.dtype, ...]) -> "Tail":
+        """The same with a compiled loop, built now.
+
+        Args:
+            header: the C functions of the march.
+            storages: the types of the operands.
+        """
+        if self.narrow is None:
+            return self
+        params = tuple(param.to(torch.int32).contiguous() for param in self.narrow)
+        ends = tuple(end for name in sorted(self.dtypes) for end in (self.dtypes[name].min, self.dtypes[name].max))
+        names = tuple(kernel.__name__ for kernel in self.kernel.kernels)
+        varying = tuple(param.numel() > 1 for param in params)
+        loop = Loop(header, names, storages, self.dtypes["output"].storage, varying, len(ends))
+        if compiled(loop) is None:
+            return self
+        return replace(self, native=NativeKernel(loop, params, ends), proof=f"compiled {self.proof}")
 
 
 def whole_range(dtype: QuantDType) -> _Ends:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .exact import exact_float
+from .recording import unrecorded
 from .support import refuse_call
 from .tensor_call import Call, Grid
 
@@ -140,7 +141,8 @@ def pad(call: Call) -> Any:
     x, amounts, mode = source._data, call.argument(1, "pad"), call.argument(2, "mode", "constant")
     if mode == "constant":
         value = call.argument(3, "value")
-        constant = call.on(grid, value).item() if value else 0
+        with unrecorded():
+            constant = call.on(grid, value).item() if value else 0
         return call.keep(functional.pad(x, amounts, mode, constant))
     if mode not in {"replicate", "circular"}:
         raise NotImplementedError(refuse_call(call.func, f"mode {mode!r} has no integer form"))

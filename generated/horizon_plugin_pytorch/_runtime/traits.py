@@ -17,6 +17,7 @@ class Traits:
         float_boxes: boxes of regions may be float32; integer boxes always may.
         aligned_regions: regions can be moved by half an element.
         mixed_scales: the levels of a pyramid may have scales of their own.
+        reverse_fold: in QAT, a kept normalization may be divided out of the folded weight's product.
     """
 
     aligned_corners: bool
@@ -24,3 +25,4 @@ class Traits:
     float_boxes: bool
     aligned_regions: bool
     mixed_scales: bool
+    reverse_fold: bool

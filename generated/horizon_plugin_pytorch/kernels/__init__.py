@@ -4,20 +4,23 @@
 """Integer kernels, one module a march: straight-line code in which every rounding is spelled out."""
 
 import importlib
-from functools import cache
 from types import ModuleType
 
 from .._marches import MODULES
 
+_LOADED: dict[str, ModuleType] = {}
 
-@cache
+
 def load(march: str) -> ModuleType:
     """The kernel module of a march.
 
     Raises:
         ValueError: no kernels were generated for this march.
     """
+    found = _LOADED.get(march)
+    if found is not None:  # first, for torch.compile follows it
+        return found
     if march not in MODULES:
         msg = f"no kernels for march {march!r}; known: {', '.join(MODULES)}"
         raise ValueError(msg)
-    return importlib.import_module(f".{MODULES[march]}", __name__)
+    return _LOADED.setdefault(march, importlib.import_module(f".{MODULES[march]}", __name__))

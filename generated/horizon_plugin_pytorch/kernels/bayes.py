@@ -2305,3 +2305,11 @@ def norm_scale(w: Tensor) -> Tensor:
     Source: numerics 4.5.
     """
     return torch.clamp(torch.abs(w), min=1.1920928955078125e-07)
+
+
+def folded_scale(s: Tensor, factor: Tensor, largest: Tensor) -> Tensor:
+    """The scale of a weight that a normalization is folded into after QAT, so that every integer stays up to its sign.
+
+    Source: numerics 4.4.
+    """
+    return torch.clamp(s * torch.abs(factor), min=1.1920928955078125e-07)

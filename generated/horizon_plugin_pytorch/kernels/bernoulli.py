@@ -1766,3 +1766,17 @@ def norm_scale(w: Tensor) -> Tensor:
         torch.clamp(torch.maximum(-s_wide, s_wide1), min=0) / ((127 - -128) / 2), min=1.1920928955078125e-07
     )
     return 1 / exp2(torch.clamp(to_int(torch.floor(-log2(s_covering))), 1, 14))
+
+
+def folded_scale(s: Tensor, factor: Tensor, largest: Tensor) -> Tensor:
+    """The scale of a weight that a normalization is folded into after QAT, grown by the power of two that covers it.
+
+    Proved ranges:
+        q: -4611686018427387904 .. 4611686018427387904, fits int64
+        e: -148 .. 63, fits int32
+
+    Source: numerics 4.4.
+    """
+    q = to_int(torch.floor(largest / s + 0.5))
+    _, e = frexp(q.to(torch.float32))
+    return s * exp2(torch.clamp(e - 7, min=0))

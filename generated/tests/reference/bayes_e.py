@@ -1535,3 +1535,8 @@ def weighted_scale(s_in: int, s_w: float) -> float:
 def norm_scale(w: int) -> float:
     """The scale of a standalone normalization's weight, chosen so that every integer weight is 1 or -1."""
     return max(abs(w), 1.1920928955078125e-07)
+
+
+def folded_scale(s: int, factor: int, largest: int) -> float:
+    """The scale of a weight that a normalization is folded into after QAT, so that every integer stays up to its sign."""
+    return max(f32(s * abs(factor)), 1.1920928955078125e-07)

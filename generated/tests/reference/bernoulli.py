@@ -1144,3 +1144,10 @@ def norm_scale(w: int) -> float:
     s_wide1 = abs(w)
     s_covering = max(div(max(max(-s_wide, s_wide1), 0), f32((127 - -128) / 2)), 1.1920928955078125e-07)
     return div(1, exp2(clip_int(to_int(-log2(s_covering), math.floor), 1, 14)))
+
+
+def folded_scale(s: int, factor: int, largest: int) -> float:
+    """The scale of a weight that a normalization is folded into after QAT, grown by the power of two that covers it."""
+    q = to_int(f32(div(largest, s) + 0.5), math.floor)
+    _, e = math.frexp(f32(q))
+    return f32(s * exp2(max(e - 7, 0)))

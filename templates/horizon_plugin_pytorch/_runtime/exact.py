@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .dtype import QuantDType
+from .recording import is_exporting, is_recorded
 
 Multiply = Callable[[Tensor, Tensor], Tensor]
 
@@ -52,8 +53,7 @@ def by_definition() -> Iterator[None]:
 
 def may_choose(x: Tensor) -> bool:
     """Whether a plan may run: on plain tensors, not while a graph of torch operations is being recorded."""
-    recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
-    return type(x) is Tensor and not recorded and not _DEFINITION.wanted
+    return type(x) is Tensor and not is_recorded() and not _DEFINITION.wanted
 
 
 def in_proved_region() -> bool:
@@ -196,7 +196,13 @@ def _prove(largest: int, sum_of_weights: int) -> _Proof:
 
 @contextmanager
 def proved_region(device: str) -> Iterator[None]:
-    """Mark float arithmetic as proved, and switch off whatever is not plain IEEE arithmetic on this device."""
+    """Mark float arithmetic as proved, and switch off whatever is not plain IEEE arithmetic on this device.
+
+    A recorded graph holds operations only, so there nothing is switched; what is not plain must be off when it runs.
+    """
+    if is_exporting():
+        yield
+        return
     with ExitStack() as stack:
         _plain_arithmetic(stack, device)
         _DEPTH.value += 1

@@ -17,7 +17,7 @@ from .functional_module import FunctionalModule, is_number, masked
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .support import ACCUMULATOR, dtype_name, require_cell
-from .tail import whole_range
+from .tail import Chain, whole_range
 
 _OPERANDS = 2
 _IMAGE_DIMS = 4
@@ -94,7 +94,8 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         if not (may_choose(first) and may_choose(second)):
             return self._result(kernel(first, second, p, **dtypes))
         last = first.dim() == _IMAGE_DIMS and first.is_contiguous(memory_format=torch.channels_last)
-        tail = self.tail(kernel, p, lambda: (whole_range(x.dtype), whole_range(y.dtype)), **dtypes)
+        storages = (first.dtype, second.dtype)
+        tail = self.tail(Chain((kernel,)), p, lambda: (whole_range(x.dtype), whole_range(y.dtype)), storages, **dtypes)
         return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
 
     def _derive_aligned(self, x: Input) -> Any:

@@ -4,9 +4,8 @@
 In: a QAT module with a fake-quantized weight. Out: a module that holds the weight's integers and one scale a channel.
 """
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -16,11 +15,13 @@ from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
-from .qat_module import QATWeighted
+from .qat_modes import QATWithNorm
+from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .recording import deriving
 from .straight_through import quantized_values
-from .tail import Tail, whole_range
+from .tail import Chain, Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 _IMAGE_DIMS = 4
@@ -37,11 +38,17 @@ class QuantizedWeighted(QuantizedModule):
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
     _TRAILING: ClassVar[int]
+    _FUSED: ClassVar[tuple[str, ...]] = ()  # kernels behind the requantization
     _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
     _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
+
+    @classmethod
+    def from_float(cls, mod: QATModule) -> Self:
+        """Build from a QAT module; a normalization that it kept is folded first."""
+        return super().from_float(mod.fuse_norm() if isinstance(mod, QATWithNorm) else mod)
 
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
@@ -69,15 +76,16 @@ class QuantizedWeighted(QuantizedModule):
 
     def _requantized(self, p: Any, x: QTensor, *others: QTensor) -> Tensor:
         """The output's integers from the sums of products and further operands, the cheapest exact way."""
+        assert self.dtype is not None
         operands = tuple(other.int_repr() for other in others)
         if not may_choose(x.int_repr()):
-            return self._requantizing(others)(self.accumulate(x), *operands, p, output=self.dtype)
+            return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
         return self._tail(p, x, *others)(self._sums(x), *operands, axis=-1 - self._TRAILING)
 
-    def _requantizing(self, others: tuple[Any, ...]) -> Callable[..., Tensor]:
-        """The kernel, without or with a second operand."""
-        kernel: Callable[..., Tensor] = self.kernels.weighted_add if others else self.kernels.weighted
-        return kernel
+    def _chain(self, others: tuple[Any, ...]) -> Chain:
+        """The kernel, without or with a second operand, and what is fused behind it."""
+        kernel = self.kernels.weighted_add if others else self.kernels.weighted
+        return Chain((kernel, *(getattr(self.kernels, name) for name in self._FUSED)))
 
     def _sums(self, x: QTensor) -> Tensor:
         """The sums, as integers or as floats that are integers."""
@@ -110,12 +118,14 @@ class QuantizedWeighted(QuantizedModule):
             return (-sums, sums), *(whole_range(other.dtype) for other in others)
 
         assert self.dtype is not None
-        return self.tail(self._requantizing(others), p, ends, output=self.dtype)
+        storages = (torch.float32, *(other.dtype.storage for other in others))
+        return self.tail(self._chain(others), p, ends, storages, output=self.dtype)
 
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
-            accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+            with deriving(self):
+                accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 
@@ -152,15 +162,19 @@ class QuantizedWeighted(QuantizedModule):
         p = self.bound(self._derive, x)
         if self.dtype is not None:
             return self._requantized(p, x)
-        out: Tensor = self.kernels.weighted_accumulator(self.accumulate(x), p)
-        return out
+        return self._fused(self.kernels.weighted_accumulator(self.accumulate(x), p))
 
     def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
         """The same with a second operand."""
         p = self.bound(self._derive_add, x, e)
         if self.dtype is not None:
             return self._requantized(p, x, e)
-        out: Tensor = self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p)
+        return self._fused(self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p))
+
+    def _fused(self, out: Tensor) -> Tensor:
+        """An accumulator with what is fused behind it."""
+        for name in self._FUSED:
+            out = getattr(self.kernels, name)(out)
         return out
 
     def _channel_sums(self, weight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from ..qat_module import QATModule
 from ..quantized_module import QuantizedModule
 from ..user_input import did_you_mean
 from .called_count import count_table, get_module_called_count
-from .findings import find
+from .findings import Finding, find
 from .findings import rows as finding_rows
 from .layers import aligned
 from .measures import is_worse
@@ -26,7 +26,7 @@ from .page import Sections, write_page
 from .page_graph import lay_out
 from .qconfig_check import check_qconfig
 from .sensitivity import Sensitivity, sensitivity
-from .similarity import Comparison, compare_layers, featuremap_similarity, metric_name
+from .similarity import Comparison, compare_layers, metric_name, report_similarity, same_model
 from .statistics import get_raw_features, profile_featuremap
 from .text_table import draw, folder, say, table_of, write
 from .unfused import unfused_chains, unfused_tables
@@ -69,23 +69,17 @@ def model_profiler(
     target = folder(out_dir or TOOLS.folder)
     inputs = as_inputs(example_inputs)
     prepared = model1 if mode == "QvsQ" else model2
-    metric = options["featuremap_similarity"].get("similarity_func") or TOOLS.default_metric
-    similarity = {**options["featuremap_similarity"], "out_dir": target}
-    featuremap_similarity(model1, model2, inputs, **similarity)
-    layers = compare_layers(model1, model2, inputs, metric, similarity.get("devices"))
+    layers, metric = _write_similarity(model1, model2, inputs, options["featuremap_similarity"], target)
     compare_weights(model1, model2, **{**options["compare_weights"], "out_dir": target})
     weights = weight_comparisons(model1, model2, TOOLS.default_metric)
     features = get_raw_features(model2, inputs, **options["get_raw_features"])
     profile_featuremap(features, **{**options["profile_featuremap"], "out_dir": target})
     check_qconfig(prepared, inputs, **{**options["check_qconfig"], "out_dir": target})
-    _write_counts(model2, inputs, options, target)
+    _write_counts(model2, inputs, options["get_module_called_count"], target)
     _write_unfused(model1, model2, inputs, target)
     costs = sensitivity(prepared, inputs, out_dir=target)
     found = find(model1, model2, layers, weights)
-    table = table_of("findings")
-    drawn = draw(table, finding_rows(found))
-    write(target, (table, drawn))
-    say(drawn if found else "Nothing conspicuous was found.")
+    _write_findings(found, target)
     page = Sections(
         title=_TITLES[mode],
         subtitle=type(model2).__name__,
@@ -96,15 +90,32 @@ def model_profiler(
         sensitivity=costs,
         sensitivity_metric=TOOLS.sensitivity_metric,
         features=_outputs(features),
-        references=_outputs(get_raw_features(aligned(model1, model2), inputs)),
+        references=_outputs(get_raw_features(aligned(model1, model2), inputs, **options["get_raw_features"])),
         graph=lay_out(model2) if isinstance(model2, GraphModuleWithAttr) else None,
         facts=_facts(layers, metric, costs, len(found)),
     )
     write_page(target / TOOLS.pages["profile"], page)
 
 
+def _write_similarity(
+    model1: nn.Module, model2: nn.Module, inputs: tuple[Any, ...], options: Mapping[str, Any], target: Path
+) -> tuple[tuple[Comparison, ...], Any]:
+    """(the comparisons of layers, the metric)."""
+    metric = options.get("similarity_func") or TOOLS.default_metric
+    layers = compare_layers(model1, model2, inputs, metric, options.get("devices"))
+    report_similarity(layers, metric, options.get("threshold"), target, same_model(model1, model2))
+    return layers, metric
+
+
+def _write_findings(found: tuple[Finding, ...], target: Path) -> None:
+    table = table_of("findings")
+    drawn = draw(table, finding_rows(found))
+    write(target, (table, drawn))
+    say(drawn if found else "Nothing conspicuous was found.")
+
+
 def _outputs(features: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-    return tuple(feature for feature in features if feature["attr"] == "output" or feature["attr"] == "weight")
+    return tuple(feature for feature in features if feature["attr"] in {"output", "weight"})
 
 
 def _facts(
@@ -121,8 +132,8 @@ def _facts(
     )
 
 
-def _write_counts(model: nn.Module, inputs: Any, options: Mapping[str, Mapping[str, Any]], target: Path) -> None:
-    counts = get_module_called_count(model, inputs, **{**options["get_module_called_count"], "print_tabulate": False})
+def _write_counts(model: nn.Module, inputs: Any, options: Mapping[str, Any], target: Path) -> None:
+    counts = get_module_called_count(model, inputs, **{**options, "print_tabulate": False})
     write(target, (table_of("called_count"), count_table(counts)))
 
 

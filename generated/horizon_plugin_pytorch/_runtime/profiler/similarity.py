@@ -91,16 +91,23 @@ def featuremap_similarity(
     """
     metric = TOOLS.default_metric if similarity_func is None else similarity_func
     found = compare_layers(model1, model2, as_inputs(inputs), metric, devices)
+    report_similarity(found, metric, threshold, out_dir, same_model(model1, model2))
+    return [c.row() for c in found]
+
+
+def report_similarity(
+    found: tuple[Comparison, ...], metric: Metric, threshold: float | None, out_dir: str | Path | None, warning: str
+) -> None:
+    """Write the files of comparisons; print a warning, if any, and the rows beyond the threshold."""
     table, ordered = table_of("similarity"), table_of("similarity_by_op_error")
     write(out_dir, (table, draw(table, (c.row() for c in found))))
     write(out_dir, (ordered, draw(ordered, (c.row() for c in by_own_error(found)))))
     beyond = [c.row() for c in found if is_worse(metric, c.similarity, threshold)]
-    if warning := same_model(model1, model2):
+    if warning:
         say(warning)
     if beyond:
         say(draw(table, beyond))
     write_similarity_page(folder(out_dir), found, metric)
-    return [c.row() for c in found]
 
 
 def write_similarity_page(target: Path, found: tuple[Comparison, ...], metric: Metric) -> None:

@@ -145,7 +145,7 @@ def profile_featuremap(
     from .page import Sections, write_page
 
     page = target / (TOOLS.pages["statistics"] if file_name is None else f"{file_name}.html")
-    write_page(page, Sections(features=tuple(featuremap), show_per_channel=show_per_channel))
+    write_page(page, Sections("Tensor statistics", features=tuple(featuremap), show_per_channel=show_per_channel))
 
 
 def statistic_row(index: int, feature: Feature, *, every_scale: bool = False) -> list[Any]:

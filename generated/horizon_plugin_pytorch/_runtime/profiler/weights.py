@@ -4,7 +4,7 @@
 In: a float model and a QAT or converted one. Out: for each quantized weight how alike both are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,7 @@ def compare_weights(
     """
     metric = TOOLS.default_metric if similarity_func is None else similarity_func
     found = weight_comparisons(float_model, qat_quantized_model, metric)
-    table = table_of("weights")
-    write(out_dir, (table, draw(table, ((w.name, w.similarity, w.error_in_scales) for w in found))))
+    write_weights(found, out_dir)
     if with_tensorboard:
         from .statistics import write_histograms
 
@@ -78,6 +77,12 @@ def compare_weights(
         ]
         write_histograms(tagged, Path(tensorboard_dir or out_dir or "."))
     return {w.name: {"float": w.before.data, "quantized": w.after.data} for w in found}
+
+
+def write_weights(found: Sequence[WeightComparison], out_dir: str | Path | None) -> None:
+    """Write the file of comparisons."""
+    table = table_of("weights")
+    write(out_dir, (table, draw(table, ((w.name, w.similarity, w.error_in_scales) for w in found))))
 
 
 def weight_comparisons(model1: nn.Module, model2: nn.Module, metric: Any) -> tuple[WeightComparison, ...]:

@@ -48,3 +48,88 @@ class ConvReLU62d(FusedModule):
     _BASE = torch.nn.Conv2d
     _CHILD = "conv"
     _ACTIVATION = torch.nn.ReLU6
+
+
+class ConvBN2d(FusedModule):
+    """Conv2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv2d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+
+
+class ConvBNReLU2d(FusedModule):
+    """ConvReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv2d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+
+
+class ConvBNReLU62d(FusedModule):
+    """ConvReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv2d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+
+
+class ConvBNAdd2d(FusedModule):
+    """ConvAdd2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv2d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ADD = True
+
+
+class ConvBNAddReLU2d(FusedModule):
+    """ConvAddReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv2d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+    _ADD = True
+
+
+class ConvBNAddReLU62d(FusedModule):
+    """ConvAddReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv2d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+    _ADD = True

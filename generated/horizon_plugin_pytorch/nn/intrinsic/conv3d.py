@@ -48,3 +48,88 @@ class ConvReLU63d(FusedModule):
     _BASE = torch.nn.Conv3d
     _CHILD = "conv"
     _ACTIVATION = torch.nn.ReLU6
+
+
+class ConvBN3d(FusedModule):
+    """Conv3d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv3d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+
+
+class ConvBNReLU3d(FusedModule):
+    """ConvReLU3d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv3d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+
+
+class ConvBNReLU63d(FusedModule):
+    """ConvReLU63d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv3d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+
+
+class ConvBNAdd3d(FusedModule):
+    """ConvAdd3d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv3d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ADD = True
+
+
+class ConvBNAddReLU3d(FusedModule):
+    """ConvAddReLU3d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv3d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+    _ADD = True
+
+
+class ConvBNAddReLU63d(FusedModule):
+    """ConvAddReLU63d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Conv3d
+    _CHILD = "conv"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+    _ADD = True

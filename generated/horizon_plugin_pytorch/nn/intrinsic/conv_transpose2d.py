@@ -48,3 +48,88 @@ class ConvTransposeReLU62d(FusedModule):
     _BASE = torch.nn.ConvTranspose2d
     _CHILD = "conv_transpose2d"
     _ACTIVATION = torch.nn.ReLU6
+
+
+class ConvTransposeBN2d(FusedModule):
+    """ConvTranspose2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.ConvTranspose2d
+    _CHILD = "conv_transpose2d"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+
+
+class ConvTransposeBNReLU2d(FusedModule):
+    """ConvTransposeReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.ConvTranspose2d
+    _CHILD = "conv_transpose2d"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+
+
+class ConvTransposeBNReLU62d(FusedModule):
+    """ConvTransposeReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.ConvTranspose2d
+    _CHILD = "conv_transpose2d"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+
+
+class ConvTransposeBNAdd2d(FusedModule):
+    """ConvTransposeAdd2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.ConvTranspose2d
+    _CHILD = "conv_transpose2d"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ADD = True
+
+
+class ConvTransposeBNAddReLU2d(FusedModule):
+    """ConvTransposeAddReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.ConvTranspose2d
+    _CHILD = "conv_transpose2d"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+    _ADD = True
+
+
+class ConvTransposeBNAddReLU62d(FusedModule):
+    """ConvTransposeAddReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.ConvTranspose2d
+    _CHILD = "conv_transpose2d"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+    _ADD = True

@@ -48,3 +48,88 @@ class LinearReLU6(FusedModule):
     _BASE = torch.nn.Linear
     _CHILD = "linear"
     _ACTIVATION = torch.nn.ReLU6
+
+
+class LinearBN(FusedModule):
+    """Linear whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Linear
+    _CHILD = "linear"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+
+
+class LinearBNReLU(FusedModule):
+    """LinearReLU whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Linear
+    _CHILD = "linear"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+
+
+class LinearBNReLU6(FusedModule):
+    """LinearReLU6 whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Linear
+    _CHILD = "linear"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+
+
+class LinearBNAdd(FusedModule):
+    """LinearAdd whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Linear
+    _CHILD = "linear"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ADD = True
+
+
+class LinearBNAddReLU(FusedModule):
+    """LinearAddReLU whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Linear
+    _CHILD = "linear"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU
+    _ADD = True
+
+
+class LinearBNAddReLU6(FusedModule):
+    """LinearAddReLU6 whose normalization goes on training; it is folded at conversion."""
+
+    _BASE = torch.nn.Linear
+    _CHILD = "linear"
+    _NORMS = (
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+        torch.nn.SyncBatchNorm,
+        torch.nn.BatchNorm3d,
+    )
+    _ACTIVATION = torch.nn.ReLU6
+    _ADD = True

@@ -11,13 +11,45 @@ from .batchnorm import BatchNorm2d, BatchNorm3d
 from .constant_pad1d import ConstantPad1d
 from .constant_pad2d import ConstantPad2d
 from .constant_pad3d import ConstantPad3d
-from .conv2d import Conv2d, ConvAdd2d, ConvAddReLU2d, ConvAddReLU62d, ConvReLU2d, ConvReLU62d
-from .conv3d import Conv3d, ConvAdd3d, ConvAddReLU3d, ConvAddReLU63d, ConvReLU3d, ConvReLU63d
+from .conv2d import (
+    Conv2d,
+    ConvAdd2d,
+    ConvAddReLU2d,
+    ConvAddReLU62d,
+    ConvBN2d,
+    ConvBNAdd2d,
+    ConvBNAddReLU2d,
+    ConvBNAddReLU62d,
+    ConvBNReLU2d,
+    ConvBNReLU62d,
+    ConvReLU2d,
+    ConvReLU62d,
+)
+from .conv3d import (
+    Conv3d,
+    ConvAdd3d,
+    ConvAddReLU3d,
+    ConvAddReLU63d,
+    ConvBN3d,
+    ConvBNAdd3d,
+    ConvBNAddReLU3d,
+    ConvBNAddReLU63d,
+    ConvBNReLU3d,
+    ConvBNReLU63d,
+    ConvReLU3d,
+    ConvReLU63d,
+)
 from .conv_transpose2d import (
     ConvTranspose2d,
     ConvTransposeAdd2d,
     ConvTransposeAddReLU2d,
     ConvTransposeAddReLU62d,
+    ConvTransposeBN2d,
+    ConvTransposeBNAdd2d,
+    ConvTransposeBNAddReLU2d,
+    ConvTransposeBNAddReLU62d,
+    ConvTransposeBNReLU2d,
+    ConvTransposeBNReLU62d,
     ConvTransposeReLU2d,
     ConvTransposeReLU62d,
 )
@@ -34,7 +66,20 @@ from .hardsigmoid import HardSigmoid
 from .interpolate import Interpolate
 from .layer_norm import LayerNorm
 from .leaky_relu import LeakyReLU
-from .linear import Linear, LinearAdd, LinearAddReLU, LinearAddReLU6, LinearReLU, LinearReLU6
+from .linear import (
+    Linear,
+    LinearAdd,
+    LinearAddReLU,
+    LinearAddReLU6,
+    LinearBN,
+    LinearBNAdd,
+    LinearBNAddReLU,
+    LinearBNAddReLU6,
+    LinearBNReLU,
+    LinearBNReLU6,
+    LinearReLU,
+    LinearReLU6,
+)
 from .log_softmax import LogSoftmax
 from .look_up_table import LookUpTable
 from .lstm import LSTM
@@ -82,6 +127,18 @@ __all__ = (
     "ConvAddReLU3d",
     "ConvAddReLU62d",
     "ConvAddReLU63d",
+    "ConvBN2d",
+    "ConvBN3d",
+    "ConvBNAdd2d",
+    "ConvBNAdd3d",
+    "ConvBNAddReLU2d",
+    "ConvBNAddReLU3d",
+    "ConvBNAddReLU62d",
+    "ConvBNAddReLU63d",
+    "ConvBNReLU2d",
+    "ConvBNReLU3d",
+    "ConvBNReLU62d",
+    "ConvBNReLU63d",
     "ConvReLU2d",
     "ConvReLU3d",
     "ConvReLU62d",
@@ -90,6 +147,12 @@ __all__ = (
     "ConvTransposeAdd2d",
     "ConvTransposeAddReLU2d",
     "ConvTransposeAddReLU62d",
+    "ConvTransposeBN2d",
+    "ConvTransposeBNAdd2d",
+    "ConvTransposeBNAddReLU2d",
+    "ConvTransposeBNAddReLU62d",
+    "ConvTransposeBNReLU2d",
+    "ConvTransposeBNReLU62d",
     "ConvTransposeReLU2d",
     "ConvTransposeReLU62d",
     "Correlation",
@@ -112,6 +175,12 @@ __all__ = (
     "LinearAdd",
     "LinearAddReLU",
     "LinearAddReLU6",
+    "LinearBN",
+    "LinearBNAdd",
+    "LinearBNAddReLU",
+    "LinearBNAddReLU6",
+    "LinearBNReLU",
+    "LinearBNReLU6",
     "LinearReLU",
     "LinearReLU6",
     "LogSoftmax",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..._runtime.qat_modes import QATWithNorm
 from ..._runtime.qat_module import QATWeighted, raw
 from .. import intrinsic
 
@@ -36,7 +37,7 @@ class Conv2d(QATWeighted, torch.nn.Conv2d):
 class ConvAddReLU2d(Conv2d):
     """Conv2d + a second operand + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.ConvAddReLU2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvAddReLU2d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -49,7 +50,7 @@ class ConvAddReLU2d(Conv2d):
 class ConvAddReLU62d(Conv2d):
     """Conv2d + a second operand + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.ConvAddReLU62d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvAddReLU62d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -62,7 +63,7 @@ class ConvAddReLU62d(Conv2d):
 class ConvAdd2d(Conv2d):
     """Conv2d + a second operand."""
 
-    _FLOAT_MODULES = (intrinsic.ConvAdd2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvAdd2d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -74,7 +75,7 @@ class ConvAdd2d(Conv2d):
 class ConvReLU2d(Conv2d):
     """Conv2d + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.ConvReLU2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvReLU2d,)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
@@ -84,8 +85,50 @@ class ConvReLU2d(Conv2d):
 class ConvReLU62d(Conv2d):
     """Conv2d + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.ConvReLU62d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvReLU62d,)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(torch.nn.functional.relu6(self._weighted(input)))
+
+
+class ConvBN2d(QATWithNorm, Conv2d):
+    """Conv2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBN2d,)
+    _FOLDED = Conv2d
+
+
+class ConvBNReLU2d(QATWithNorm, ConvReLU2d):
+    """ConvReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNReLU2d,)
+    _FOLDED = ConvReLU2d
+
+
+class ConvBNReLU62d(QATWithNorm, ConvReLU62d):
+    """ConvReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNReLU62d,)
+    _FOLDED = ConvReLU62d
+
+
+class ConvBNAdd2d(QATWithNorm, ConvAdd2d):
+    """ConvAdd2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNAdd2d,)
+    _FOLDED = ConvAdd2d
+
+
+class ConvBNAddReLU2d(QATWithNorm, ConvAddReLU2d):
+    """ConvAddReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNAddReLU2d,)
+    _FOLDED = ConvAddReLU2d
+
+
+class ConvBNAddReLU62d(QATWithNorm, ConvAddReLU62d):
+    """ConvAddReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNAddReLU62d,)
+    _FOLDED = ConvAddReLU62d

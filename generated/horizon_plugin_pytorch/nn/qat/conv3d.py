@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..._runtime.qat_modes import QATWithNorm
 from ..._runtime.qat_module import QATWeighted, raw
 from .. import intrinsic
 
@@ -36,7 +37,7 @@ class Conv3d(QATWeighted, torch.nn.Conv3d):
 class ConvAddReLU3d(Conv3d):
     """Conv3d + a second operand + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.ConvAddReLU3d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvAddReLU3d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -49,7 +50,7 @@ class ConvAddReLU3d(Conv3d):
 class ConvAddReLU63d(Conv3d):
     """Conv3d + a second operand + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.ConvAddReLU63d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvAddReLU63d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -62,7 +63,7 @@ class ConvAddReLU63d(Conv3d):
 class ConvAdd3d(Conv3d):
     """Conv3d + a second operand."""
 
-    _FLOAT_MODULES = (intrinsic.ConvAdd3d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvAdd3d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -74,7 +75,7 @@ class ConvAdd3d(Conv3d):
 class ConvReLU3d(Conv3d):
     """Conv3d + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.ConvReLU3d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvReLU3d,)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
@@ -84,8 +85,50 @@ class ConvReLU3d(Conv3d):
 class ConvReLU63d(Conv3d):
     """Conv3d + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.ConvReLU63d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvReLU63d,)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(torch.nn.functional.relu6(self._weighted(input)))
+
+
+class ConvBN3d(QATWithNorm, Conv3d):
+    """Conv3d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBN3d,)
+    _FOLDED = Conv3d
+
+
+class ConvBNReLU3d(QATWithNorm, ConvReLU3d):
+    """ConvReLU3d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNReLU3d,)
+    _FOLDED = ConvReLU3d
+
+
+class ConvBNReLU63d(QATWithNorm, ConvReLU63d):
+    """ConvReLU63d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNReLU63d,)
+    _FOLDED = ConvReLU63d
+
+
+class ConvBNAdd3d(QATWithNorm, ConvAdd3d):
+    """ConvAdd3d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNAdd3d,)
+    _FOLDED = ConvAdd3d
+
+
+class ConvBNAddReLU3d(QATWithNorm, ConvAddReLU3d):
+    """ConvAddReLU3d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNAddReLU3d,)
+    _FOLDED = ConvAddReLU3d
+
+
+class ConvBNAddReLU63d(QATWithNorm, ConvAddReLU63d):
+    """ConvAddReLU63d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvBNAddReLU63d,)
+    _FOLDED = ConvAddReLU63d

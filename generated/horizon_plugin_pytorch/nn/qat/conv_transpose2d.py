@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..._runtime.qat_modes import QATWithNorm
 from ..._runtime.qat_module import QATWeighted, raw
 from .. import intrinsic
 
@@ -39,7 +40,7 @@ class ConvTranspose2d(QATWeighted, torch.nn.ConvTranspose2d):
 class ConvTransposeAddReLU2d(ConvTranspose2d):
     """ConvTranspose2d + a second operand + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.ConvTransposeAddReLU2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeAddReLU2d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -52,7 +53,7 @@ class ConvTransposeAddReLU2d(ConvTranspose2d):
 class ConvTransposeAddReLU62d(ConvTranspose2d):
     """ConvTranspose2d + a second operand + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.ConvTransposeAddReLU62d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeAddReLU62d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -65,7 +66,7 @@ class ConvTransposeAddReLU62d(ConvTranspose2d):
 class ConvTransposeAdd2d(ConvTranspose2d):
     """ConvTranspose2d + a second operand."""
 
-    _FLOAT_MODULES = (intrinsic.ConvTransposeAdd2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeAdd2d,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -77,7 +78,7 @@ class ConvTransposeAdd2d(ConvTranspose2d):
 class ConvTransposeReLU2d(ConvTranspose2d):
     """ConvTranspose2d + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.ConvTransposeReLU2d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeReLU2d,)
 
     def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
@@ -87,8 +88,50 @@ class ConvTransposeReLU2d(ConvTranspose2d):
 class ConvTransposeReLU62d(ConvTranspose2d):
     """ConvTranspose2d + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.ConvTransposeReLU62d,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeReLU62d,)
 
     def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(torch.nn.functional.relu6(self._weighted(input)))
+
+
+class ConvTransposeBN2d(QATWithNorm, ConvTranspose2d):
+    """ConvTranspose2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeBN2d,)
+    _FOLDED = ConvTranspose2d
+
+
+class ConvTransposeBNReLU2d(QATWithNorm, ConvTransposeReLU2d):
+    """ConvTransposeReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeBNReLU2d,)
+    _FOLDED = ConvTransposeReLU2d
+
+
+class ConvTransposeBNReLU62d(QATWithNorm, ConvTransposeReLU62d):
+    """ConvTransposeReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeBNReLU62d,)
+    _FOLDED = ConvTransposeReLU62d
+
+
+class ConvTransposeBNAdd2d(QATWithNorm, ConvTransposeAdd2d):
+    """ConvTransposeAdd2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeBNAdd2d,)
+    _FOLDED = ConvTransposeAdd2d
+
+
+class ConvTransposeBNAddReLU2d(QATWithNorm, ConvTransposeAddReLU2d):
+    """ConvTransposeAddReLU2d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeBNAddReLU2d,)
+    _FOLDED = ConvTransposeAddReLU2d
+
+
+class ConvTransposeBNAddReLU62d(QATWithNorm, ConvTransposeAddReLU62d):
+    """ConvTransposeAddReLU62d whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.ConvTransposeBNAddReLU62d,)
+    _FOLDED = ConvTransposeAddReLU62d

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..._runtime.qat_modes import QATWithNorm
 from ..._runtime.qat_module import QATWeighted, raw
 from .. import intrinsic
 
@@ -32,7 +33,7 @@ class Linear(QATWeighted, torch.nn.Linear):
 class LinearAddReLU(Linear):
     """Linear + a second operand + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.LinearAddReLU,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearAddReLU,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -45,7 +46,7 @@ class LinearAddReLU(Linear):
 class LinearAddReLU6(Linear):
     """Linear + a second operand + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.LinearAddReLU6,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearAddReLU6,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -58,7 +59,7 @@ class LinearAddReLU6(Linear):
 class LinearAdd(Linear):
     """Linear + a second operand."""
 
-    _FLOAT_MODULES = (intrinsic.LinearAdd,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearAdd,)
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:  # type: ignore[override]  # a fused add has two operands
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
@@ -70,7 +71,7 @@ class LinearAdd(Linear):
 class LinearReLU(Linear):
     """Linear + ReLU."""
 
-    _FLOAT_MODULES = (intrinsic.LinearReLU,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearReLU,)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
@@ -80,8 +81,50 @@ class LinearReLU(Linear):
 class LinearReLU6(Linear):
     """Linear + ReLU6."""
 
-    _FLOAT_MODULES = (intrinsic.LinearReLU6,)
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearReLU6,)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
         return self._finish(torch.nn.functional.relu6(self._weighted(input)))
+
+
+class LinearBN(QATWithNorm, Linear):
+    """Linear whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearBN,)
+    _FOLDED = Linear
+
+
+class LinearBNReLU(QATWithNorm, LinearReLU):
+    """LinearReLU whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearBNReLU,)
+    _FOLDED = LinearReLU
+
+
+class LinearBNReLU6(QATWithNorm, LinearReLU6):
+    """LinearReLU6 whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearBNReLU6,)
+    _FOLDED = LinearReLU6
+
+
+class LinearBNAdd(QATWithNorm, LinearAdd):
+    """LinearAdd whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearBNAdd,)
+    _FOLDED = LinearAdd
+
+
+class LinearBNAddReLU(QATWithNorm, LinearAddReLU):
+    """LinearAddReLU whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearBNAddReLU,)
+    _FOLDED = LinearAddReLU
+
+
+class LinearBNAddReLU6(QATWithNorm, LinearAddReLU6):
+    """LinearAddReLU6 whose normalization goes on training; it is folded at conversion."""
+
+    _FLOAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (intrinsic.LinearBNAddReLU6,)
+    _FOLDED = LinearAddReLU6

@@ -42,12 +42,12 @@ class ConvAddReLU2d(Conv2d):
         qat.ConvAddReLU2d,
         qat.ConvAddReLU62d,
     )
+    _FUSED = ("relu",)
 
     def forward(self, x1: QTensor, x2: QTensor) -> QTensor:  # type: ignore[override]  # a fused add has two operands
         """Integers in, integers out; `x2` is added before the requantization."""
         x, e = self._operands(x1, x2)
         out = self._compute_add(x, e)
-        out = self.kernels.relu(out)
         return self._finish(out, x)
 
 
@@ -70,10 +70,10 @@ class ConvReLU2d(Conv2d):
         qat.ConvReLU2d,
         qat.ConvReLU62d,
     )
+    _FUSED = ("relu",)
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers out; an int32 accumulator when the output is not quantized."""
         x = input
         out = self._compute(x)
-        out = self.kernels.relu(out)
         return self._finish(out, x)

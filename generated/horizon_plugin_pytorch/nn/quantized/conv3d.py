@@ -41,12 +41,12 @@ class ConvAddReLU3d(Conv3d):
         qat.ConvAddReLU3d,
         qat.ConvAddReLU63d,
     )
+    _FUSED = ("relu",)
 
     def forward(self, x1: QTensor, x2: QTensor) -> QTensor:  # type: ignore[override]  # a fused add has two operands
         """Integers in, integers out; `x2` is added before the requantization."""
         x, e = self._operands(x1, x2)
         out = self._compute_add(x, e)
-        out = self.kernels.relu(out)
         return self._finish(out, x)
 
 
@@ -69,10 +69,10 @@ class ConvReLU3d(Conv3d):
         qat.ConvReLU3d,
         qat.ConvReLU63d,
     )
+    _FUSED = ("relu",)
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers out; an int32 accumulator when the output is not quantized."""
         x = input
         out = self._compute(x)
-        out = self.kernels.relu(out)
         return self._finish(out, x)

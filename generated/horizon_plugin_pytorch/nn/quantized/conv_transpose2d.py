@@ -44,12 +44,12 @@ class ConvTransposeAddReLU2d(ConvTranspose2d):
         qat.ConvTransposeAddReLU2d,
         qat.ConvTransposeAddReLU62d,
     )
+    _FUSED = ("relu",)
 
     def forward(self, x1: QTensor, x2: QTensor) -> QTensor:  # type: ignore[override]  # a fused add has two operands
         """Integers in, integers out; `x2` is added before the requantization."""
         x, e = self._operands(x1, x2)
         out = self._compute_add(x, e)
-        out = self.kernels.relu(out)
         return self._finish(out, x)
 
 
@@ -72,10 +72,10 @@ class ConvTransposeReLU2d(ConvTranspose2d):
         qat.ConvTransposeReLU2d,
         qat.ConvTransposeReLU62d,
     )
+    _FUSED = ("relu",)
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers out; an int32 accumulator when the output is not quantized."""
         x = input
         out = self._compute(x)
-        out = self.kernels.relu(out)
         return self._finish(out, x)

@@ -9,6 +9,7 @@ import json
 import math
 import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class Sections:
 def write_page(file: Path, sections: Sections) -> bool:
     """Write a page; False, and a warning, when the plotting library is not installed."""
     try:
-        library = import_module("vl_convert")
+        library = _library()
     except ImportError:
         warnings.warn(_HINT.format(file=file.name), UserWarning, stacklevel=3)
         return False
@@ -73,9 +74,16 @@ def write_page(file: Path, sections: Sections) -> bool:
     text = (parts / "page.html").read_text(encoding="utf-8")
     for name in ("page.css", "charts.js", "page.js"):
         text = text.replace(f"/*{name}*/", (parts / name).read_text(encoding="utf-8"))
-    text = text.replace("/*library*/", library.javascript_bundle())
+    text = text.replace("/*library*/", library)
     file.write_text(text.replace("/*data*/null", _json(data_of(sections))), encoding="utf-8")
     return True
+
+
+@cache
+def _library() -> str:
+    """The code of the plotting library; putting it together takes seconds."""
+    bundle: str = import_module("vl_convert").javascript_bundle()
+    return bundle
 
 
 def data_of(sections: Sections) -> dict[str, Any]:

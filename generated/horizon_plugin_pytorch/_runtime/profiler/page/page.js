@@ -4,6 +4,7 @@ const byId = (id) => document.getElementById(id);
 const shown = (value, digits = 4) => (typeof value === "number" ? Number(value.toPrecision(digits)).toString() : value ?? "–");
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(value < 0.1 ? 2 : 1)} %` : "–");
 const views = new Map();
+const ERRORS_ONLY = 1;
 let picked = "";
 
 function element(tag, attributes = {}, ...children) {
@@ -19,7 +20,7 @@ function element(tag, attributes = {}, ...children) {
 async function draw(id, spec) {
   views.get(id)?.finalize();
   const target = typeof id === "string" ? byId(id) : id;
-  const made = await vegaEmbed(target, spec, { actions: false, renderer: "svg", config: config(), tooltip: { theme: "page" } });
+  const made = await vegaEmbed(target, spec, { actions: false, renderer: "svg", logLevel: ERRORS_ONLY, config: config(), tooltip: { theme: "page" } });
   made.view.addEventListener("click", (_, item) => item?.datum?.name && pick(item.datum.name));
   views.set(id, made);
   mark(made.view);
@@ -61,7 +62,7 @@ function drawGraph() {
   byId("graph-card").hidden = false;
   byId("columns").classList.add("with-graph");
   const { nodes, edges } = DATA.graph;
-  const [w, h, stepX, stepY] = [168, 34, 182, 54];
+  const [w, h, stepX, stepY] = [168, 34, 182, 48];
   const left = Math.min(...nodes.map((n) => n.column));
   const place = (n) => ({ x: (n.column - left) * stepX + 8, y: n.row * stepY + 8 });
   const width = Math.max(...nodes.map((n) => place(n).x)) + w + 8;
@@ -104,6 +105,7 @@ function drawTable() {
   if (!table.rows.length) return;
   byId("table-card").hidden = false;
   byId("table-title").textContent = layers ? "Layers" : "Tensors";
+  byId("columns").classList.toggle("one-table", !layers);
   [table.columns, table.key] = layers ? [LAYER_COLUMNS, "similarity"] : [FEATURE_COLUMNS, "index"];
   const heads = table.columns.map(([label, key, format]) => element("th", { class: format ? "" : "text", "data-key": key, scope: "col", onclick: () => sortBy(key) }, label));
   byId("table").tHead.replaceChildren(element("tr", {}, ...heads));

@@ -1,6 +1,7 @@
 /* Vega-Lite specs of the charts. In: rows of DATA. Out: specs; `chosen` is the layer that is picked. */
 
 const FIT = { type: "fit-x", contains: "padding" };
+const ROW = 17;
 const CHOSEN = { name: "chosen", value: "" };
 const PICKED = "datum.name === chosen";
 
@@ -64,14 +65,14 @@ function sensitivityChart(rows, metric) {
   const c = colors();
   const values = finite(rows, "value").map((row) => ({ ...row, name: row.layer, label: `${row.layer} · ${row.kind}` }));
   return {
-    width: "container", height: { step: 17 }, autosize: FIT, params: [CHOSEN], data: { values },
+    width: "container", height: ROW * values.length, autosize: FIT, params: [CHOSEN], data: { values },
     encoding: {
       y: { field: "label", type: "nominal", sort: { field: "rank" }, title: null, axis: { ticks: false, domain: false } },
-      x: { field: "value", type: "quantitative", title: metric, scale: { zero: false, padding: 10 }, axis: { orient: "top" } },
+      x: { field: "value", type: "quantitative", title: `${metric} of the output`, scale: { zero: false, padding: 10 }, axis: { orient: "top" } },
       tooltip: [{ field: "layer" }, { field: "kind" }, { field: "value", title: metric, format: ".4~g" }, { field: "dtype" }],
     },
     layer: [
-      { mark: { type: "rule", strokeWidth: 1.5, color: c.faint }, encoding: { x2: { value: "width" } } },
+      { mark: { type: "rule", strokeWidth: 1.5, color: c.faint }, encoding: { x2: { value: 0 } } },
       {
         mark: { type: "point", filled: true, opacity: 1, size: 80, cursor: "pointer" },
         encoding: {
@@ -88,7 +89,7 @@ function weightsChart(rows) {
   const c = colors();
   const values = rows.map((row) => ({ ...row, name: row.layer, lows: null, highs: null, limits: null, channel: null }));
   return {
-    width: "container", height: { step: 17 }, autosize: FIT, params: [CHOSEN], data: { values },
+    width: "container", height: ROW * values.length, autosize: FIT, params: [CHOSEN], data: { values },
     mark: { type: "bar", height: 9, cornerRadius: 2, cursor: "pointer" },
     encoding: {
       y: { field: "layer", type: "nominal", sort: null, title: null, axis: { ticks: false, domain: false } },
@@ -110,12 +111,12 @@ function histogramChart(feature) {
   const limits = feature.limit === null ? [] : [-feature.limit, feature.limit];
   const edge = Math.max(Math.abs(feature.low), Math.abs(feature.high));
   const shown = limits.filter((x) => x >= feature.low - edge * 0.3 && x <= feature.high + edge * 0.3);
-  const count = { field: "count", type: "quantitative", title: "values (log)", scale: { type: "symlog" }, axis: { tickCount: 4, format: "~s" } };
+  const count = { field: "count", type: "quantitative", title: "values (log)", scale: { type: "symlog", domainMin: 0 }, axis: { tickCount: 4, format: "~s" } };
   const tooltip = [{ field: "kind", title: "model" }, { field: "from", format: ".4~g" }, { field: "to", format: ".4~g" }, { field: "count", format: "," }];
   const x = { field: "from", type: "quantitative", title: null, scale: { nice: false, zero: false }, axis: { grid: false } };
   const layers = [
-    { data: { values: bins(feature, feature.counts, "quantized") }, mark: { type: "bar", color: c.main, opacity: 0.75, binSpacing: 0 }, encoding: { x, x2: { field: "to" }, y: count, tooltip } },
-    { data: { values: shown.map((from) => ({ from, text: from < 0 ? "scale's end" : "scale's end" })) }, mark: { type: "rule", color: c.bad, strokeWidth: 2, strokeDash: [5, 3], tooltip: "the largest value that the scale can show" }, encoding: { x } },
+    { data: { values: bins(feature, feature.counts, "quantized") }, mark: { type: "bar", color: c.main, opacity: 0.75, binSpacing: 0 }, encoding: { x, x2: { field: "to" }, y: count, y2: { datum: 0 }, tooltip } },
+    ...(shown.length ? [{ data: { values: shown.map((from) => ({ from })) }, mark: { type: "rule", color: c.bad, strokeWidth: 2, strokeDash: [5, 3], tooltip: "the largest value that the scale can show" }, encoding: { x } }] : []),
   ];
   if (feature.reference) {
     const values = bins(feature, feature.reference, "reference");

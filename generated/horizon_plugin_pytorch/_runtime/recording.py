@@ -1,0 +1,84 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/recording.py
+"""While somebody records the operators that a model runs: `torch.jit.trace`, `torch.export`, `torch.compile`, `capture`.
+
+In: the state of torch's recorders. Out: what modules do differently then: they run plain operators only, and integers that
+follow from scales are constants of the recorded graph. An exporter puts stand-ins in the place of buffers, from which nothing
+can be derived, so there the integers must have been derived before.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+_TRACER: Any = torch._C
+
+
+class _Capture(threading.local):
+    active = False
+
+
+_CAPTURE = _Capture()
+
+
+def is_recorded() -> bool:
+    """Whether anything looks at what runs, so that it must be plain operators."""
+    return is_tracing() or is_exporting() or _CAPTURE.active
+
+
+def is_exporting() -> bool:
+    """Whether `torch.export` or `torch.compile` looks at what runs."""
+    return torch.compiler.is_compiling()
+
+
+def is_tracing() -> bool:
+    """Whether `torch.jit.trace` looks at what runs."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+@contextmanager
+def capturing() -> Iterator[None]:
+    """Tell modules that operators are recorded, where torch itself does not."""
+    before, _CAPTURE.active = _CAPTURE.active, True
+    try:
+        yield
+    finally:
+        _CAPTURE.active = before
+
+
+@contextmanager
+def deriving(module: object) -> Iterator[None]:
+    """Compute the constants of a module: no recorder sees what runs here.
+
+    Raises:
+        RuntimeError: under an exporter, which leaves nothing to derive them from.
+    """
+    if is_exporting():
+        raise RuntimeError(
+            f"{type(module).__name__} has not met these scales or sizes yet, and integers cannot be derived while a graph is "
+            f"recorded: run the model once with the example inputs before torch.export or torch.compile"
+        )
+    with torch.no_grad(), unrecorded():
+        yield
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """No recorder sees what runs here."""
+    state = _TRACER._get_tracing_state()
+    _TRACER._set_tracing_state(None)
+    try:
+        with _disable_current_modes():
+            yield
+    finally:
+        _TRACER._set_tracing_state(state)
+
+
+def as_constant(size: Tensor) -> int:
+    """A size, which is a tensor while `torch.jit.trace` looks."""
+    with unrecorded():
+        return int(size)
