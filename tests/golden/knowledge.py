@@ -50,7 +50,7 @@ class Knowledge:
         steps = {
             "op": (self._decided, self._fused),
             "march": (self._decided, self._said),
-            "dtypes": (self._decided,),
+            "dtypes": (self._said, self._decided),
             "patterns": (self._fused,),
             "kernels": (self._declared,),
             "rounding": (),

@@ -12,7 +12,7 @@ from generator.schema import March
 from .contract import notation
 from .properties import Property, properties
 
-ELSEWHERE = ("dtypes", "rounding", "ratchet", "qconfigs")
+ELSEWHERE = ("rounding", "ratchet", "qconfigs")
 COMPUTED = ("extends", "rounding", "algorithm", "accumulator", "requantize", "segments", "scalar", "limits", "features")
 
 
@@ -31,8 +31,9 @@ def label(entry: KernelEntry) -> str:
 
 def declarations(entry: KernelEntry) -> frozenset[Property]:
     """What a kernel says beside its formulas: its operands, their types and ranges, its rounding sites, its result."""
-    scope = ("scope", entry.family.spec.scope)
-    return frozenset({*properties(entry.kernel, ("derive", "compute", "scales")), scope})
+    family = entry.family.spec
+    own = properties(entry.kernel, ("derive", "compute", "scales"))
+    return frozenset({*own, ("family", family.family), ("scope", family.scope)})
 
 
 def _names(catalog: Catalog) -> Iterator[Property]:
