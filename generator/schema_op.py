@@ -147,7 +147,7 @@ class RuntimeNames(Spec):
 
 Behaviour = Literal[
     "plain", "keep", "inert", "keep_list", "select", "value_and_index", "ordered", "leading", "compare", "pointwise", "unit",
-    "scale", "as_module", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
+    "scale", "unscale", "as_module", "bound", "fill", "choose", "take_in", "pad", "create", "dequantize", "refuse",
 ]  # fmt: skip
 """What a torch function does with a QTensor.
 
@@ -156,7 +156,7 @@ inert: changes values in training only.
 select: keep, by a float function that only picks values. value_and_index: keep the values, indices are ordinary; the lowest
 index on ties. ordered: the same, sorted stably; leading: of the first ones. compare: order both operands at the larger
 scale. pointwise: the kernel, element by element; unit: its result is int8 of scale 1. scale: times a number, which goes
-into the scale. as_module: run the module that stands for it, with the input's scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
+into the scale; unscale: divided by one. as_module: run the module that stands for it, with the input's scale. bound, fill, choose, take_in, pad, create: numbers and tensors are brought to the input's grid, by the
 kernel where they are no QTensors, then limit, replace or extend it. dequantize: run on the values. refuse: no rule.
 """
 

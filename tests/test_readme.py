@@ -1,11 +1,17 @@
 """What the README shows is what happens: its example runs, its workflows print what it prints."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from horizon_plugin_pytorch.quantization import explain
 
@@ -13,13 +19,49 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_runs(capsys) -> None:
+@dataclass(frozen=True)
+class Example:
+    """The example of the README after it ran: its names, what it printed, where it ran."""
+
+    code: str
+    names: dict[str, Any]
+    printed: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
-    printed = capsys.readouterr().out
-    assert "torch.Size([4, 2, 32, 32])" in printed
-    assert "scale=" in printed
-    assert "module_name 'head'" in printed
+    folder, names, out = tmp_path_factory.mktemp("example"), {"__name__": "readme"}, io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        exec(compile(code, "README.md", "exec"), names)
+    return Example(code, names, out.getvalue(), folder)
+
+
+def test_the_example_is_the_whole_road_in_40_lines(example: Example) -> None:
+    assert len([line for line in example.code.splitlines() if line.strip()]) == 40
+    steps = ("fuse_fx", "calibrate(", "FakeQuantState.QAT", "convert_fx", "check_model", "model_profiler")
+    assert [step for step in steps if step not in example.code] == []
+
+
+def test_the_example_loses_nothing_on_the_way_to_integers(example: Example) -> None:
+    fused, calibrated, qat, quantized = map(
+        float, re.findall(r"^([\d.]+)% of the digits", example.printed, re.MULTILINE)
+    )
+    assert fused > 88
+    assert calibrated > fused - 2
+    assert abs(quantized - qat) < 1
+    assert quantized > fused - 1
+
+
+def test_the_example_ends_with_the_tools(example: Example) -> None:
+    assert "This model is supported!" in example.printed
+    assert "Nothing conspicuous was found." in example.printed
+    assert (example.folder / "profile" / "profiler.html").exists()
+
+
+def test_the_report_of_qconfigs_names_the_rules(example: Example) -> None:
+    assert "module_name 'head'" in str(example.names["qat"].qconfig_report)
 
 
 def _copy(folder: Path) -> Path:
@@ -51,12 +93,9 @@ def _shell(command: str, root: Path) -> list[str]:
     return (done.stdout + done.stderr).splitlines()
 
 
-def test_the_explanation_of_a_module_is_what_the_readme_prints() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    scope: dict = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), scope)
+def test_the_explanation_of_a_module_is_what_the_readme_prints(example: Example) -> None:
     (call, expected) = re.findall(r"```\n>>> print\((.*?)\)\n(.*?)```", README, re.DOTALL)[0]
-    printed = str(eval(call, {**scope, "explain": explain})).splitlines()
+    printed = str(eval(call, {**example.names, "explain": explain})).splitlines()
     assert [line for line in expected.splitlines() if not _is_printed(line, printed)] == []
 
 

@@ -47,6 +47,7 @@ KERNELS: dict[str, str] = {
     "quant_stub": "quantize_activation",
     "abs": "abs_saturated",
     "clamp": "quantize_activation",
+    "div_scalar": "mul_scalar",
     "masked_fill": "quantize_constant",
     "pad": "quantize_constant",
     "sign": "sign",

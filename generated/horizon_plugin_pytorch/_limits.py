@@ -292,6 +292,40 @@ _ROWS: tuple[tuple[str, tuple[str, ...], tuple[Limit, ...]], ...] = (
         ),
     ),
     (
+        "square",
+        ("bayes-e", "bayes"),
+        (
+            Limit(
+                Condition("broadcast", what=("C", "D", "H", "W")),
+                rule="broadcasting",
+                limit="of one operand only, along C, D, H, W",
+                remedy="expand one of the operands to the shape of the other",
+            ),
+        ),
+    ),
+    (
+        "square",
+        ("bernoulli2",),
+        (
+            Limit(
+                Condition("sizes", what=("C",), of="inputs", bounds=Bounds(max=2048)),
+                rule="C of each input",
+                limit="at most 2048",
+                remedy="change the sizes of its tensors, for example by cropping, padding or splitting them",
+            ),
+            Limit(
+                Condition("constants", bounds=Bounds(max=0)),
+                rule="number of constant operands",
+                limit="at most 0",
+                remedy="pass the constant through a QuantStub as a further input of the model",
+            ),
+            GENERAL["bernoulli2"][0],
+            GENERAL["bernoulli2"][1],
+            GENERAL["bernoulli2"][2],
+            GENERAL["bernoulli2"][3],
+        ),
+    ),
+    (
         "correlation",
         ("bayes-e", "bayes"),
         (

@@ -748,6 +748,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "float32": "float32 enters the integer region only through QuantStub",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
+    ("square", "bayes-e"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("square", "bayes"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("square", "bernoulli"): {
+        "qint8": ("qint8",),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("square", "bernoulli2"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("anchor_generator", "bayes-e"): {
         "float32": ("float32",),
         "qint8": ("float32",),
@@ -2883,6 +2907,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint16": "bernoulli2 clamps nothing by itself",
         "qint32": "bernoulli2 clamps nothing by itself",
         "float32": "float32 enters the integer region only through QuantStub",
+    },
+    ("div_scalar", "bayes-e"): {
+        "qint8": ("qint8",),
+        "qint16": ("qint16",),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("div_scalar", "bayes"): {
+        "qint8": ("qint8",),
+        "qint16": ("qint16",),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("div_scalar", "bernoulli"): {
+        "qint8": "bernoulli multiplies by no numbers; fold it into the weights of the layer before",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("div_scalar", "bernoulli2"): {
+        "qint8": "bernoulli2 multiplies by no numbers; fold it into the weights of the layer before",
+        "qint16": "bernoulli2 multiplies by no numbers; fold it into the weights of the layer before",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
     ("gather", "bayes-e"): {
         "qint8": ("qint8",),

@@ -6,6 +6,7 @@ is fed the integers that the QAT operator was fed: what comes out agrees within 
 `harness_exact` defines it.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -116,10 +117,11 @@ _MODELS = {1: _One, 2: _Two, 3: _Three, 4: _Four}
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One operator before and after conversion, what it was fed, and what came out."""
+    """One operator before and after conversion, also as it was before it ran, what it was fed, and what came out."""
 
     model: nn.Module
     quantized: nn.Module
+    untouched: nn.Module
     inputs: list[Tensor]
     qat: list[Any]
     integers: list[Any]
@@ -136,7 +138,7 @@ def check_supported(march: str, case: OpCase) -> None:
     if case.cosine is not None:
         assert _cosine(run) >= case.cosine, case.id
     stubs = 0 if case.source in UNQUANTIZED or case.expected else len(case.shapes)
-    check_definitions(march, run.model, run.quantized, run.inputs, stubs)
+    check_definitions(march, run.model, run.untouched, run.inputs, stubs)
     _check_layouts(run, len(case.shapes))
 
 
@@ -240,7 +242,8 @@ def _run(march: str, case: OpCase) -> _Run:
         qat = prepared(*fake, *given)
         quantized = convert_fx(prepared)
         inputs = [*entering, *given]
-        return _Run(model, quantized, inputs, listed(qat), listed(quantized(*inputs)))
+        untouched = copy.deepcopy(quantized)
+        return _Run(model, quantized, untouched, inputs, listed(qat), listed(quantized(*inputs)))
 
 
 class _Deployed(nn.Module):
@@ -265,7 +268,7 @@ def _deployed(case: OpCase, x: Tensor) -> _Run:
     given = model(x)
     scale, dtype = given.q_scale(), given.dtype
     trained = (case.expected(x) / scale + 0.5).floor().clamp(dtype.min, dtype.max) * scale
-    return _Run(model, model, [x], [QTensor(trained, scale, dtype)], [given])
+    return _Run(model, model, model, [x], [QTensor(trained, scale, dtype)], [given])
 
 
 def _summed(x: Tensor) -> QTensor:

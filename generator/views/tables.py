@@ -247,7 +247,7 @@ def _torch_functions(op: Op) -> Iterable[str]:
     """Functions of torch and Tensor methods; Python's operators reach a tensor as its methods."""
     yield from (name for name in op.float.functions if name.startswith("torch."))
     yield from (f"torch.Tensor.{name}" for name in op.float.methods)
-    if op.family == "scaling":
+    if op.behaviour:
         yield from op.float.overloads
 
 

@@ -222,7 +222,9 @@ def _form(op: Op) -> tuple[str, str]:
         return "function", op.float.functions[0]
     if op.python.function:
         return "function", f"{'nn.' if op.runtime else ''}functional.{op.python.function}"
-    return ("method", op.float.methods[0]) if op.float.methods else ("functional", op.python.method or "")
+    if op.float.methods:
+        return "method", op.float.methods[0]
+    return ("functional", op.python.method) if op.python.method else ("function", op.float.overloads[0])
 
 
 def _python(value: object) -> str:

@@ -3,7 +3,7 @@
 Four networks; ours by the definition, eager and fast, and torch.ao's FX int8 (x86), whose arithmetic is no NPU's. Rounds are
 interleaved, so that other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared
 with the definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
-[--march bayes] [--growth]; it ends with 1 when bits differ or a bound of acceptance is missed.
+[--march bayes] [--growth] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is missed.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from horizon_plugin_pytorch.quantization import (
 from horizon_plugin_pytorch.quantization.qconfig import QConfig
 
 Run = Callable[[Tensor], Tensor]
+Clock = Callable[[], float]
 NETS: Mapping[str, tuple[Callable[[int], nn.Module], int, int]] = {
     "ResNet18 32x32 b32": (resnet18, 32, 32),
     "MobileNetV2 32x32 b32": (mobilenet_v2, 32, 32),
@@ -44,8 +45,10 @@ BOUNDS = {"fast": (0.26, 0.24, 0.25, 0.33), "eager": (0.8, 1.3, 1.0, 1.6)}
 
 
 def randomized(net: nn.Module) -> nn.Module:
-    """With statistics of normalization as training leaves them: not all the same."""
+    """With weights as such networks start with, and statistics of normalization that are not all the same."""
     for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
@@ -91,19 +94,19 @@ def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
     }
 
 
-def seconds(run: Run, x: Tensor) -> float:
-    begin = time.perf_counter()
+def seconds(run: Run, x: Tensor, clock: Clock) -> float:
+    begin = clock()
     run(x)
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
-def medians(runs: Mapping[str, Run], x: Tensor, rounds: int) -> dict[str, float]:
+def medians(runs: Mapping[str, Run], x: Tensor, rounds: int, clock: Clock) -> dict[str, float]:
     """Seconds of each, by turns; the definition, which is slow, in the first rounds only."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
             if name != "definition" or number <= 1:
-                spent = seconds(run, x)
+                spent = seconds(run, x, clock)
                 times[name] += [spent] if number else []
     return {name: statistics.median(spent) for name, spent in times.items()}
 
@@ -114,7 +117,7 @@ def differences(runs: Mapping[str, Run], x: Tensor) -> int:
     return sum(int((runs[name](x) != expected).sum()) for name in ("eager", "fast"))
 
 
-def compare(names: list[str], rounds: int) -> int:
+def compare(names: list[str], rounds: int, clock: Clock) -> int:
     """Print the table; the number of bounds missed and of nets that are not exact."""
     missed = 0
     for index, (name, (make, size, batch)) in enumerate(NETS.items()):
@@ -124,7 +127,7 @@ def compare(names: list[str], rounds: int) -> int:
         x = torch.rand(batch, 3, size, size) * 2 - 1
         runs = variants(randomized(make(size)), x)
         wrong = differences(runs, x)
-        spent = medians(runs, x, rounds)
+        spent = medians(runs, x, rounds, clock)
         ratios = {run: spent[run] / spent["float"] for run in runs}
         over = [run for run, bounds in BOUNDS.items() if ratios[run] > bounds[index]]
         missed += len(over) + bool(wrong)
@@ -134,7 +137,7 @@ def compare(names: list[str], rounds: int) -> int:
     return missed
 
 
-def growth(rounds: int) -> None:
+def growth(rounds: int, clock: Clock) -> None:
     """How time grows, beside the float model's: with the batch, the resolution and the number of layers."""
     sizes = {"batch 4, 16": ((32, 4), (32, 16)), "resolution 32, 64": ((32, 8), (64, 8))}
     made: dict[str, list[tuple[nn.Module, Tensor]]] = {
@@ -147,7 +150,7 @@ def growth(rounds: int) -> None:
         for net, images in cases:
             net.average = nn.AdaptiveAvgPool2d(1)
             runs = variants(randomized(net), images)
-            spent.append(medians({run: runs[run] for run in ("float", "eager", "fast")}, images, rounds))
+            spent.append(medians({run: runs[run] for run in ("float", "eager", "fast")}, images, rounds, clock))
         factors = "  ".join(f"{run} x{spent[1][run] / spent[0][run]:.2f}" for run in spent[0])
         print(f"{name:22} {factors}", flush=True)
 
@@ -159,7 +162,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--march", default="bayes")
     parser.add_argument("--growth", action="store_true", help="print how time grows instead")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count processor time: for one thread, on a busy machine"
+    )
     arguments = parser.parse_args()
+    clock = time.process_time if arguments.cpu_time else time.perf_counter
     set_march(arguments.march)
     missed = 0
     with torch.no_grad():
@@ -167,9 +174,9 @@ def main() -> int:
             torch.set_num_threads(threads)
             print(f"{threads} threads, {arguments.march}, ratios to float eager")
             if arguments.growth:
-                growth(arguments.rounds)
+                growth(arguments.rounds, clock)
             else:
-                missed += compare(arguments.nets, arguments.rounds)
+                missed += compare(arguments.nets, arguments.rounds, clock)
     return 1 if missed else 0
 
 

@@ -13,7 +13,8 @@ from test_kernel_plans import IMAGES, Net, converted
 from torch import nn
 
 from horizon_plugin_pytorch._marches import MARCH_IDS
-from horizon_plugin_pytorch._runtime import native_build
+from horizon_plugin_pytorch._runtime import native_build, quantized_weighted
+from horizon_plugin_pytorch._runtime.int8_sums import Int8Sums, remember
 from horizon_plugin_pytorch._runtime.native_loop import compiled, header_of
 from horizon_plugin_pytorch._runtime.tail import Chain, Tail, whole_range
 from horizon_plugin_pytorch.dtype import qint8
@@ -56,6 +57,27 @@ def check_bits(march: str, dtype: str = "qint8") -> Any:
 @pytest.mark.parametrize(("march", "dtype"), [*((m, "qint8") for m in MARCH_IDS), ("bayes", "qint16")])
 def test_a_fast_model_has_the_bits_of_the_definition(march: str, dtype: str) -> None:
     assert sum("compiled int32" in proof for proof in proofs(check_bits(march, dtype))) >= 3
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["qint8", "qint16"])
+def test_a_batch_in_slices_has_the_same_bits(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantized_weighted, "_CACHED", 3000)  # less than one image's sums, so one at a time
+    model = converted(Net(), "bayes", IMAGES, dtype, fast_mode=True)
+    images = torch.cat([IMAGES, IMAGES * 5, -IMAGES])
+    with by_definition():
+        expected = model(images)
+    met, sliced = model(images), model(images)
+    assert torch.equal(met, expected)
+    assert torch.equal(sliced, expected)
+
+
+def test_integers_that_were_written_to_are_read_anew() -> None:
+    x = torch.zeros(1, 1, 2, 2, dtype=torch.int8)
+    remember(x, torch.full_like(x, 7, dtype=torch.uint8))
+    assert Int8Sums.prepared(x).unique().tolist() == [7]
+    x += 1
+    assert Int8Sums.prepared(x).unique().tolist() == [129]
 
 
 @needs_compiler

@@ -71,18 +71,41 @@ class TestStates:
         net(torch.tensor([-1.0, 2.55]))
         net.eval()
         set_fake_quantize(net, FakeQuantState.VALIDATION)
-        assert self.states(net) == (False, True, True)
+        assert self.states(net) == (False, False, True)
         assert net(torch.tensor([100.0])).dequantize().item() == pytest.approx(2.54)
         net.train()
         set_fake_quantize(net, FakeQuantState.QAT)
         assert self.states(net) == (True, True, True)
 
-    def test_a_later_eval_stops_observing(self) -> None:
+    def test_a_later_eval_does_not_end_calibration(self) -> None:
         net = self.Net().eval()
         set_fake_quantize(net, FakeQuantState.CALIBRATION)
         net.eval()
-        net(torch.tensor([5.0]))
+        net(torch.tensor([2.55]))
+        assert net.quant.scale.item() == pytest.approx(0.02)
+
+    def test_a_later_train_does_not_end_validation(self) -> None:
+        net = self.Net().eval()
+        set_fake_quantize(net, FakeQuantState.VALIDATION)
+        net.train()
+        net(torch.tensor([2.55]))
         assert net.quant.scale.item() == 1.0
+
+    def test_qat_observes_while_the_model_trains(self) -> None:
+        net = self.Net().train()
+        set_fake_quantize(net, FakeQuantState.QAT)
+        net.eval()
+        net(torch.tensor([2.55]))
+        assert net.quant.scale.item() == 1.0
+        net.train()
+        net(torch.tensor([2.55]))
+        assert net.quant.scale.item() == pytest.approx(0.02)
+
+    def test_nothing_to_put_into_a_state(self) -> None:
+        with pytest.raises(
+            AssertionError, match="no fake quantizers; give it what prepare_qat_fx or prepare_qat returned"
+        ):
+            set_fake_quantize(nn.Sequential(nn.ReLU()).eval(), FakeQuantState.CALIBRATION)
 
     def test_float(self) -> None:
         net = self.Net()

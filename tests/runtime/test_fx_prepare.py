@@ -220,11 +220,6 @@ def test_a_prepared_model_is_refused() -> None:
         prepare_qat_fx(convert_fx(prepared), {"": QAT})
 
 
-def test_hybrid_is_refused_in_one_sentence() -> None:
-    with pytest.raises(NotImplementedError, match="hybrid"):
-        prepare_qat_fx(Nested(), {"": QAT}, hybrid=True)
-
-
 def test_custom_config_keys() -> None:
     prepare_qat_fx(Nested(), {"": QAT}, {"preserved_attributes": ["quant"]}, optimize_graph=True)
     with pytest.raises(ValueError, match="did you mean 'preserved_attributes'"):

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from torch import fx, nn
 
+from .checkpoints import load_state
 from .graph_print import printable
 from .graph_record import GraphRecord, graph_of, record_of
 from .module_tree import clone_state, redirect
@@ -53,6 +54,10 @@ class GraphModuleWithAttr(fx.GraphModule):
     def _self(self) -> Self:
         """The module itself, so that a graph can call a method of it."""
         return self
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As of every module, but a state that does not fit, or is of another march, changes nothing."""
+        return load_state(self, state_dict, strict=strict, assign=assign)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "GraphModuleWithAttr":
         twin = _blank(self._kind, self._original, type(self).__name__)

@@ -3,7 +3,8 @@
 
 In: a chain of kernels (each applied to the result of the one before), the types of operands and result, and which derived
 integers run along the channels. Out: a function over memory. The kernels are the C functions of <march>.h, generated from the
-formulas; here is only the loop around them.
+formulas; here is only the loop around them. That no result overlaps an operand is said at the inner loop, for what is said of
+pointers does not reach the bodies that threads run.
 """
 
 import ctypes
@@ -12,14 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from .int8_sums import OFFSET, remember
 from .native_build import library
 
 _TYPES = {torch.float32: "float", torch.int32: "int32_t", torch.int16: "int16_t", torch.int8: "int8_t"}
+_OF_IMAGES = -3
 _PIECE = 4096
 """Elements that a thread takes at a time where nothing runs along the channels."""
 _LOOP = """
@@ -28,8 +30,10 @@ void run(int64_t total, int64_t step, int32_t threads, {arguments})
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t begin = 0; begin < total; begin += step) {{
         const int64_t count = total - begin < step ? total - begin : step;
+#pragma omp simd
         for (int64_t c = 0; c < count; ++c) {{
-            out[begin + c] = ({result})({value});
+            const int32_t y = {value};
+            out[begin + c] = ({result})y;{twin}
         }}
     }}
 }}
@@ -56,6 +60,11 @@ class Loop:
     varying: tuple[bool, ...]
     ends: int
 
+    @property
+    def twins(self) -> bool:
+        """Whether it also writes what the next sums of products read: int8 results plus 128."""
+        return self.result == torch.int8
+
     def source(self) -> str:
         """The C file."""
         operands = [f"const {_TYPES[kind]} *restrict x{i}" for i, kind in enumerate(self.operands)]
@@ -68,8 +77,10 @@ class Loop:
         for name in self.kernels[1:]:
             value = f"{name}({value})"
         kind = _TYPES[self.result]
-        arguments = ", ".join([*operands, *params, *ends, f"{kind} *restrict out"])
-        loop = _LOOP.format(arguments=arguments, result=kind, value=value)
+        results = [f"{kind} *restrict out", *(["uint8_t *restrict twin"] if self.twins else [])]
+        arguments = ", ".join([*operands, *params, *ends, *results])
+        twin = f"\n            twin[begin + c] = (uint8_t)(y + {OFFSET});" if self.twins else ""
+        loop = _LOOP.format(arguments=arguments, result=kind, value=value, twin=twin)
         return "\n".join([_text(Path(__file__).with_name("elements.h")), _text(self.header), loop])
 
 
@@ -80,7 +91,7 @@ def _text(path: Path) -> str:
 
 @functools.cache
 def compiled(loop: Loop) -> Callable[..., None] | None:
-    """(total, step, threads, addresses of operands and derived integers, ends, address of the result) -> None.
+    """(total, step, threads, addresses of operands and derived integers, ends, addresses of the results) -> None.
 
     None where the march has no C functions, one of the kernels is not among them, or nothing can be compiled here.
     """
@@ -93,7 +104,7 @@ def compiled(loop: Loop) -> Callable[..., None] | None:
     run = built.run
     pointers = len(loop.operands) + len(loop.varying)
     run.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, *[ctypes.c_void_p] * pointers]
-    run.argtypes += [*[ctypes.c_int32] * loop.ends, ctypes.c_void_p]
+    run.argtypes += [*[ctypes.c_int32] * loop.ends, *[ctypes.c_void_p] * (1 + loop.twins)]
     run.restype = None
     return run
 
@@ -105,11 +116,11 @@ def header_of(kernels: ModuleType) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class NativeKernel:
-    """A compiled loop with its derived integers, int32; call it with dense rows.
+    """A compiled loop with its derived integers; call it with operands of one shape.
 
     Attributes:
-        loop: all but the types of the operands.
-        params: contiguous int32.
+        loop: for the types in which operands are expected.
+        params: contiguous int32, [1] or [channels].
         ends: of the dtypes of the first kernel, in order.
     """
 
@@ -117,16 +128,50 @@ class NativeKernel:
     params: tuple[Tensor, ...]
     ends: tuple[int, ...]
 
-    def __call__(self, rows: list[Tensor], out: Tensor) -> bool:
-        """Fill `out`; False where no loop is to be had for these types."""
-        kinds = tuple(row.dtype for row in rows)
-        run = compiled(self.loop if kinds == self.loop.operands else _of_types(self.loop, kinds))
-        if run is None:
-            return False
-        step = out.shape[-1] if any(self.loop.varying) else _PIECE
-        addresses: list[Any] = [tensor.data_ptr() for tensor in (*rows, *self.params)]
-        run(out.numel(), step, torch.get_num_threads(), *addresses, *self.ends, out.data_ptr())
-        return True
+    def __call__(self, operands: tuple[Tensor, ...], axis: int) -> Tensor | None:
+        """The result; None where no loop is to be had for operands of these types, or that lie like this.
+
+        Args:
+            operands: of one shape.
+            axis: the dimension of the channels, from the end: the last, or that of images.
+        """
+        image = axis == _OF_IMAGES and operands[0].dim() == 1 - _OF_IMAGES
+        if not (axis == -1 or image) or not self.takes(tuple(x.dtype for x in operands)):
+            return None
+        results = self.empty(operands[0].shape, axis)
+        self.fill(results, operands, axis)
+        return self.finished(results)
+
+    def takes(self, kinds: tuple[torch.dtype, ...]) -> bool:
+        """Whether there is a loop for operands of these types."""
+        return self._run(kinds) is not None
+
+    def empty(self, shape: tuple[int, ...], axis: int) -> list[Tensor]:
+        """Memory for the result, and for its twin where the loop writes one."""
+        kinds = (self.loop.result, *([torch.uint8] if self.loop.twins else []))
+        return [torch.empty(shape, dtype=kind, memory_format=_layout(axis)) for kind in kinds]
+
+    def fill(self, results: list[Tensor], operands: tuple[Tensor, ...], axis: int) -> None:
+        """Compute into memory that lies as `empty` gives it, or a part of it along the first dimension."""
+        run = self._run(tuple(x.dtype for x in operands))
+        assert run is not None, "takes() was asked"
+        dense = [x.contiguous(memory_format=_layout(axis)) for x in operands]
+        addresses = [x.data_ptr() for x in (*dense, *self.params)]
+        step = results[0].shape[axis] if any(self.loop.varying) else _PIECE
+        run(results[0].numel(), step, torch.get_num_threads(), *addresses, *self.ends, *(x.data_ptr() for x in results))
+
+    def finished(self, results: list[Tensor]) -> Tensor:
+        """The result, which knows its twin."""
+        if self.loop.twins:
+            remember(*results)
+        return results[0]
+
+    def _run(self, kinds: tuple[torch.dtype, ...]) -> Callable[..., None] | None:
+        return compiled(self.loop if kinds == self.loop.operands else _of_types(self.loop, kinds))
+
+
+def _layout(axis: int) -> torch.memory_format:
+    return torch.contiguous_format if axis == -1 else torch.channels_last
 
 
 @functools.cache

@@ -8,22 +8,27 @@ there is no compiled code for these tensors, and the caller uses torch operation
 
 import ctypes
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..kernels import load
-from .compiled import library
+from .native_build import library
 from .recording import is_recorded
 
 _C = """
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define BLOCK 16384
+#define LANES 32
+static const uint8_t ONES[LANES] = {[0 ... LANES - 1] = 1};
 
 %(rounding)s
 
@@ -65,6 +70,40 @@ void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int
     }
 }
 
+/* The smallest and the largest of each of `rows` rows of `inner` elements; NaN where there is one. */
+void extremes(const float *x, float *lowest, float *highest, int64_t rows, int64_t inner, int threads)
+{
+    #pragma omp parallel for num_threads(threads) schedule(static) if (rows * inner > 2 * BLOCK && threads > 1)
+    for (int64_t row = 0; row < rows; row++) {
+        const float *const first = x + row * inner;
+        float lo[LANES], hi[LANES];
+        int nan[LANES] = {0};
+        int64_t i = 0;
+        for (int j = 0; j < LANES; j++)
+            lo[j] = hi[j] = first[0];
+        for (; i + LANES <= inner; i += LANES)
+            for (int j = 0; j < LANES; j++) {
+                const float v = first[i + j];
+                lo[j] = v < lo[j] ? v : lo[j];
+                hi[j] = v > hi[j] ? v : hi[j];
+                nan[j] |= v != v;
+            }
+        for (int j = 0; i + j < inner; j++) {
+            const float v = first[i + j];
+            lo[j] = v < lo[j] ? v : lo[j];
+            hi[j] = v > hi[j] ? v : hi[j];
+            nan[j] |= v != v;
+        }
+        for (int j = 1; j < LANES; j++) {
+            lo[0] = lo[j] < lo[0] ? lo[j] : lo[0];
+            hi[0] = hi[j] > hi[0] ? hi[j] : hi[0];
+            nan[0] |= nan[j];
+        }
+        lowest[row] = nan[0] ? NAN : lo[0];
+        highest[row] = nan[0] ? NAN : hi[0];
+    }
+}
+
 /* The gradient where the mask is not 0. */
 void pass_inside(const float *gradient, const uint8_t *inside, float *out, int64_t count, int threads)
 {
@@ -76,11 +115,47 @@ void pass_inside(const float *gradient, const uint8_t *inside, float *out, int64
             out[i] = inside[i] ? gradient[i] : 0.0f;
     }
 }
+
+/* The same in place, for masks with few zeros. */
+void clear_outside(float *gradient, const uint8_t *inside, int64_t count, int threads)
+{
+    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
+    #pragma omp parallel for num_threads(threads) schedule(static) if (blocks > 2 && threads > 1)
+    for (int64_t block = 0; block < blocks; block++) {
+        const int64_t end = (block + 1) * BLOCK < count ? (block + 1) * BLOCK : count;
+        int64_t i = block * BLOCK;
+        for (; i + LANES <= end; i += LANES)
+            if (memcmp(inside + i, ONES, LANES))
+                for (int j = 0; j < LANES; j++)
+                    gradient[i + j] = inside[i + j] ? gradient[i + j] : 0.0f;
+        for (; i < end; i++)
+            gradient[i] = inside[i] ? gradient[i] : 0.0f;
+    }
+}
 """
 
 _POINTER, _COUNT, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
 _FORWARD = (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, _FLOAT, _FLOAT, _INT)
 _BACKWARD = (*[_POINTER] * 3, _COUNT, _INT)
+_CLEAR = (*[_POINTER] * 2, _COUNT, _INT)
+_EXTREMES = (*[_POINTER] * 3, _COUNT, _COUNT, _INT)
+
+
+class _Switch(threading.local):
+    off = False
+
+
+_SWITCH = _Switch()
+
+
+@contextmanager
+def torch_operations_only() -> Iterator[None]:
+    """Compute without compiled code, as where there is no compiler: what it is tested against."""
+    before, _SWITCH.off = _SWITCH.off, True
+    try:
+        yield
+    finally:
+        _SWITCH.off = before
 
 
 @functools.cache
@@ -89,7 +164,7 @@ def _source(march: str) -> str:
 
 
 def _function(march: str, name: str, types: tuple[Any, ...]) -> Callable[..., None] | None:
-    built = library(_source(march))
+    built = None if _SWITCH.off else library(_source(march))
     if built is None:
         return None
     function: Any = getattr(built, name)
@@ -99,7 +174,7 @@ def _function(march: str, name: str, types: tuple[Any, ...]) -> Callable[..., No
 
 
 def grid_values(
-    x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march: str, *, mask: bool
+    x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march: str, *, mask: bool, overwrite: bool
 ) -> tuple[Tensor, Tensor | None] | None:
     """clamp(R(x / scale), bounds) * scale, and where it was not saturated.
 
@@ -110,6 +185,7 @@ def grid_values(
         bounds: the smallest and the largest integer.
         march: whose rounding is R.
         mask: whether the mask is wanted.
+        overwrite: whether the values may be written into `x`.
 
     Returns:
         Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when there is no code for this.
@@ -120,7 +196,7 @@ def grid_values(
     function = _function(march, "fake_quantize", _FORWARD) if inner else None
     if function is None:
         return None
-    values = torch.empty_like(x)
+    values = x if overwrite else torch.empty_like(x)
     inside = torch.empty_like(x, dtype=torch.uint8) if mask else None
     pointers = x.data_ptr(), values.data_ptr(), None if inside is None else inside.data_ptr()
     threads = torch.get_num_threads()
@@ -128,15 +204,31 @@ def grid_values(
     return values, inside
 
 
-def gradient_inside(gradient: Tensor, inside: Tensor, march: str) -> Tensor | None:
+def extremes(x: Tensor, march: str) -> tuple[Tensor, Tensor] | None:
+    """(smallest, largest) of each row of a float32 matrix, NaN where there is one; None when there is no code for it."""
+    if not is_plain(x) or x.dtype is not torch.float32 or not x.is_contiguous() or not x.numel():
+        return None
+    function = _function(march, "extremes", _EXTREMES)
+    if function is None:
+        return None
+    lowest, highest = torch.empty(2, len(x)).unbind()
+    rows, inner = x.shape
+    function(x.data_ptr(), lowest.data_ptr(), highest.data_ptr(), rows, inner, torch.get_num_threads())
+    return lowest, highest
+
+
+def gradient_inside(gradient: Tensor, inside: Tensor, march: str, *, in_place: bool) -> Tensor | None:
     """The gradient where the mask is 1, else 0; None when there is no code for these tensors."""
     if not is_plain(gradient) or gradient.dtype is not torch.float32 or gradient.stride() != inside.stride():
         return None
     if not _is_dense(gradient) or (torch.is_grad_enabled() and gradient.requires_grad):
         return None
-    function = _function(march, "pass_inside", _BACKWARD)
+    function = _function(march, *(("clear_outside", _CLEAR) if in_place else ("pass_inside", _BACKWARD)))
     if function is None:
         return None
+    if in_place:
+        function(gradient.data_ptr(), inside.data_ptr(), gradient.numel(), torch.get_num_threads())
+        return gradient
     out = torch.empty_like(gradient)
     pointers = gradient.data_ptr(), inside.data_ptr(), out.data_ptr()
     function(*pointers, gradient.numel(), torch.get_num_threads())

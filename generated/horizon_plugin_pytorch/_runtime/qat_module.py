@@ -123,7 +123,7 @@ class QATModule(nn.Module):
         if x.dtype not in self._admitted:
             require_cell(self._OP, self.march, str(x.dtype), self._result_dtype(x), type(self).__name__)
             self._admitted.add(x.dtype)
-        return raw(x)
+        return x.dequantize()  # floats, also where a module that stayed QAT is given integers
 
     def _result_dtype(self, x: QTensor) -> str:
         fake_quant: Any = self.activation_post_process
@@ -161,9 +161,14 @@ class QATWeighted(QATModule):
             msg = f"{type(self).__name__}: qconfig must include weight"
             raise ValueError(msg)
         super()._set_up()
+        output: Any = self.activation_post_process
+        if output is not None:
+            output.owns_input = True
         self._swap_inputs = False
         channels = out_channels_first(self.weight, self._LAYOUT, self._groups).shape[0]
-        self.weight_fake_quant = self.qconfig.weight(channel_len=channels)
+        weight_fake_quant: Any = self.qconfig.weight(channel_len=channels)
+        weight_fake_quant.owns_gradient = True
+        self.weight_fake_quant = weight_fake_quant
 
     @property
     def _groups(self) -> int:

@@ -15,6 +15,7 @@ from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
+from .native_loop import NativeKernel
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -25,6 +26,9 @@ from .tail import Chain, Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 _IMAGE_DIMS = 4
+_CHANNELS = -3
+_CACHED = 1 << 18
+"""Sums, float32, that stay in a core's cache."""
 
 
 class QuantizedWeighted(QuantizedModule):
@@ -80,7 +84,20 @@ class QuantizedWeighted(QuantizedModule):
         operands = tuple(other.int_repr() for other in others)
         if not may_choose(x.int_repr()):
             return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
-        return self._tail(p, x, *others)(self._sums(x), *operands, axis=-1 - self._TRAILING)
+        tail, fast, step = self._tail(p, x, *others), self._int8_sums(x.dtype), self._images_at_once(x)
+        if tail.native is None or fast is None or step >= len(x.int_repr()):
+            return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
+        if any(y.shape[0] != len(x.int_repr()) for y in operands) or not tail.native.takes(
+            (fast.result, *(y.dtype for y in operands))
+        ):
+            return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
+        with proved_region("cpu"):
+            return in_slices(fast, tail.native, step, x.int_repr(), *operands)
+
+    def _images_at_once(self, x: QTensor) -> int:
+        """How many images have sums that stay in a cache until they are read; all, of images that were not met yet."""
+        size = self._sums_of_image.get(x.shape[1:])
+        return len(x.int_repr()) if size is None else max(1, _CACHED // max(size, 1))
 
     def _chain(self, others: tuple[Any, ...]) -> Chain:
         """The kernel, without or with a second operand, and what is fused behind it."""
@@ -93,7 +110,9 @@ class QuantizedWeighted(QuantizedModule):
         fast = self._int8_sums(x.dtype)
         if fast is not None:
             with proved_region("cpu"):
-                return fast(integers)
+                sums = fast(integers)
+            self._sums_of_image[integers.shape[1:]] = sums.numel() // max(len(integers), 1)
+            return sums
         if integers.dim() == _IMAGE_DIMS:
             integers = integers.contiguous(memory_format=torch.channels_last)
         return self._accumulator(x.dtype).floats(integers)
@@ -215,6 +234,19 @@ class QuantizedWeighted(QuantizedModule):
         """The same as calling the module, so that code written for FloatFunctional keeps working."""
         result: QTensor = self(x1, x2)
         return result
+
+
+def in_slices(sums: Int8Sums, native: NativeKernel, step: int, x: Tensor, *others: Tensor) -> Tensor:
+    """The requantized sums of a batch, some images at a time, so that the sums stay in the cache."""
+    read = sums.prepared(x)
+    results: list[Tensor] = []
+    for begin in range(0, len(x), step):
+        part = slice(begin, begin + step)
+        operands = (sums(read[part]), *(other[part] for other in others))
+        if not results:
+            results = native.empty((len(x), *operands[0].shape[1:]), _CHANNELS)
+        native.fill([result[part] for result in results], operands, _CHANNELS)
+    return native.finished(results)
 
 
 def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:

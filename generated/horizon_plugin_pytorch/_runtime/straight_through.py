@@ -63,6 +63,8 @@ def fake_quantize_values(
     axis: int = -1,
     saturate: bool = True,
     in_place: bool = False,
+    owns_input: bool = False,
+    owns_gradient: bool = False,
 ) -> Tensor:
     """clamp(R(x / scale), min, max) * scale.
 
@@ -74,31 +76,38 @@ def fake_quantize_values(
         axis: the channels' dimension; -1: one scale for all, rounded as an activation.
         saturate: stop the gradient where R(x / scale) is outside of the range.
         in_place: write the result into `x`.
+        owns_input: nobody reads `x` any more, so that it may be overwritten where autograd keeps nothing.
+        owns_gradient: the result has one reader, whose backward makes a gradient that nobody else sees, so that it may
+            be overwritten.
 
     Returns:
         A plain float32 tensor of the shape of `x`.
     """
     values = x.to(torch.float32)
-    grid = Grid(axis, dtype.min, dtype.max, march)
+    grid = Grid(axis, dtype.min, dtype.max, march, owns_gradient)
     if values.requires_grad and torch.is_grad_enabled():
         trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]
         return trained
-    gridded, _ = grid.values(values, scale.detach(), mask=False)
+    gridded, _ = grid.values(values, scale.detach(), mask=False, overwrite=owns_input)
     return values.copy_(gridded) if in_place else gridded
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The grid that values are put on: the channels' dimension (-1: none), the integers, and the march that rounds."""
+    """The grid that values are put on: the channels' dimension (-1: none), the integers, and the march that rounds.
+
+    `owns_gradient`: whether gradients may be overwritten.
+    """
 
     axis: int
     low: int
     high: int
     march: str
+    owns_gradient: bool = False
 
-    def values(self, x: Tensor, scale: Tensor, *, mask: bool) -> tuple[Tensor, Tensor | None]:
+    def values(self, x: Tensor, scale: Tensor, *, mask: bool, overwrite: bool = False) -> tuple[Tensor, Tensor | None]:
         """Values on the grid; and, if wanted, a mask of 0 and 1, one byte an element, of what was not saturated."""
-        compiled = grid_values(x, scale, self.axis, (self.low, self.high), self.march, mask=mask)
+        compiled = grid_values(x, scale, self.axis, (self.low, self.high), self.march, mask=mask, overwrite=overwrite)
         if compiled is not None:
             return compiled
         steps = broadcast_scale(scale, x.dim(), self.axis)
@@ -111,7 +120,7 @@ class Grid:
 
     def gradient(self, gradient: Tensor, inside: Tensor) -> Tensor:
         """The gradient where the mask is 1, else 0."""
-        compiled = gradient_inside(gradient, inside, self.march)
+        compiled = gradient_inside(gradient, inside, self.march, in_place=self.owns_gradient)
         if compiled is not None:
             return compiled
         # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.

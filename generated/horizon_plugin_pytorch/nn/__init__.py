@@ -9,7 +9,7 @@ from . import functional, intrinsic, qat, quantized
 from .anchor_generator import AnchorGenerator
 from .base_grid import BaseGridGenerator
 from .bgr_to_yuv444 import BgrToYuv444
-from .composites import Div, LayerNorm
+from .composites import Div, LayerNorm, Square
 from .correlation import Correlation
 from .deform_conv2d import DeformConv2d
 from .detection_post_process import DetectionPostProcess
@@ -88,6 +88,7 @@ __all__ = [
     "Sinh",
     "SoftmaxBernoulli2",
     "Sqrt",
+    "Square",
     "Tan",
     "functional",
     "intrinsic",

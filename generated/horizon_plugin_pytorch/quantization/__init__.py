@@ -5,13 +5,16 @@
 
 from .._runtime.calibrate import calibrate
 from .._runtime.check_model import check_model
+from .._runtime.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from .._runtime.compiler import compile_model, export_hbir, perf_model, visualize_model
+from .._runtime.eager import convert, prepare_qat
+from .._runtime.eager_fuse import fuse_known_modules, fuse_modules
 from .._runtime.errors import CompilerUnavailableError
 from .._runtime.exact import by_definition
 from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
-from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, set_fake_quantize
+from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, freeze_activation_scale, set_fake_quantize
 from .observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
 from .observer_v2 import FixedScaleObserver
 from .qconfig import (
@@ -41,6 +44,7 @@ from .quantize_fx import convert_fx, fuse_fx, prepare_qat_fx
 from .stubs import QuantStub
 
 __all__ = [
+    "CheckpointError",
     "CompilerUnavailableError",
     "Explanation",
     "FakeQuantState",
@@ -55,6 +59,7 @@ __all__ = [
     "calibrate",
     "check_model",
     "compile_model",
+    "convert",
     "convert_fx",
     "default_calib_16bit_fake_quant_qconfig",
     "default_calib_8bit_fake_quant_qconfig",
@@ -75,20 +80,26 @@ __all__ = [
     "explain",
     "export_hbir",
     "fake_quantize",
+    "freeze_activation_scale",
     "fuse_fx",
+    "fuse_known_modules",
+    "fuse_modules",
     "get_default_calib_qconfig",
     "get_default_qat_out_qconfig",
     "get_default_qat_qconfig",
     "get_default_qconfig",
+    "load_checkpoint",
     "load_observer_params",
     "misc",
     "observer",
     "observer_v2",
     "perf_model",
+    "prepare_qat",
     "prepare_qat_fx",
     "qconfig",
     "quantization_mappings",
     "quantize_fx",
+    "save_checkpoint",
     "set_fake_quantize",
     "stubs",
     "visualize_model",

@@ -9,16 +9,18 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .bind import bind_scales
 from .composite import QATComposite
+from .fake_quantize import never_observed
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
 from .module_tree import swap, swappable
 from .place import count_calls
+from .twins import ClassTable, twins
 from .user_input import check_config_dict
 from .wrapped_use import uses_in_wrapped_methods
 
@@ -52,23 +54,8 @@ def convert_fx(
     _warn_uncollected(observed)
     model = observed if inplace else observed.structural_clone()
     model.eval()
-    made: dict[nn.Module, nn.Module] = {}
-    new: dict[str, nn.Module] = {}
-    for name, module in swappable(model, TABLES.quantized_modules):
-        if getattr(module, "preserve_qat_mode", False):
-            continue
-        if module not in made:
-            made[module] = _quantized_module(name, module)
-        new[name] = made[module]
-    for module in made.values():
-        module.compiles = fast_mode  # type: ignore[assignment]
-    swap(model, new)
-    for module in model.modules():
-        if isinstance(module, QATComposite):
-            module.finish_conversion()
-    if _remove_qconfig:
-        for module in model.modules():
-            module.__dict__.pop("qconfig", None)
+    convert_modules(model, TABLES.quantized_modules, fast_mode)
+    finish(model, _remove_qconfig)
     converted = become(model, QuantizedGraphModule, model.graph)
     converted.recompile()
     bind_scales(converted)
@@ -86,14 +73,33 @@ def _checked(model: nn.Module) -> ObservedGraphModule:
     return model
 
 
-def _quantized_module(name: str, module: nn.Module) -> nn.Module:
-    quantized_class: Any = TABLES.quantized_modules[type(module)]
-    try:
-        made = quantized_class.from_float(module)
-    except (NotImplementedError, ValueError, TypeError) as error:
-        raise type(error)(f"{name}: {error}") from error
-    assert isinstance(made, nn.Module)
-    return made
+def convert_modules(model: nn.Module, table: ClassTable, fast_mode: bool) -> None:
+    """Swap the QAT modules of a model to their quantized classes, in place."""
+    new = twins(convertible(model, table), table)
+    for module in new.values():
+        module.compiles = fast_mode  # type: ignore[assignment]
+    swap(model, new)
+
+
+def convertible(model: nn.Module, table: ClassTable) -> Iterator[tuple[str, nn.Module]]:
+    """The modules that conversion swaps: not those with `preserve_qat_mode`, nor what lies in them."""
+    preserved = _preserved(model)
+    return ((name, module) for name, module in swappable(model, table) if id(module) not in preserved)
+
+
+def finish(model: nn.Module, remove_qconfig: bool) -> None:
+    """What is left to do once the modules of a model are swapped."""
+    preserved = _preserved(model)
+    for module in model.modules():
+        if isinstance(module, QATComposite) and id(module) not in preserved:
+            module.finish_conversion()
+        if remove_qconfig:
+            module.__dict__.pop("qconfig", None)
+
+
+def _preserved(model: nn.Module) -> set[int]:
+    roots = (module for module in model.modules() if getattr(module, "preserve_qat_mode", False))
+    return {id(inner) for root in roots for inner in root.modules()}
 
 
 def _warn_uncollected(model: GraphModuleWithAttr) -> None:
@@ -111,10 +117,9 @@ def _uncollected(model: GraphModuleWithAttr) -> Iterator[str]:
     view = GraphView(model.graph, {})
     called = (count_calls(view) + uses_in_wrapped_methods(model)).keys()
     for name, module in swappable(model, TABLES.quantized_modules):
-        fake_quant = getattr(module, "activation_post_process", None)
         used = any(name == place or name.startswith(f"{place}.") for place in called)
         waits = _is_optional(model, name)
-        if used and not waits and isinstance(fake_quant, FakeQuantizeBase) and _saw_nothing(fake_quant):
+        if used and not waits and never_observed(module):
             yield f"{name} ({type(module).__name__})"
 
 
@@ -123,9 +128,3 @@ def _is_optional(model: nn.Module, name: str) -> bool:
     path, _, child = name.rpartition(".")
     parent = model.get_submodule(path)
     return isinstance(parent, QATComposite) and child in parent._OPTIONAL
-
-
-def _saw_nothing(fake_quant: nn.Module) -> bool:
-    """Whether the observer has no data and the scale is still the one it was made with."""
-    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
-    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())

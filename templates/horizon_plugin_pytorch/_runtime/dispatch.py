@@ -51,6 +51,7 @@ class _Switch:
     """Whether functions without a rule run on values."""
 
     float_allowed = False
+    regions = 0
 
 
 def register(func: Implementation) -> Callable[[Implementation], Implementation]:
@@ -77,6 +78,11 @@ def allow_float_operations(allowed: bool) -> None:
     _Switch.float_allowed = allowed
 
 
+def float_region(change: int) -> None:
+    """Enter (1) or leave (-1) a part of a run in which functions without a rule run on values."""
+    _Switch.regions += change
+
+
 @contextmanager
 def float_operations() -> Iterator[None]:
     """`allow_float_operations` for a while."""
@@ -100,7 +106,7 @@ def dispatch(cls: type["QTensor"], func: Implementation, args: tuple[Any, ...], 
     rule, behaviour = rule_of(func)
     call = Call(cls, rule, func, args, kwargs)
     refusal = _refusal(call, behaviour)
-    if refusal and _Switch.float_allowed:
+    if refusal and (_Switch.float_allowed or _Switch.regions):
         return tensor_moves.dequantize(call)
     if refusal or behaviour is None:
         raise NotImplementedError(refusal)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .errors import ArgumentError
+from .fake_quantize import FakeQuantize, never_observed
 from .qat_module import QATModule
 
 
@@ -31,7 +32,10 @@ _QUANTIZING = frozenset({FakeQuantState.QAT, FakeQuantState.VALIDATION})
 
 
 def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = False) -> None:
-    """Put the fake quantizers of a model into a state; call `model.train()` or `model.eval()` before, not after.
+    """Put the fake quantizers of a model into a state; call `model.train()` or `model.eval()` before.
+
+    The state holds until another one is set: a later `eval()` does not end CALIBRATION, a later `train()` does not let
+    VALIDATION observe, and QAT observes whenever the model trains.
 
     Args:
         model: a prepared model, in train mode for QAT, in eval mode for CALIBRATION and VALIDATION.
@@ -41,7 +45,7 @@ def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = Fals
 
     Raises:
         TypeError: `mode` is no `FakeQuantState`.
-        ArgumentError: the model is in the wrong mode, or `exact` in a state that does not quantize.
+        ArgumentError: the model has no fake quantizers, is in the wrong mode, or `exact` in a state that does not quantize.
     """
     if not isinstance(mode, FakeQuantState):
         raise TypeError(f"set_fake_quantize takes a FakeQuantState, not {mode!r}")
@@ -49,6 +53,11 @@ def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = Fals
         _check_mode(model, mode)
     if exact and mode not in _QUANTIZING:
         raise ArgumentError(f"exact=True needs a state that quantizes, QAT or VALIDATION, not {mode.name}.")
+    if not any(isinstance(module, FakeQuantizeBase) for module in model.modules()):
+        raise ArgumentError(
+            "set_fake_quantize: the model has no fake quantizers; give it what prepare_qat_fx or prepare_qat returned, "
+            "before it is converted."
+        )
     for module in model.modules():
         if isinstance(module, FakeQuantizeBase):
             _set_state(module, mode)
@@ -69,5 +78,26 @@ def _set_state(module: FakeQuantizeBase, mode: FakeQuantState) -> None:
     observes = mode in {FakeQuantState.QAT, FakeQuantState.CALIBRATION}
     if mode is not FakeQuantState._FLOAT:
         module.train(observes)
-    module.enable_observer(mode is not FakeQuantState._FLOAT)
+    module.enable_observer(observes)
     module.enable_fake_quant(mode in _QUANTIZING)
+
+
+def freeze_activation_scale(model: nn.Module, frozen: bool = True) -> None:
+    """Keep the scales of activations as they are, in every state: for QAT after a good calibration.
+
+    Args:
+        model: a prepared model, calibrated.
+        frozen: False lets them be observed and learned again.
+
+    Raises:
+        ArgumentError: a scale that is to be frozen was never observed.
+    """
+    found = {name: getattr(module, "activation_post_process", None) for name, module in model.named_modules()}
+    quantizers = {name: quantizer for name, quantizer in found.items() if isinstance(quantizer, FakeQuantize)}
+    never = sorted(name for name in quantizers if never_observed(model.get_submodule(name)))
+    if frozen and never:
+        raise ArgumentError(f"freeze_activation_scale: {', '.join(never)} never observed anything; calibrate first")
+    for quantizer in quantizers.values():
+        quantizer.frozen = frozen
+        for parameter in quantizer.parameters():
+            parameter.requires_grad_(not frozen)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
+from .checkpoints import note_march
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .locate import calling_place
@@ -54,6 +55,12 @@ class FakeQuantize(FakeQuantizeBase):
     scale: Tensor
     zero_point: Tensor
     activation_post_process: ObserverBase
+    frozen: bool = False
+    """Whether the scale stays what it is in every state; `freeze_activation_scale` says so."""
+    owns_input: bool = False
+    """Whether what is quantized was computed for it alone and may be overwritten where autograd keeps nothing."""
+    owns_gradient: bool = False
+    """Whether the gradient of the result is made for it alone and may be overwritten; true of a layer's weight."""
 
     def __init__(
         self,
@@ -164,7 +171,13 @@ class FakeQuantize(FakeQuantizeBase):
         return isinstance(self.activation_post_process, FixedScaleObserver)
 
     def _observes(self) -> bool:
-        return self.training and bool(self.observer_enabled[0])
+        """What `set_fake_quantize` said; where it also said to quantize, only while the model trains."""
+        observes = not self.frozen and bool(self.observer_enabled[0])
+        return observes and (self.training or not bool(self.fake_quant_enabled[0]))
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        note_march(destination, prefix, self.march)
 
     def _observe(self, data: Tensor) -> None:
         observer = self.activation_post_process
@@ -185,6 +198,8 @@ class FakeQuantize(FakeQuantizeBase):
             axis=self.ch_axis,
             saturate=self.saturate,
             in_place=self.in_place,
+            owns_input=self.owns_input,
+            owns_gradient=self.owns_gradient,
         )
 
     def _write_scale(self, scale: Tensor) -> None:
@@ -210,3 +225,12 @@ class FakeQuantize(FakeQuantizeBase):
                 f"loaded one is {saved.tolist()}; change the qconfig or the checkpoint"
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def never_observed(module: nn.Module) -> bool:
+    """Whether a module's output quantizer has seen no data and still has the scale it was made with."""
+    fake_quant = getattr(module, "activation_post_process", None)
+    if not isinstance(fake_quant, FakeQuantizeBase):
+        return False
+    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
+    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())

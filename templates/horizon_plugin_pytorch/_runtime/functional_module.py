@@ -102,7 +102,7 @@ class QATFunctional(QATModule, FunctionalModule):
             if isinstance(x, QTensor) and key not in self._methods_admitted:
                 require_cell(op, self.march, str(x.dtype), self._result_dtype(x), f"{type(self).__name__}.{op}")
                 self._methods_admitted.add(key)
-        return [raw(x) for x in inputs]
+        return [x.dequantize() if isinstance(x, QTensor) else x for x in inputs]
 
     def _product_operands(self, op: str, *operands: Tensor) -> list[Tensor]:
         """The values of the operands of a matrix product, on the grids that the accumulator can hold."""

@@ -17,7 +17,11 @@ import torch
 from torch import Tensor
 
 from .dtype import QuantDType
+from .exact import channel_sums
 
+OFFSET = 128
+"""What makes uint8 of int8."""
+_TWIN = "_as_uint8"
 _FLOAT32_EXACT = 1 << 24
 _BYTE = 8
 _MOST_CUTS = 8
@@ -67,7 +71,7 @@ class Int8Sums:
         if weight.device.type != "cpu" or weight.dtype != torch.int8 or dtype.bits not in (8, 16) or not available():
             return None
         channels = weight.shape[1]
-        largest = 128 if dtype.bits == _BYTE else 255
+        largest = OFFSET if dtype.bits == _BYTE else 2 * OFFSET - 1
         cuts = next((n for n in _divisors(channels) if largest * _largest_sum(weight, n) < _FLOAT32_EXACT), 0)
         if not cuts or (cuts > 1 and window.groups > 1):
             return None
@@ -77,7 +81,7 @@ class Int8Sums:
         size = channels // cuts
         parts = tuple(
             _Part(_packed(weight[:, first : first + size], window, ones, zero), first, size, shift, zero)
-            for shift, zero in (((0, 128),) if dtype.bits == _BYTE else ((_BYTE, 128), (0, 0)))
+            for shift, zero in (((0, OFFSET),) if dtype.bits == _BYTE else ((_BYTE, OFFSET), (0, 0)))
             for first in range(0, channels, size)
         )
         integer = torch.int32 if total < 1 << 31 else torch.int64
@@ -88,7 +92,7 @@ class Int8Sums:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Exact sums of [N, C, H, W], channels last: float32 of one part, else integers."""
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.prepared(x)
         if len(self.parts) == 1:
             return self._sums(self.parts[0], x)
         total = None
@@ -99,6 +103,17 @@ class Int8Sums:
         assert total is not None
         return total
 
+    @property
+    def result(self) -> torch.dtype:
+        """The type of the sums."""
+        return torch.float32 if len(self.parts) == 1 else self.integer
+
+    @staticmethod
+    def prepared(x: Tensor) -> Tensor:
+        """Features as they are read, which may be cut along the batch: int8 as uint8, channels last."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        return _offset(x) if x.dtype == torch.int8 else x
+
     def _sums(self, part: _Part, x: Tensor) -> Tensor:
         x = x if part.count == x.shape[1] or self.window.groups > 1 else x[:, part.first : part.first + part.count]
         return _convolved(_byte(x, part), part, self.window, self.ones, self.zeros)
@@ -106,11 +121,26 @@ class Int8Sums:
 
 def _byte(x: Tensor, part: _Part) -> Tensor:
     """A byte of integers as uint8 with the part's zero point."""
-    if x.dtype == torch.int8:
-        return (x ^ -128).view(torch.uint8)
+    if x.dtype == torch.uint8:
+        return x
     if part.shift:
         x = (x >> part.shift) + part.zero_point
     return x.to(torch.uint8)
+
+
+def _offset(x: Tensor) -> Tensor:
+    """int8 as uint8 with zero point 128; what a compiled loop wrote beside `x`, if `x` is as it was then."""
+    twin, version = getattr(x, _TWIN, (None, 0))
+    if twin is not None and version == x._version:
+        found: Tensor = twin
+        return found
+    return (x ^ -OFFSET).view(torch.uint8)
+
+
+def remember(x: Tensor, twin: Tensor) -> None:
+    """Keep with int8 integers the same plus 128, as uint8."""
+    if not x.is_inference():  # those do not tell when they are written to
+        setattr(x, _TWIN, (twin, x._version))
 
 
 def _convolved(x: Tensor, part: _Part, window: Window, ones: Tensor, zeros: Tensor) -> Tensor:
@@ -128,8 +158,7 @@ def _packed(weight: Tensor, window: Window, ones: Tensor, zero_point: int) -> Te
 
 def _largest_sum(weight: Tensor, cuts: int) -> int:
     """The largest sum of |weight| over what one part of an output adds up."""
-    sums = weight.to(torch.int64).abs().flatten(2).sum(2)
-    return int(sums.view(len(weight), cuts, -1).sum(2).max())
+    return int(channel_sums(weight.reshape(len(weight) * cuts, -1)).max())
 
 
 def _divisors(channels: int) -> list[int]:
@@ -154,7 +183,7 @@ def _adds_in_32_bits(channels: int, size: int, groups: int) -> bool:
     """Whether the largest products of all arrive whole."""
     weight = torch.full((64, channels // groups, size, size), 127, dtype=torch.int8)
     ones, window = torch.ones(64), Window((1, 1), (0, 0), (1, 1), groups)
-    part = _Part(_packed(weight, window, ones, 128), 0, channels, 0, 128)
+    part = _Part(_packed(weight, window, ones, OFFSET), 0, channels, 0, OFFSET)
     x = torch.full((1, channels, 8, 8), 127, dtype=torch.int8).contiguous(memory_format=torch.channels_last)
-    sums = _convolved(_byte(x, part), part, window, ones, torch.zeros(64, dtype=torch.int64))
+    sums = _convolved(_offset(x), part, window, ones, torch.zeros(64, dtype=torch.int64))
     return bool((sums == 127 * 127 * weight[0].numel()).all())

@@ -6,6 +6,8 @@ class and a qconfig is an instance of that class; parameters, device and mode ar
 """
 
 import warnings
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -15,11 +17,13 @@ from .._tables import TABLES
 from .fuse import fused_copy
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .host import HostModule
+from .hybrid import insert_stubs, parse_cpu_rules, quantized_side
 from .march import require_march
 from .module_tree import swap
-from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, resolve
+from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, qconfig_at, resolve
 from .recognize import replace_recognized
 from .support import require_operator
+from .twins import ClassTable, twins
 from .unconverted import unconverted
 from .user_input import check_config_dict
 
@@ -41,8 +45,9 @@ def prepare_qat_fx(
             None: only `qconfig` attributes count, of the model and its modules.
         prepare_custom_config_dict: `preserved_attributes` is accepted; all attributes are preserved.
         optimize_graph: accepted; scales are never unified.
-        hybrid: must be False.
-        hybrid_dict: must be None.
+        hybrid: keep on the CPU, in float, what `hybrid_dict` names and what the march does not support, with stubs where
+            values change sides. Such a model is for accuracy only: no BPU computes all of it.
+        hybrid_dict: "module_type" (classes) and "module_name" (a name covers what lies in it) of what stays on the CPU.
 
     Returns:
         The prepared model; its `qconfig_report` says which rule gave which module its qconfig.
@@ -52,13 +57,11 @@ def prepare_qat_fx(
         ValueError: the model is prepared already, no module has a qconfig, calibration and QAT presets are mixed, or an
             unknown key.
         TypeError: an argument of the wrong type.
-        NotImplementedError: `hybrid`, or an operator that the march does not support.
+        NotImplementedError: an operator that the march does not support, without `hybrid`.
     """
     march = require_march("prepare_qat_fx")
-    if hybrid or hybrid_dict:
-        raise NotImplementedError(
-            "prepare_qat_fx does not implement hybrid mode: leave hybrid=False and hybrid_dict=None."
-        )
+    if hybrid_dict is not None and not hybrid:
+        raise ValueError("prepare_qat_fx: hybrid_dict has an effect with hybrid=True only")
     if not isinstance(model, nn.Module):
         raise TypeError(f"prepare_qat_fx takes an nn.Module, not {type(model).__name__}")
     check_config_dict(prepare_custom_config_dict, "prepare_custom_config_dict")
@@ -67,33 +70,41 @@ def prepare_qat_fx(
     fused = fused_copy(model)
     replace_recognized(fused)
     choices, report = resolve(fused, rules, TABLES.qat_modules)
-    check_stages(choices)
-    quantized = {name: choice for name, choice in choices.items() if choice.qconfig is not None}
-    if not quantized:
-        raise ValueError(
-            'no module of the model has a qconfig: pass prepare_qat_fx(model, {"": qconfig}) or set model.qconfig'
-        )
-    _check_host_modules(fused, march)
-    _warn(fused, report)
-    for text in unconverted(fused, quantized):
+    quantized = quantized_choices(choices, 'pass prepare_qat_fx(model, {"": qconfig}) or set model.qconfig')
+    if hybrid:
+        quantized = quantized_side(fused, quantized, parse_cpu_rules(fused, hybrid_dict), march)
+        quantized |= insert_stubs(fused, quantized, partial(qconfig_at, fused, rules))
+    else:
+        _check_host_modules(fused, march)
+    warn_of_rules(fused, report)
+    for text in () if hybrid else unconverted(fused, quantized):
         warnings.warn(text, UserWarning, stacklevel=2)
-    return _prepared(fused, quantized, report)
-
-
-def _prepared(fused: GraphModuleWithAttr, quantized: dict[str, Choice], report: QConfigReport) -> ObservedGraphModule:
-    made: dict[nn.Module, nn.Module] = {}
-    new: dict[str, nn.Module] = {}
-    for name, choice in quantized.items():
-        module = fused.get_submodule(name)
-        if module not in made:
-            module.qconfig = choice.qconfig
-            made[module] = _qat_module(name, module)
-        new[name] = made[module]
-    swap(fused, new)
+    prepare_modules(fused, quantized, TABLES.qat_modules)
     observed = become(fused, ObservedGraphModule, fused.graph)
     observed.recompile()
     observed.qconfig_report = report
     return observed
+
+
+def quantized_choices(choices: Mapping[str, Choice], remedy: str) -> dict[str, Choice]:
+    """The choices that quantize.
+
+    Raises:
+        ValueError: there is none, which `remedy` helps against, or presets for calibration and for QAT meet.
+    """
+    check_stages(choices)
+    quantized = {name: choice for name, choice in choices.items() if choice.qconfig is not None}
+    if not quantized:
+        raise ValueError(f"no module of the model has a qconfig: {remedy}")
+    return quantized
+
+
+def prepare_modules(model: nn.Module, quantized: Mapping[str, Choice], table: ClassTable) -> None:
+    """Swap the chosen modules to their QAT classes, in place."""
+    modules = {name: model.get_submodule(name) for name in quantized}
+    for name, module in reversed(modules.items()):  # of a module with several names the first choice holds
+        module.qconfig = quantized[name].qconfig
+    swap(model, twins(modules.items(), table))
 
 
 def _check_host_modules(fused: GraphModuleWithAttr, march: str) -> None:
@@ -101,16 +112,6 @@ def _check_host_modules(fused: GraphModuleWithAttr, march: str) -> None:
     for name, module in fused.named_modules():
         if isinstance(module, HostModule):
             require_operator(module._OP, march, f"{name}: {type(module).__name__}")
-
-
-def _qat_module(name: str, module: nn.Module) -> nn.Module:
-    qat_class: Any = TABLES.qat_modules[type(module)]
-    try:
-        made = qat_class.from_float(module)
-    except (NotImplementedError, ValueError, TypeError) as error:
-        raise type(error)(f"{name}: {error}") from error
-    assert isinstance(made, nn.Module)
-    return made
 
 
 def check_is_float(model: nn.Module, caller: str) -> None:
@@ -142,14 +143,15 @@ def _path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _warn(fused: GraphModuleWithAttr, report: QConfigReport) -> None:
+def warn_of_rules(model: nn.Module, report: QConfigReport) -> None:
+    """Warn of rules that match nothing, and of classes that look as if they were quantized and are not."""
     if report.unmatched:
         warnings.warn(
             f"qconfig_dict has rules that match nothing in the model: {', '.join(report.unmatched)}",
             UserWarning,
             stacklevel=3,
         )
-    for name, module in fused.named_modules():
+    for name, module in model.named_modules():
         if name and (base := _swapped_base(type(module))) is not None:
             warnings.warn(
                 f"{name!r} is a {type(module).__name__}, a sub-class of {base.__name__}: classes are matched exactly, "

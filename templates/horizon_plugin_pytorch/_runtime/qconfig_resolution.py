@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import nn
 
-from .graph_module import FusedPart, GraphModuleWithAttr, original_class
+from .graph_module import FusedPart, original_class
 from .module_tree import swappable
 from .user_input import did_you_mean
 
@@ -115,10 +115,10 @@ def _pairs(qconfig_dict: Mapping[str, Any], section: str, key_type: type) -> Ite
 
 
 def resolve(
-    model: GraphModuleWithAttr, rules: tuple[Rule, ...], mapping: Mapping[type[nn.Module], type[nn.Module]]
+    model: nn.Module, rules: tuple[Rule, ...], mapping: Mapping[type[nn.Module], type[nn.Module]]
 ) -> tuple[dict[str, Choice], QConfigReport]:
     """The choice for every sub-module whose class is in `mapping` and that something covers, and the report of it."""
-    resolver = _Resolver(model, dict(model.named_modules(remove_duplicate=False)), rules)
+    resolver = _resolver(model, rules)
     choices: dict[str, Choice] = {}
     rows: list[QConfigRow] = []
     for name, module in swappable(model, mapping):
@@ -128,6 +128,17 @@ def resolve(
         shown = ("not quantized", "no rule") if choice is None else (_describe(choice.qconfig), choice.rule)
         rows.append(QConfigRow(name, type(module).__name__, *shown))
     return choices, QConfigReport(tuple(rows), tuple(resolver.unmatched()))
+
+
+def qconfig_at(model: nn.Module, rules: tuple[Rule, ...], name: str) -> Choice | None:
+    """The choice for any module, also one that has no quantized form; "" is the model itself."""
+    return _resolver(model, rules).choose(name)
+
+
+def _resolver(model: nn.Module, rules: tuple[Rule, ...]) -> "_Resolver":
+    """A model that was not traced has no fused parts and no generated modules."""
+    scopes, parts = getattr(model, "_generated_scopes", {}), getattr(model, "_fused_parts", {})
+    return _Resolver(scopes, parts, dict(model.named_modules(remove_duplicate=False)), rules)
 
 
 def _describe(qconfig: Any) -> str:
@@ -153,7 +164,8 @@ def check_stages(choices: Mapping[str, Choice]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Resolver:
-    model: GraphModuleWithAttr
+    scopes: Mapping[str, str]
+    parts: Mapping[str, tuple[FusedPart, ...]]
     modules: Mapping[str, nn.Module]
     rules: tuple[Rule, ...]
 
@@ -162,7 +174,7 @@ class _Resolver:
         module = self.modules[name]
         if (own := getattr(module, "qconfig", _UNSET)) is not _UNSET:
             return Choice((_OWN, 0), own, f"attribute {name}.qconfig")
-        parts = self.model._fused_parts.get(name, (FusedPart(name, type(module)),))
+        parts = self.parts.get(name, (FusedPart(name, type(module)),))
         found = [choice for part in parts for choice in self._covering(part.name)]
         types = (type(module), parts[0].type)
         found += [Choice((_TYPE, _DEEPEST), r.qconfig, str(r)) for r in self.rules if r.key in types]
@@ -186,12 +198,12 @@ class _Resolver:
 
     def _places(self, name: str) -> tuple[str, ...]:
         """The module and all it lies in, innermost first, "" last."""
-        outer = self.model._generated_scopes.get(name, name.rpartition(".")[0])
+        outer = self.scopes.get(name, name.rpartition(".")[0])
         return (name, *self._places(outer)) if name else ("",)
 
     def unmatched(self) -> Iterator[str]:
         """The rules that name no module and no class of the model."""
-        parts = [part for group in self.model._fused_parts.values() for part in group]
+        parts = [part for group in self.parts.values() for part in group]
         types = {original_class(module) for module in self.modules.values()} | {part.type for part in parts}
         for rule in self.rules:
             if isinstance(rule.key, type) and rule.key not in types:

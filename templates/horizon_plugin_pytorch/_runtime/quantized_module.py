@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..kernels import load
+from .checkpoints import note_march
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
@@ -67,6 +68,8 @@ class QuantizedModule(nn.Module):
         compiles: whether kernels run as compiled loops where a compiler is at hand.
     """
 
+    takes_float: ClassVar[bool] = False
+    """Whether a float tensor is an input as any other: of stubs."""
     _OP: str
     _QAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
     compiles: bool = False
@@ -193,11 +196,16 @@ class QuantizedModule(nn.Module):
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
+        self._sums_of_image: dict[torch.Size, int] = {}
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
         self._forget()
         super()._load_from_state_dict(*args, **kwargs)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        note_march(destination, prefix, self.march)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles derive their integers anew: bindings know objects of this process."""

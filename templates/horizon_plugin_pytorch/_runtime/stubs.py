@@ -3,6 +3,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .fake_quantize import FakeQuantize
@@ -63,8 +64,18 @@ class QATQuantStub(QATModule):
         self.activation_post_process = fake_quant
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 in, QTensor out; a QTensor passes."""
-        return x if isinstance(x, QTensor) else self._finish(x)
+        """float32 in, QTensor out; a QTensor passes, and the stub takes over its scale."""
+        if not isinstance(x, QTensor):
+            return self._finish(x)
+        self._follow(x)
+        return x
+
+    def _follow(self, x: QTensor) -> None:
+        """Between two parts of a model the stub gets the scale of the first, so that the second can be deployed alone."""
+        fake_quant: Any = self.activation_post_process
+        if not fake_quant._is_fixed and x.dtype == fake_quant.dtype and x.per_channel_axis < 0:
+            with torch.no_grad():
+                fake_quant.scale.copy_(x.q_scale())
 
 
 class QATDeQuantStub(QATModule):

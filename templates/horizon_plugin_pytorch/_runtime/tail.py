@@ -95,20 +95,20 @@ class Tail:
         first, *others = operands
         if self.narrow is None or first.device.type != "cpu" or any(x.shape != first.shape for x in others):
             return self.defined(*operands)
+        if self.native is not None:
+            with proved_region("cpu"):
+                made = self.native(operands, axis)
+            if made is not None:
+                return made
         with proved_region("cpu"):
             moved = [x.movedim(axis, -1) for x in operands]
             rows = [x.reshape(-1, x.shape[-1]) for x in moved]
         out = torch.empty(rows[0].shape, dtype=self.dtypes["output"].storage)
-        self._fill(out, rows)
-        return out.view(moved[0].shape).movedim(-1, axis)
-
-    def _fill(self, out: Tensor, rows: list[Tensor]) -> None:
-        if self.native is not None and self.native(rows, out):
-            return
         for begin, end in _pieces(rows[0]):
             with proved_region("cpu"):
                 pieces = [row[begin:end].to(torch.int32) for row in rows]
             out[begin:end] = self.kernel(*pieces, self.narrow, **self.dtypes)
+        return out.view(moved[0].shape).movedim(-1, axis)
 
     def compiled(self, header: Path, storages: tuple[torch.dtype, ...]) -> "Tail":
         """The same with a compiled loop, built now.

@@ -80,10 +80,25 @@ def scale(call: Call) -> Any:
         raise NotImplementedError(
             refuse_call(call.func, "only a python number or a bool tensor may be the other operand")
         )
-    kernels, number = call.kernels, torch.tensor(float(other), device=source._data.device)
+    return _times(call, source, other)
+
+
+def unscale(call: Call) -> Any:
+    """Divided by a number: times its float32 reciprocal, whose size goes into the scale."""
+    source, divisor = call.one_scale(), call.argument(1, "other")
+    known = type(divisor) in {int, float} and divisor != 0
+    if not known or source is not call.argument(0, "input") or call.kwargs.get("rounding_mode") is not None:
+        raise NotImplementedError(
+            refuse_call(call.func, "a QTensor is divided by a python number other than 0, without a rounding mode")
+        )
+    return _times(call, source, float(torch.tensor(1.0) / torch.tensor(float(divisor))))
+
+
+def _times(call: Call, source: Any, factor: float) -> Any:
+    kernels, number = call.kernels, torch.tensor(float(factor), device=source._data.device)
     scaled = Grid(kernels.scaled_scale(source.scale, number=number), source.qtype, source.is_quantized)
     if not scaled.is_integer:
-        return call.cls(scaled.limited(source._data * other), scaled.scale, source.qtype)
+        return call.cls(scaled.limited(source._data * factor), scaled.scale, source.qtype)
     p = getattr(kernels, f"derive_{call.rule.kernel}")(number=number, input=source.qtype, output=source.qtype)
     return call.cls(call.kernel(source._data, p, output=source.qtype), scaled.scale, source.qtype)
 

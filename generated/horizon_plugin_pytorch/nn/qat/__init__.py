@@ -102,6 +102,7 @@ from .silu import SiLU
 from .softmax import Softmax
 from .softmax_bernoulli2 import SoftmaxBernoulli2
 from .softplus import Softplus
+from .square import Square
 from .stubs import DeQuantStub, QuantStub
 from .tanh import Tanh
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -204,6 +205,7 @@ __all__ = (
     "Softmax",
     "SoftmaxBernoulli2",
     "Softplus",
+    "Square",
     "Tanh",
     "Upsample",
     "UpsamplingBilinear2d",

@@ -15,17 +15,21 @@ from .. import qat
 class Quantize(QuantizedModule):
     """Where float32 enters the integer region; scale None is observed, a number is fixed. Its buffer `scale` may be set, for example to 1 before a colour conversion."""
 
+    takes_float = True
     _OP = "quant_stub"
     _QAT_MODULES = (qat.QuantStub,)
 
     def forward(self, input: Tensor) -> QTensor:
-        """float32 in, integers out."""
+        """float32 in, integers out; a QTensor passes, for the model goes on in the same integers."""
+        if isinstance(input, QTensor):
+            return input
         return self._result(self.kernels.quantize_activation(input, self.scale, output=self.dtype))
 
 
 class DeQuantize(QuantizedModule):
     """Where integers leave as float32, integer times scale."""
 
+    takes_float = True
     _OP = "dequant_stub"
     _QAT_MODULES = (qat.DeQuantStub,)
 
