@@ -111,6 +111,7 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         (
             Option("--only", "specs that match this glob"),
             Option("--changed", "only specs that changed since they were measured", _FLAG),
+            Option("--book", "write the tables of all properties anew, for a person to approve", _FLAG),
             Option("--jobs", "processes", (("type", int), ("default", 2))),
         ),
     ),

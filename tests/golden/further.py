@@ -44,10 +44,8 @@ def further(docs: tuple[Doc, ...]) -> Iterator[Mutant]:
 
 def _is_ordered(pointer: Pointer) -> bool:
     """Whether the order of a list says anything; the steps of a pattern do, the list of patterns or of kernels does not."""
-    return (
-        pointer != ("kernels",)
-        and not SETS.intersection(map(str, pointer))
-        or (pointer[0] == "patterns" and len(pointer) > 1)
+    return (pointer != ("kernels",) and not SETS.intersection(map(str, pointer))) or (
+        pointer[0] == "patterns" and len(pointer) > 1
     )
 
 

@@ -1,4 +1,4 @@
-"""The table of properties: a second book of what the specs say, kept by hand and ordered the other way round.
+"""The table of properties: a second book of what the specs say, approved by a person and ordered the other way round.
 
 In: properties.yaml and declarations.yaml (of kernels), in which a value of a property stands once, with all that have it, so that a reader sees at once who differs from
 the rest of a family. Out: `written`, what it says of each operator, march or kind of spec; `properties`, what a spec says.
