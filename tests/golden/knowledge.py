@@ -51,7 +51,7 @@ class Knowledge:
             "op": (self._decided, self._fused),
             "march": (self._decided, self._said),
             "dtypes": (self._said, self._decided),
-            "patterns": (self._fused,),
+            "patterns": (self._fused, self._said),
             "kernels": (self._declared,),
             "rounding": (),
             "color": (),

@@ -21,6 +21,8 @@ def policy_properties(catalog: Catalog) -> dict[str, frozenset[Property]]:
     single = (linked for linked in catalog.specs() if linked.kind in _SINGLE_KINDS and linked.kind not in ELSEWHERE)
     found = {linked.kind: frozenset(properties(linked.spec)) for linked in single}
     found["qconfigs"] = frozenset((*properties(catalog.qconfigs.spec, ("quantizers", "presets")), *_names(catalog)))
+    forced = (("forced." + word, op) for linked in catalog.patterns for word, op in linked.spec.forced.items())
+    found["patterns"] = frozenset(forced)
     return {**found, **{name: _of_march(linked.spec) for name, linked in catalog.marches.items()}}
 
 
