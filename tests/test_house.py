@@ -80,7 +80,7 @@ def test_files_and_functions_are_short() -> None:
 
 
 def test_the_installed_runtime_imports_torch_alone() -> None:
-    blocked = ("jinja2", "pydantic", "yaml", "ruff", "sklearn", "PIL", "generator", "tabulate")
+    blocked = ("jinja2", "pydantic", "yaml", "ruff", "sklearn", "PIL", "generator", "tabulate", "tqdm", "vl_convert")
     script = f"import sys; sys.modules.update(dict.fromkeys({blocked})); import horizon_plugin_pytorch, horizon_plugin_pytorch.demo"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT / "generated", capture_output=True, text=True, check=False

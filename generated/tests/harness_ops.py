@@ -21,6 +21,7 @@ from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.nn.quantized import FloatFunctional
 from horizon_plugin_pytorch.qtensor import QTensor
 from horizon_plugin_pytorch.quantization import (
+    FakeQuantize,
     FakeQuantState,
     QuantStub,
     convert_fx,
@@ -233,17 +234,23 @@ def _run(march: str, case: OpCase) -> _Run:
     model = _MODELS[len(values) + len(given)](case).eval()
     qconfig = {"": _qconfig(case.output), "module_name": {"quants": _qconfig(case.source)}}
     prepared = prepare_qat_fx(model, qconfig).eval()
-    set_fake_quantize(prepared, FakeQuantState.CALIBRATION)
+    _set_state(prepared, FakeQuantState.CALIBRATION)
     with torch.no_grad():
         for factor in (1.0, 0.7):
             prepared(*(factor * x for x in fake), *given)
         prepared.eval()
-        set_fake_quantize(prepared, FakeQuantState.VALIDATION)
+        _set_state(prepared, FakeQuantState.VALIDATION)
         qat = prepared(*fake, *given)
         quantized = convert_fx(prepared)
         inputs = [*entering, *given]
         untouched = copy.deepcopy(quantized)
         return _Run(model, quantized, untouched, inputs, listed(qat), listed(quantized(*inputs)))
+
+
+def _set_state(prepared: nn.Module, state: FakeQuantState) -> None:
+    """Of an operator that quantizes nothing there is none to set."""
+    if any(isinstance(module, FakeQuantize) for module in prepared.modules()):
+        set_fake_quantize(prepared, state)
 
 
 class _Deployed(nn.Module):

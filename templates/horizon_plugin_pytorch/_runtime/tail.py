@@ -18,7 +18,7 @@ from .exact import as_integers, proved_region
 from .interval import reach_of
 from .native_loop import Loop, NativeKernel, compiled
 
-_PIECE = 1 << 17
+_PIECE = 1 << 15
 """Elements of a piece: its temporaries, int32, stay in a core's cache."""
 _Ends = tuple[Tensor, Tensor]
 

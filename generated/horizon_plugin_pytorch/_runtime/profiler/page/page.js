@@ -5,6 +5,7 @@ const shown = (value, digits = 4) => (typeof value === "number" ? Number(value.t
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(value < 0.1 ? 2 : 1)} %` : "–");
 const views = new Map();
 const ERRORS_ONLY = 1;
+const SMALLEST_ZOOM = 0.65;
 let picked = "";
 
 function element(tag, attributes = {}, ...children) {
@@ -81,7 +82,8 @@ function drawGraph() {
     const kind = [n.layer ? "layer" : "", n.layer && marked.has(n.layer) ? "marked" : ""].join(" ");
     return `<g class="${kind}" data-layer="${escape(n.layer)}" transform="translate(${x},${y})"><title>${escape(`${n.label}: ${n.kind}`)}</title><rect width="${w}" height="${h}"/><text x="8" y="14">${escape(short(n.label, 22))}</text><text class="kind" x="8" y="27">${escape(short(n.kind, 28))}</text></g>`;
   });
-  byId("graph").innerHTML = `<svg class="graph" width="${width}" height="${height}" role="img" aria-label="graph">${lines.join("")}${boxes.join("")}</svg>`;
+  const zoom = Math.max(SMALLEST_ZOOM, Math.min(1, byId("graph").clientWidth / width));
+  byId("graph").innerHTML = `<svg class="graph" width="${width * zoom}" height="${height * zoom}" viewBox="0 0 ${width} ${height}" role="img" aria-label="graph">${lines.join("")}${boxes.join("")}</svg>`;
   byId("graph").onclick = (event) => {
     const layer = event.target.closest("g.layer")?.dataset.layer;
     if (layer) pick(layer);
@@ -146,7 +148,10 @@ function pick(name) {
   for (const button of byId("findings").querySelectorAll("button")) button.setAttribute("aria-current", button.dataset.layer === name);
   for (const box of byId("graph").querySelectorAll("g.layer")) box.classList.toggle("picked", box.dataset.layer === name);
   const box = byId("graph").querySelector("g.picked");
-  if (box) byId("graph").scrollTo({ top: box.getBBox().y + box.transform.baseVal[0].matrix.f - 140, behavior: "smooth" });
+  if (box) {
+    const [at, around] = [box.getBoundingClientRect(), byId("graph").getBoundingClientRect()];
+    byId("graph").scrollBy({ top: at.top - around.top - 140, left: at.left - around.left - 60 });
+  }
   drawDetail();
 }
 

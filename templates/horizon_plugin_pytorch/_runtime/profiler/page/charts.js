@@ -76,8 +76,8 @@ function sensitivityChart(rows, metric) {
       {
         mark: { type: "point", filled: true, opacity: 1, size: 80, cursor: "pointer" },
         encoding: {
-          color: { field: "kind", type: "nominal", title: null, scale: { domain: ["activation", "weight"], range: [c.main, c.second] } },
-          shape: { field: "kind", type: "nominal", title: null, scale: { domain: ["activation", "weight"], range: ["circle", "square"] } },
+          color: { field: "kind", type: "nominal", legend: null, scale: { domain: ["activation", "weight"], range: [c.main, c.second] } },
+          shape: { field: "kind", type: "nominal", legend: null, scale: { domain: ["activation", "weight"], range: ["circle", "square"] } },
           size: { condition: { test: PICKED, value: 190 }, value: 70 },
         },
       },
