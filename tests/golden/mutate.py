@@ -27,7 +27,7 @@ from . import facts
 from .builds import load_specs
 from .further import further
 from .leaves import Mutant
-from .trial import RESTATED, Trial
+from .trial import RESTATED, Trial, UnsoundError
 
 FILE = ROOT / "specs" / "mutation.yaml"
 DOC = "What became of every change that `horizon-gen mutate` tried, spec by spec, as [tried, noticed, waived]; it writes this file."
@@ -146,8 +146,12 @@ def main() -> int:
     )
     paths = tuple(path for path in policy if fnmatch.fnmatch(path, args.only) and path not in fresh)
     work = partial(try_share, shares=args.jobs, paths=paths)
-    with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-        outcomes = [one for share in pool.imap_unordered(work, range(args.jobs) if paths else ()) for one in share]
+    try:
+        with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
+            outcomes = [one for share in pool.imap_unordered(work, range(args.jobs) if paths else ()) for one in share]
+    except UnsoundError as error:
+        print(f"the specs as they are contradict {error}; build, and correct the specs or the fact first")
+        return 1
     survivors = sorted(one.name for one in outcomes if not one.by)
     waived = {name: why for name in survivors if (why := waived_by(catalog, name))}
     measured = {path: score for path, score in known.specs.items() if path in policy}

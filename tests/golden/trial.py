@@ -27,6 +27,10 @@ GOLDENS = (*facts.GOLDENS, *vectors.GOLDENS)
 RESTATED = "restated"
 
 
+class UnsoundError(Exception):
+    """The specs contradict a golden before anything is changed; the argument is its name."""
+
+
 class Trial:
     """The specs as they are, and what every golden asks of them."""
 
@@ -37,7 +41,10 @@ class Trial:
         self.asked: dict[Golden, frozenset[Key]] = {}
         for golden in GOLDENS:
             self.build.touched = set()
-            golden.check(self.build)
+            try:
+                golden.check(self.build)
+            except AssertionError as error:
+                raise UnsoundError(golden.name) from error
             self.asked[golden] = frozenset(self.build.touched)
         self.leaves = leaves(self.docs)
         self.choices = {"rounding": tuple(self.catalog.rounding.spec.modes)}
