@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -106,7 +106,7 @@ def ao_prepared(model: nn.Module, x: Tensor) -> nn.Module:
     return quantize_fx.prepare_qat_fx(copy.deepcopy(model).train(), mapping, (x,))
 
 
-def candidates(net: Net, *, ao: bool) -> dict[str, Run]:
+def candidates(net: Net, rounds: int, *, ao: bool) -> dict[str, Run]:
     """What takes turns, by the names of the report; whatever a run changes is its own."""
     torch.manual_seed(0)
     x = net.images()
@@ -115,7 +115,7 @@ def candidates(net: Net, *, ao: bool) -> dict[str, Run]:
         forward(model, torch.rand(max(net.batch, 2), 3, net.size, net.size) * 2 - 1)()
     evaluated = copy.deepcopy(model).eval()
     prepared = calibrated(model, x, "min_max")
-    runs = {"float step": step(copy.deepcopy(model if net.batch > 1 else evaluated), x)}
+    runs = {"float step": step(copy.deepcopy(model), x)}
     runs["QAT step"] = step(in_state(prepared, FakeQuantState.QAT), x)
     runs["float forward"] = forward(evaluated, x)
     runs["validate"] = forward(in_state(prepared, FakeQuantState.VALIDATION), x)
@@ -125,17 +125,16 @@ def candidates(net: Net, *, ao: bool) -> dict[str, Run]:
     runs["prepare"] = lambda: prepare_qat_fx(model, qconfig)
     validated = in_state(prepared, FakeQuantState.VALIDATION)
     runs["convert"] = lambda: convert_fx(validated)
-    return runs | (ao_candidates(model, x, evaluated) if ao else {})
+    return runs | (ao_candidates(model, x, rounds) if ao else {})
 
 
-def ao_candidates(model: nn.Module, x: Tensor, evaluated: nn.Module) -> dict[str, Run]:
-    """The same of torch.ao; it changes what it is given, so each preparation gets a copy, made beforehand."""
-    del evaluated
+def ao_candidates(model: nn.Module, x: Tensor, rounds: int) -> dict[str, Run]:
+    """The same of torch.ao; it changes what it is given, so each turn has a copy, made beforehand."""
     trained = ao_prepared(model, x)
-    forward(trained, x.expand(max(2, len(x)), -1, -1, -1))()
+    forward(trained, torch.cat([x, x]))()
     validated = copy.deepcopy(trained).eval()
-    trained.apply(torch.ao.nn.intrinsic.qat.freeze_bn_stats) if len(x) == 1 else None
-    fresh, converted = _copies(model), _copies(validated)
+    fresh = iter([copy.deepcopy(model) for _ in range(rounds + 1)])
+    converted = iter([copy.deepcopy(validated) for _ in range(rounds + 1)])
     mapping = get_default_qat_qconfig_mapping("x86")
     return {
         "torch.ao QAT step": step(trained, x),
@@ -143,11 +142,6 @@ def ao_candidates(model: nn.Module, x: Tensor, evaluated: nn.Module) -> dict[str
         "torch.ao prepare": lambda: quantize_fx.prepare_qat_fx(next(fresh), mapping, (x,)),
         "torch.ao convert": lambda: quantize_fx.convert_fx(next(converted)),
     }
-
-
-def _copies(model: nn.Module) -> Iterator[nn.Module]:
-    while True:
-        yield copy.deepcopy(model)
 
 
 def measured(runs: Mapping[str, Run], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
@@ -205,7 +199,7 @@ def main() -> int:
         if options.eager:
             stack.enter_context(torch_operations_only())
         for name in options.nets:
-            runs = candidates(NETS[name], ao=not options.no_ao)
+            runs = candidates(NETS[name], options.rounds, ao=not options.no_ao)
             times = measured(runs, options.rounds, time.process_time if options.cpu_time else time.perf_counter)
             missed += report(name, NETS[name], times, eager=options.eager)
     print(f"\n{len(missed)} beyond their bounds{': ' if missed else ''}{', '.join(missed)}")

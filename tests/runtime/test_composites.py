@@ -192,6 +192,17 @@ def test_conversion_leaves_the_qat_model_usable() -> None:
     assert torch.equal(before.dequantize(), prepared(x).dequantize())
 
 
+@pytest.mark.parametrize("op", [affine(8), nn.Softmax(-1)])
+def test_a_preserved_composite_stays_qat(op: nn.Module) -> None:
+    """With everything in it; it takes the integers before it as their values."""
+    x = torch.randn(4, 8)
+    prepared = calibrated(Model(op), x, "qint8", "qint8")
+    prepared.op.preserve_qat_mode = True
+    converted = convert_fx(prepared)
+    assert {type(m) for m in converted.op.modules()} == {type(m) for m in prepared.op.modules()}
+    assert torch.equal(converted(x).dequantize(), prepared(x).dequantize())
+
+
 def test_softmax_becomes_a_quantized_class() -> None:
     quantized = convert_fx(calibrated(Model(nn.Softmax(-1)), torch.randn(4, 8), "qint8", "qint8"))
     assert type(quantized.op) is horizon.nn.quantized.QuantSoftmax

@@ -106,11 +106,13 @@ class Root(Seed):
 
 
 def test_preserved_modules_stay_qat() -> None:
-    qat = prepared()
+    qat = prepared().eval()
     qat.conv.preserve_qat_mode = True
     quantized = convert_fx(qat)
     assert isinstance(quantized.conv, qat_nn.ConvReLU2d)
     assert isinstance(quantized.quant, quantized_nn.Quantize)
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(quantized(x).dequantize(), qat(x).dequantize())
 
 
 def test_missing_statistics_are_one_warning() -> None:

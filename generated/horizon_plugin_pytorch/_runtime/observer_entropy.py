@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .._observer_defaults import KL_BINS, KL_UPDATE_INTERVAL
 from .errors import ArgumentError
+from .histogram import counts_of
 from .observer_base import COUNTS, ObserverBase
 
 _LEAST_BINS = 256
@@ -68,7 +69,7 @@ class KLObserver(ObserverBase):
 
     def _observe(self, x: Tensor) -> None:
         self._require_finite(*self._range_of(x))
-        self._count(x.abs())
+        self._count(x)
         self.steps += 1
         if int(self.steps) % self.update_interval == 0:
             bound = self._bound().to(torch.float32)
@@ -80,9 +81,10 @@ class KLObserver(ObserverBase):
         self.histogram = self.histogram.new_empty(0)
         self.steps.zero_()
 
-    def _count(self, magnitudes: Tensor) -> None:
+    def _count(self, x: Tensor) -> None:
         """Add a batch to the histogram, which grows to hold it."""
-        largest = magnitudes.max().to(torch.float64)
+        lowest, highest = torch.aminmax(x)
+        largest = torch.maximum(-lowest, highest).to(torch.float64)
         if self.histogram.numel() == 0:
             if not bool(largest > 0):
                 return
@@ -94,8 +96,7 @@ class KLObserver(ObserverBase):
             needed = math.ceil((largest / self.bin_width).item() - 1e-9)
         if needed > self.histogram.numel():
             self.histogram = torch.nn.functional.pad(self.histogram, (0, needed - self.histogram.numel()))
-        index = (magnitudes.flatten() / self.bin_width).long().clamp_(max=self.histogram.numel() - 1)
-        self.histogram += torch.bincount(index, minlength=self.histogram.numel())
+        self.histogram += counts_of(x, 0.0, self.bin_width.item(), self.histogram.numel(), magnitudes=True)
 
     def _merge_neighbours(self) -> None:
         counts = torch.nn.functional.pad(self.histogram, (0, self.histogram.numel() % 2))

@@ -6,6 +6,7 @@ fake-quantizes its own output. Generated classes add the float operation; everyt
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,7 @@ from .fused_module import FusedModule
 from .march import require_march
 from .qconfig import QConfig
 from .qtensor import QTensor
+from .recording import is_tracing, unrecorded
 from .support import dtype_name, require_cell, require_operator
 from .weights import WeightLayout, as_stored, out_channels_first
 
@@ -183,7 +185,8 @@ class QATWeighted(QATModule):
         """The bias as the march's integers will hold it, with the gradient of the bias itself (straight-through)."""
         if self.bias is None:
             return None
-        held: Tensor = self.kernels.simulate_bias(self.bias.detach())
+        with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
+            held: Tensor = self.kernels.simulate_bias(self.bias.detach())
         bias: Tensor = self.bias
         return bias + (held - bias).detach()
 

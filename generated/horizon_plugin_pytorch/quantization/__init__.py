@@ -13,6 +13,7 @@ from .._runtime.errors import CompilerUnavailableError
 from .._runtime.exact import by_definition
 from .._runtime.explain import Explanation, explain
 from .._runtime.observer_params import load_observer_params
+from .._runtime.shared_calls import shared_module_ranges
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
 from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, freeze_activation_scale, set_fake_quantize
 from .observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
@@ -101,6 +102,7 @@ __all__ = [
     "quantize_fx",
     "save_checkpoint",
     "set_fake_quantize",
+    "shared_module_ranges",
     "stubs",
     "visualize_model",
 ]

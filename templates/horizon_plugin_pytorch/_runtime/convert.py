@@ -20,6 +20,7 @@ from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGra
 from .match import GraphView
 from .module_tree import swap, swappable
 from .place import count_calls
+from .shared_calls import warn_of_shared
 from .twins import ClassTable, twins
 from .user_input import check_config_dict
 from .wrapped_use import uses_in_wrapped_methods
@@ -52,6 +53,7 @@ def convert_fx(
     check_config_dict(convert_custom_config_dict, "convert_custom_config_dict")
     observed = _checked(graph_module)
     _warn_uncollected(observed)
+    warn_of_shared(observed)
     model = observed if inplace else observed.structural_clone()
     model.eval()
     convert_modules(model, TABLES.quantized_modules, fast_mode)

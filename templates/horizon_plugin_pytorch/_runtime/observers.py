@@ -21,9 +21,8 @@ from .._observer_defaults import (
     PERCENTILE_PERCENTILE,
 )
 from .errors import ArgumentError
+from .histogram import counts_of
 from .observer_base import ObserverBase
-
-_COUNTED_EXACTLY = 1 << 24  # up to here float32 counts elements one by one
 
 
 class MinMaxObserver(ObserverBase):
@@ -82,8 +81,7 @@ def percentile_ranges(
     largest = torch.maximum(-lowest, highest)
     if not bool(largest > 0):
         return lowest.expand(len(percentiles)), highest.expand(len(percentiles))
-    magnitudes = x.abs() if x.numel() < _COUNTED_EXACTLY else x.abs().to(torch.float64)
-    counts = torch.histc(magnitudes, bins=bins, min=0.0, max=largest.item()).cumsum(0, dtype=torch.float64)
+    counts = counts_of(x, 0.0, largest.item() / bins, bins, magnitudes=True).cumsum(0).to(torch.float64)
     reached = torch.tensor([percentile / 100.0 * x.numel() for percentile in percentiles], dtype=torch.float64)
     first = torch.searchsorted(counts, reached.to(counts.device)).clamp(max=bins - 1)
     clips = (first + 0.5) * (largest / bins)

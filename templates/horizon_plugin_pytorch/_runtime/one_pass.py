@@ -158,6 +158,11 @@ def torch_operations_only() -> Iterator[None]:
         _SWITCH.off = before
 
 
+def compiled_code_is_off() -> bool:
+    """Whether this is inside of `torch_operations_only`."""
+    return _SWITCH.off
+
+
 @functools.cache
 def _source(march: str) -> str:
     return _C % {"rounding": load(march).ROUNDING_C}
@@ -221,7 +226,7 @@ def gradient_inside(gradient: Tensor, inside: Tensor, march: str, *, in_place: b
     """The gradient where the mask is 1, else 0; None when there is no code for these tensors."""
     if not is_plain(gradient) or gradient.dtype is not torch.float32 or gradient.stride() != inside.stride():
         return None
-    if not _is_dense(gradient) or (torch.is_grad_enabled() and gradient.requires_grad):
+    if not is_dense(gradient) or (torch.is_grad_enabled() and gradient.requires_grad):
         return None
     function = _function(march, *(("clear_outside", _CLEAR) if in_place else ("pass_inside", _BACKWARD)))
     if function is None:
@@ -244,7 +249,7 @@ def is_plain(x: Tensor) -> bool:
 
 def _elements_per_scale(x: Tensor, axis: int) -> int:
     """How many neighbours in memory share a scale; 0 when the channels do not lie in memory in their order."""
-    if not _is_dense(x):
+    if not is_dense(x):
         return 0
     if axis < 0:
         return x.numel()
@@ -253,7 +258,7 @@ def _elements_per_scale(x: Tensor, axis: int) -> int:
     return x.shape[axis + 1 :].numel() if x.is_contiguous() else 0
 
 
-def _is_dense(x: Tensor) -> bool:
+def is_dense(x: Tensor) -> bool:
     """Whether the elements fill their memory without gaps or repetitions, in whatever order."""
     if x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):  # noqa: PLR2004 - NCHW
         return True

@@ -22,6 +22,7 @@ from .march import require_march
 from .module_tree import swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, qconfig_at, resolve
 from .recognize import replace_recognized
+from .shared_calls import watch_shared
 from .support import require_operator
 from .twins import ClassTable, twins
 from .unconverted import unconverted
@@ -82,6 +83,7 @@ def prepare_qat_fx(
     prepare_modules(fused, quantized, TABLES.qat_modules)
     observed = become(fused, ObservedGraphModule, fused.graph)
     observed.recompile()
+    watch_shared(observed)
     observed.qconfig_report = report
     return observed
 

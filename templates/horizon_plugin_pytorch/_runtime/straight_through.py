@@ -5,7 +5,9 @@ In: float32 values and scales. Out: float32 values `q * scale` with the very int
 Backward, rounding counts as the identity (straight-through); saturation may stop the gradient.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -17,11 +19,44 @@ from ..kernels import load
 from .dtype import QuantDType
 from .one_pass import gradient_inside, grid_values
 from .qtensor import broadcast_scale
+from .recording import unrecorded
 
 Rounding = Callable[[Tensor], Tensor]
 
 _EXACT_BITS = 24  # integers of no more bits are exact in float32, so that they may be saturated there
 _BETWEEN = 0.5  # the threshold between a mask's 0 and 1
+
+
+class _Marks(threading.local):
+    wanted = False
+
+
+_MARKS = _Marks()
+_MARKED_BITS = 8
+
+
+@contextmanager
+def marked_quantization() -> Iterator[None]:
+    """Quantize up to 8 bits by one operator of torch, for exporters, which know it; it rounds ties to even."""
+    before, _MARKS.wanted = _MARKS.wanted, True
+    try:
+        yield
+    finally:
+        _MARKS.wanted = before
+
+
+def is_marked() -> bool:
+    """Whether an exporter to ONNX looks at what runs."""
+    return _MARKS.wanted
+
+
+def _as_operator(x: Tensor, scale: Tensor, dtype: QuantDType, axis: int, march: str) -> Tensor:
+    zeros = torch.zeros(scale.numel(), dtype=torch.int32, device=scale.device)
+    if axis < 0:
+        return torch.fake_quantize_per_tensor_affine(x, scale.reshape(()), zeros[0], dtype.min, dtype.max)
+    with unrecorded():  # weights: their ties are rounded here, by the march, for the operator rounds them to even
+        x = Grid(axis, dtype.min, dtype.max, march).values(x.detach(), scale, mask=False)[0]
+    return torch.fake_quantize_per_channel_affine(x, scale.reshape(-1), zeros, axis, dtype.min, dtype.max)
 
 
 def rounding_of(march: str, *, per_channel: bool) -> Rounding:
@@ -84,6 +119,8 @@ def fake_quantize_values(
         A plain float32 tensor of the shape of `x`.
     """
     values = x.to(torch.float32)
+    if _MARKS.wanted and dtype.bits <= _MARKED_BITS:
+        return _as_operator(values, scale.detach(), dtype, axis, march)
     grid = Grid(axis, dtype.min, dtype.max, march, owns_gradient)
     if values.requires_grad and torch.is_grad_enabled():
         trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]

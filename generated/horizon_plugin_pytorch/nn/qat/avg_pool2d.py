@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.modules.utils import _pair
 
 from ..._runtime.qat_module import QATOwnOrInputScale
+from ..._runtime.straight_through import is_marked
 
 
 class AvgPool2d(QATOwnOrInputScale, torch.nn.AvgPool2d):
@@ -19,6 +20,17 @@ class AvgPool2d(QATOwnOrInputScale, torch.nn.AvgPool2d):
     _INPUT_SCALE_MARCHES = frozenset(("bernoulli",))
 
     def _total(self, x: Tensor) -> Tensor:
+        if is_marked():  # ONNX averages windows and knows no other divisor
+            kh, kw = _pair(self.kernel_size)
+            total: Tensor = torch.nn.functional.avg_pool2d(
+                x,
+                kernel_size=self.kernel_size,
+                stride=self.stride,
+                padding=self.padding,
+                ceil_mode=self.ceil_mode,
+                count_include_pad=self.count_include_pad,
+            ) * (kh * kw)
+            return total
         return torch.nn.functional.avg_pool2d(
             x,
             kernel_size=self.kernel_size,
