@@ -14,11 +14,11 @@ from generator.compile_problems import Problems, unknown_names
 from generator.diag import Diagnostic, did_you_mean
 from generator.formula import Compiled, MarchFacts
 from generator.link import Catalog, KernelEntry, Linked
-from generator.memo import Memo
+from generator.memo import Memo, digest
+from generator.proven import Kernels
 from generator.schema import Kernel, March
 from generator.schema_base import Spec
 
-Kernels = Mapping[str, Compiled]
 COMMON = "common"
 _WORD = re.compile(r"\w+")
 ABSENT = "none"
@@ -37,16 +37,15 @@ class CompiledMarches:
 
         Those that any of its variants reads, so that callers need not know which one a march chose.
         """
-        variants = [kernels[role] for kernels in (*self.by_march.values(), self.common) if role in kernels]
-        names = [arg.name for kernel in variants for arg in kernel.compute_args if arg.kind == "dtype"]
-        return tuple(sorted(set(names)))
+        variants = [kernels.facts[role] for kernels in (*self.by_march.values(), self.common) if role in kernels]
+        return tuple(sorted({name for facts in variants for name in facts.compute_dtypes}))
 
 
 def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
     """Compile every kernel for every march that it applies to; what has not changed is taken from the memo."""
     if dangling := (*_check_algorithms(catalog), *_check_rounding(catalog)):
-        return CompiledMarches({}, {}), dangling
-    compiler = _Compiler(catalog, memo or Memo())
+        return CompiledMarches({}, Kernels(Memo())), dangling
+    compiler = _Compiler(catalog, memo)
     by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
     common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
     compiled = CompiledMarches(by_march, common)
@@ -56,7 +55,8 @@ def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMar
 def _idle_sites(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Diagnostic]:
     """Rounding sites that a march states and that none of the kernels it chose reads."""
     for name, march in catalog.marches.items():
-        read = {site for kernel in compiled.by_march[name].values() for site in kernel.sites}
+        kernels = compiled.by_march[name]
+        read = {site for role in kernels for site in kernels.facts[role].sites}
         for site in march.spec.rounding:
             origin = march.origin("rounding", site)
             if site not in read and origin.how == "own":
@@ -108,21 +108,31 @@ class _Compiler:
         self.rounding = {
             name: formula.RoundingMode(name, m.real, m.shift, m.doc) for name, m in catalog.rounding.spec.modes.items()
         }
+        self.roles: dict[str, list[str]] = {}
+        for number, entry in self.entries.items():
+            self.roles.setdefault(entry.kernel.id, []).append(number)
+        self.texts = {number: repr(entry.kernel) for number, entry in self.entries.items()}
+        self.words = {
+            number: sorted(_words(entry.kernel) & self.roles.keys()) for number, entry in self.entries.items()
+        }
+        self.shared = digest(self.dtypes, self.rounding)
 
     def compile(self, facts: MarchFacts, scope: str) -> Kernels:
         """The kernels of one march (or the common ones), by role; kernels with problems are left out."""
-        compiled: dict[str, Compiled] = {}
+        compiled = Kernels(self.memo)
         for number, entry in self.entries.items():
             kernel = entry.kernel
             chosen = kernel.variant is None or facts.algorithms.get(kernel.id) == kernel.variant
             if entry.family.spec.scope != scope or not chosen:
                 continue
+            key, prove = self.memo.key("kernel", self._reads(number, facts)), partial(self._prove, kernel, facts)
             try:
-                compiled[kernel.id] = self.memo.recall(
-                    "kernel", self._reads(kernel, facts), partial(self._prove, kernel, facts)
-                )
+                if not self.memo.knows(key):
+                    self.memo.result(key, prove)
             except _RefusedError as error:
                 self.problems.add(error.problems, number, facts.id)
+            else:
+                compiled.add(kernel.id, key, prove)
         return compiled
 
     def _prove(self, kernel: Kernel, facts: MarchFacts) -> Compiled:
@@ -133,25 +143,25 @@ class _Compiler:
             raise _RefusedError(result)
         return result
 
-    def _reads(self, kernel: Kernel, facts: MarchFacts) -> tuple[object, ...]:
+    def _reads(self, number: str, facts: MarchFacts) -> tuple[object, ...]:
         """Everything that a kernel's compilation may read: itself, what it may call, and the facts that these name."""
-        found = {repr(kernel): None}
-        waiting = [kernel]
+        found = {number: None}
+        waiting = [number]
         while waiting:
             for called in self._called(waiting.pop(), facts):
-                if repr(called) not in found:
-                    found[repr(called)] = None
+                if called not in found:
+                    found[called] = None
                     waiting.append(called)
-        text = "".join(found)
+        text = "".join(self.texts[number] for number in found)
         sites = {site: mode for site, mode in facts.sites.items() if site in text}
-        return facts.id, tuple(found), sites, dict(facts.constants), self.dtypes, self.rounding
+        return facts.id, text, sites, facts.constants, self.shared
 
-    def _called(self, kernel: Kernel, facts: MarchFacts) -> Iterator[Kernel]:
+    def _called(self, number: str, facts: MarchFacts) -> Iterator[str]:
         """Kernels whose names stand in the formulas of this one, in the variant that the march chose."""
-        words = set(_WORD.findall(" ".join(map(str, (*kernel.derive.values(), *kernel.compute.values())))))
-        for entry in self.entries.values():
-            if entry.kernel.id in words and entry.kernel.variant in (None, facts.algorithms.get(entry.kernel.id)):
-                yield entry.kernel
+        for word in self.words[number]:
+            for called in self.roles[word]:
+                if self.entries[called].kernel.variant in (None, facts.algorithms.get(word)):
+                    yield called
 
 
 class _RefusedError(Exception):
@@ -160,6 +170,11 @@ class _RefusedError(Exception):
     def __init__(self, problems: tuple[formula.Problem, ...]) -> None:
         super().__init__()
         self.problems = problems
+
+
+def _words(kernel: Kernel) -> frozenset[str]:
+    """Every word of a kernel's formulas."""
+    return frozenset(_WORD.findall(" ".join(map(str, (*kernel.derive.values(), *kernel.compute.values())))))
 
 
 def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:

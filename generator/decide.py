@@ -7,10 +7,12 @@ operator of the host takes float32 alone; else what the march's `features` say o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
+from generator.memo import Memo, digest
 from generator.schema_op import Cell, Op, Refusal
 
 DEFAULT = "default"
@@ -21,6 +23,8 @@ HOST = {
 }
 """Why a float operator takes no integers, by where it stands in a model."""
 Status = Literal["supported", "unsupported", "todo"]
+_NOT_READ = ("title", "boards", "doc", "constant", "aliases", "rounding", "algorithm")
+"""Fields of a march that reach operators through kernels alone, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +59,43 @@ def feature_dtypes(catalog: Catalog) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def decide(catalog: Catalog) -> tuple[Decisions, tuple[Diagnostic, ...]]:
-    """Decide every cell."""
+def march_facts(catalog: Catalog) -> str:
+    """A digest of what operators read of marches themselves, not through kernels, and of where it stands."""
+    found = []
+    for name, linked in catalog.marches.items():
+        said = {key: value for key, value in linked.spec if key not in _NOT_READ}
+        places = [linked.origin("features", dtype) for dtype in feature_dtypes(catalog)]
+        found.append((name, tuple(catalog.lineage(name)), said, places))
+    return digest(found, catalog.dtypes.digest)
+
+
+def decide(catalog: Catalog, memo: Memo | None = None) -> tuple[Decisions, tuple[Diagnostic, ...]]:
+    """Decide every cell; the memo knows those of operators that are as they were."""
     decisions: dict[tuple[str, str, str], Decision] = {}
     diagnostics: list[Diagnostic] = []
-    columns = feature_dtypes(catalog)
+    facts, memo = march_facts(catalog), memo or Memo()
     for op in catalog.ops.values():
-        diagnostics.extend(_dangling(catalog, op, columns))
-        for march in sorted(catalog.marches, key=lambda march: len(tuple(catalog.lineage(march)))):
-            for dtype in columns:
-                found = _decide(catalog, op, march, dtype)
-                if isinstance(found, Diagnostic):
-                    parent = catalog.marches[march].spec.extends
-                    if parent is None or (op.spec.id, parent, dtype) in decisions:
-                        diagnostics.append(found)  # else the parent's cell is told already
-                else:
-                    decisions[op.spec.id, march, dtype] = found
+        follows = (facts, [linked.digest for linked in catalog.likes(op.spec.id)])
+        cells, found = memo.remember("decide", (op.spec.id, follows), partial(_decide_op, catalog, op))
+        decisions.update(cells)
+        diagnostics.extend(found)
+    return decisions, tuple(diagnostics)
+
+
+def _decide_op(catalog: Catalog, op: Linked[Op]) -> tuple[Decisions, tuple[Diagnostic, ...]]:
+    """Decide the cells of one operator."""
+    decisions: dict[tuple[str, str, str], Decision] = {}
+    columns = feature_dtypes(catalog)
+    diagnostics = _dangling(catalog, op, columns)
+    for march in sorted(catalog.marches, key=lambda march: len(tuple(catalog.lineage(march)))):
+        for dtype in columns:
+            found = _decide(catalog, op, march, dtype)
+            if isinstance(found, Diagnostic):
+                parent = catalog.marches[march].spec.extends
+                if parent is None or (op.spec.id, parent, dtype) in decisions:
+                    diagnostics.append(found)  # else the parent's cell is told already
+            else:
+                decisions[op.spec.id, march, dtype] = found
     return decisions, tuple(diagnostics)
 
 

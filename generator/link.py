@@ -10,8 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from generator.diag import Diagnostic, Span, did_you_mean
+from generator.declared import declared_kind
+from generator.diag import Diagnostic, Span
 from generator.extends import Inherited, Origin, inherit, own_origins
+from generator.memo import Memo, digest
 from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
 from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
@@ -35,6 +37,7 @@ class Linked(Generic[S]):
     spec: S
     doc: Doc
     origins: Mapping[Pointer, Origin]
+    digest: str = ""  # of everything that the spec says, and where
 
     @property
     def kind(self) -> str:
@@ -128,6 +131,7 @@ class _Linker:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     complete: bool = True  # False once a file is left out: then a dangling reference may be no mistake
     mistyped: set[str] = field(default_factory=set)  # marches
+    memo: Memo = field(default_factory=Memo)
 
     def report(self, code: str, message: str, span: Span, hint: str = "", *related: tuple[Span, str]) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, hint=hint, related=related))
@@ -139,8 +143,19 @@ class _Linker:
             spec = model.model_validate(value)
         except ValidationError as error:
             return tuple(schema_diagnostics(error, model, value, lambda at: _locate(doc, origins, at)))
-        self.by_kind[kind].append(Linked(spec, doc, origins))
+        self.by_kind[kind].append(Linked(spec, doc, origins, digest(doc.path, doc.text, value)))
         return ()
+
+    def add_own(self, kind: str, doc: Doc) -> None:
+        """Type a spec that inherits nothing; one that an earlier run typed is as it was."""
+        known = self.memo.of("typed", doc, lambda: self._typed(kind, doc))
+        self.by_kind[kind].extend(known[0])
+        self.diagnostics.extend(known[1])
+
+    def _typed(self, kind: str, doc: Doc) -> tuple[tuple[Linked[Spec], ...], tuple[Diagnostic, ...]]:
+        alone = _Linker()
+        found = alone.add(kind, doc, doc.value, own_origins(doc))
+        return tuple(alone.by_kind[kind]), found
 
     def add_march(self, march: Inherited) -> None:
         """Type a march; what is wrong with its parents is told there."""
@@ -152,26 +167,30 @@ class _Linker:
         self.diagnostics.extend(found)
 
 
-def link(docs: tuple[Doc, ...], *, complete: bool = True) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:
+def link(
+    docs: tuple[Doc, ...], *, complete: bool = True, memo: Memo | None = None
+) -> tuple[Catalog | None, tuple[Diagnostic, ...]]:
     """Type and connect all docs.
 
     Args:
         docs: every spec that could be read.
         complete: whether these are all; otherwise what refers to the others is not reported.
+        memo: knows the specs of earlier runs.
 
     Returns:
         The catalog, or None when a spec could not be typed, and every diagnostic of the run.
     """
-    linker = _Linker(complete=complete)
+    linker = _Linker(complete=complete, memo=memo or Memo())
     marches: dict[str, Doc] = {}
     for doc in docs:
-        kind = _kind(linker, doc)
-        if kind is None:
+        kind = declared_kind(doc)
+        if isinstance(kind, Diagnostic):
+            linker.diagnostics.append(kind)
             linker.complete = False
         elif kind == "march":
             _collect_march(linker, doc, marches)
         else:
-            linker.diagnostics.extend(linker.add(kind, doc, doc.value, own_origins(doc)))
+            linker.add_own(kind, doc)
     _link_marches(linker, marches)
     sound = linker.complete and not linker.diagnostics
     for kind in (*_SINGLE_KINDS, *_OPTIONAL_KINDS):
@@ -195,35 +214,6 @@ def _link_marches(linker: _Linker, marches: Mapping[str, Doc]) -> None:
         linker.add_march(march)
     order = list(marches)
     linker.by_kind["march"].sort(key=lambda linked: order.index(linked.doc.value["id"]))
-
-
-def _kind(linker: _Linker, doc: Doc) -> str | None:
-    """The kind that the doc's `schema:` line names."""
-    if not isinstance(doc.value, dict):
-        linker.report("S010", "a spec is a mapping with a 'schema' key", Span(doc.path, 1, 1))
-        return None
-    declared = doc.value.get("schema")
-    if not isinstance(declared, str):
-        linker.report(
-            "S011",
-            "missing key 'schema'",
-            Span(doc.path, 1, 1),
-            f"one of {', '.join(sorted(KINDS))}, as in 'schema: op/1'",
-        )
-        return None
-    kind, _, version = declared.partition("/")
-    if kind not in KINDS:
-        linker.report("S012", f"unknown schema {declared!r}", doc.spans[("schema",)], did_you_mean(kind, KINDS))
-        return None
-    if version != "1":
-        linker.report(
-            "S013",
-            f"unknown version {version!r} of schema {kind!r}",
-            doc.spans[("schema",)],
-            f"this generator reads {kind}/1; horizon-gen migrate rewrites older ones",
-        )
-        return None
-    return kind
 
 
 def _collect_march(linker: _Linker, doc: Doc, marches: dict[str, Doc]) -> None:

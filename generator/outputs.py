@@ -9,11 +9,11 @@ from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
+from generator.inputs import Inputs
 from generator.link import Catalog
-from generator.memo import Memo
 from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
-from generator.plan import Job
+from generator.plan import Job, Later
 from generator.schema_export import schema_jobs
 from generator.views import (
     c_header,
@@ -32,7 +32,7 @@ from generator.views import (
     unary,
 )
 from generator.views import functional as functional_views
-from generator.views.accuracy import GeneratedTests, generated_tests
+from generator.views.accuracy import GeneratedTests
 from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -43,19 +43,18 @@ def jobs_of(
     decisions: Decisions,
     patterns: tuple[Expanded, ...],
     compiled: CompiledMarches,
-    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
-    """Every output of a build; costly views that have not changed are taken from the memo."""
-    memo = memo or Memo()
-    tests = generated_tests(catalog, decisions, compiled)
+    """Every output of a build; a view that is costly says what it follows from, and is made only for what is new."""
+    tests = GeneratedTests(catalog, decisions, compiled)
+    inputs = Inputs(catalog, compiled)
     return (
-        *_package(catalog, decisions, patterns, compiled),
-        *_kernels(catalog, compiled),
+        *_package(catalog, decisions, patterns, compiled, inputs),
+        *_kernels(catalog, compiled, inputs),
         *_modules(catalog, patterns, compiled),
-        *_headers(catalog, compiled, memo),
-        *_tests(catalog, compiled, tests),
-        *docs_jobs(catalog, decisions, patterns, compiled, tests),
-        *memo.recall("schemas", (), lambda: tuple(schema_jobs())),
+        *_headers(catalog, compiled, inputs),
+        *_tests(catalog, compiled, tests, inputs),
+        *docs_jobs(catalog, decisions, patterns, compiled, tests, inputs),
+        *schema_jobs(),
     )
 
 
@@ -64,7 +63,11 @@ def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") ->
 
 
 def _package(
-    catalog: Catalog, decisions: Decisions, patterns: tuple[Expanded, ...], compiled: CompiledMarches
+    catalog: Catalog,
+    decisions: Decisions,
+    patterns: tuple[Expanded, ...],
+    compiled: CompiledMarches,
+    inputs: Inputs,
 ) -> Iterator[Job]:
     marches = package.marches_view(catalog)
     every_march = tuple(f"march/{name}" for name in catalog.marches)
@@ -73,9 +76,12 @@ def _package(
     yield _job("march.py", marches, every_march)
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
-    yield _job("_support.py", package.support_view(catalog, decisions), ("marches", "ops"))
-    yield _job("_limits.py", limits.limits_view(catalog), ("marches", "ops"))
-    yield _job("_tables.py", tables.tables_view(catalog, patterns, compiled), ("ops", "patterns", "qtensor"))
+    yield _job(
+        "_support.py", Later(inputs.every_op, partial(package.support_view, catalog, decisions)), ("marches", "ops")
+    )
+    yield _job("_limits.py", Later(inputs.every_op, partial(limits.limits_view, catalog)), ("marches", "ops"))
+    in_tables = Later(inputs.tables, partial(tables.tables_view, catalog, patterns, compiled))
+    yield _job("_tables.py", in_tables, ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
     every_color = tuple(f"color/{name}" for name in catalog.colors)
     yield _job("_colors.py", colors, every_color)
@@ -91,37 +97,24 @@ def _package(
     yield _job("_tools.py", tools.tools_view(catalog), ("tools",))
 
 
-def _kernels(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Job]:
+def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
-        name = kernels.module_path(march)
-        yield _job(f"kernels/{name}.py", kernels.torch_module(catalog, compiled, march), specs, "kernels/[march].py")
+        view = Later(inputs.kernel_module(march), partial(kernels.torch_module, catalog, compiled, march))
+        yield _job(f"kernels/{kernels.module_path(march)}.py", view, specs, "kernels/[march].py")
     for march in catalog.marches:
         specs = ("kernels", f"march/{march}", "rounding")
-        name = kernels.module_path(march)
-        yield _job(f"kernels/{name}.h", native.native_view(compiled, march), specs, "kernels/[march].h")
-    yield _job("_kernel_names.py", kernel_names.kernel_names_view(catalog, compiled), ("kernels", "ops"))
+        in_c = Later(inputs.kernel_module(march), partial(native.native_view, compiled, march))
+        yield _job(f"kernels/{kernels.module_path(march)}.h", in_c, specs, "kernels/[march].h")
+    names = Later(inputs.every_op, partial(kernel_names.kernel_names_view, catalog, compiled))
+    yield _job("_kernel_names.py", names, ("kernels", "ops"))
 
 
-def _headers(catalog: Catalog, compiled: CompiledMarches, memo: Memo) -> Iterator[Job]:
+def _headers(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
-        make = partial(c_header.header_view, catalog, compiled, march)
-        view = memo.recall("header", _said_in_header(catalog, compiled, march), make)
+        view = Later(inputs.kernel_module(march), partial(c_header.header_view, catalog, compiled, march))
         yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
-
-
-def _said_in_header(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> tuple[object, ...]:
-    """What a header follows from; its kernels are known by their torch code and their ranges."""
-    known = [
-        (k.label, k.params, k.derive_args, k.compute_args, k.torch_derive, k.torch_compute, k.proof, dict(k.ranges))
-        for k in (compiled.by_march[march] if march else compiled.common).values()
-    ]
-    texts = [
-        (entry.kernel.id, entry.kernel.doc, entry.kernel.source, entry.kernel.tensors) for entry in catalog.kernels
-    ]
-    colors = [color.spec for color in catalog.colors.values()]
-    return march, march and catalog.marches[march].spec.doc, known, texts, colors, catalog.dtypes.spec
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
@@ -198,18 +191,15 @@ def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...]
             yield _job(f"nn/{folder}/{file}.py", view, specs, f"nn/{folder}/[{family}].py")
 
 
-def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests) -> Iterator[Job]:
+def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
-        name = kernels.module_path(march)
+        name, own = kernels.module_path(march), inputs.kernel_module(march)
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
-        reference = kernels.reference_module(catalog, compiled, march)
+        reference = Later(own, partial(kernels.reference_module, catalog, compiled, march))
         yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
-        cases = tests.kernels[march] if march else tests.common
+        cases = Later(own, partial(tests.kernels, march))
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
-        yield Job(
-            f"tests/test_ops_{kernels.module_path(march)}.py",
-            "tests/test_ops_[march].py.j2",
-            tests.ops[march],
-            (f"march/{march}", "ops"),
-        )
+        view = Later(inputs.every_op, partial(tests.ops, march))
+        path = f"tests/test_ops_{kernels.module_path(march)}.py"
+        yield Job(path, "tests/test_ops_[march].py.j2", view, (f"march/{march}", "ops"))

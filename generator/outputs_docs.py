@@ -4,13 +4,15 @@ In: the checked knowledge. Out: jobs of generated/docs.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
+from generator.inputs import Inputs
 from generator.link import Catalog
 from generator.patterns import Expanded
-from generator.plan import Job
-from generator.views import accuracy, docs, docs_ops, formula_pages, mutation
+from generator.plan import Job, Later
+from generator.views import docs, docs_ops, formula_pages, mutation
 from generator.views.accuracy import GeneratedTests
 
 
@@ -20,23 +22,25 @@ def docs_jobs(
     patterns: tuple[Expanded, ...],
     compiled: CompiledMarches,
     tests: GeneratedTests,
+    inputs: Inputs,
 ) -> Iterator[Job]:
     """The matrix, accuracy, patterns, a page a march and a page an operator."""
-    yield _job("support-matrix.md", docs.matrix_view(catalog, decisions), ("marches", "ops"))
+    yield _job(
+        "support-matrix.md", Later(inputs.every_op, partial(docs.matrix_view, catalog, decisions)), ("marches", "ops")
+    )
     yield _job("patterns.md", docs.patterns_view(catalog, patterns), ("patterns",))
-    for family, page in formula_pages.formula_pages(catalog, compiled):
+    for linked, make in formula_pages.formula_pages(catalog, compiled):
+        page, family = Later(inputs.family(linked), make), linked.spec.family
         yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
-    measured = accuracy.accuracy_view(catalog, decisions, tests)
-    yield _job("accuracy.md", measured, ("marches", "ops", "kernels", "ratchet"))
+    yield _job("accuracy.md", Later(inputs.every_op, tests.accuracy), ("marches", "ops", "kernels", "ratchet"))
     if (score := mutation.mutation_view(catalog)) is not None:
         yield _job("mutation.md", score, ("mutation", "waivers"))
     for march in catalog.marches:
-        view = docs.march_view(catalog, decisions, compiled, march)
+        view = Later(inputs.march_page(march), partial(docs.march_view, catalog, decisions, compiled, march))
         yield _job(f"marches/{march}.md", view, ("kernels", f"march/{march}"), "marches/[march].md")
-    rows = {row.op: row for row in measured.rows}
     for op in catalog.ops:
-        view_of_op = docs_ops.op_page(catalog, decisions, compiled, rows.get(op), op)
-        yield _job(f"ops/{op}.md", view_of_op, ("kernels", "marches", f"op/{op}", "ratchet"), "ops/[op].md")
+        of_op = Later(inputs.op(op), partial(docs_ops.op_page, catalog, decisions, compiled, tests, op))
+        yield _job(f"ops/{op}.md", of_op, ("kernels", "marches", f"op/{op}", "ratchet"), "ops/[op].md")
 
 
 def _job(path: str, view: object, specs: tuple[str, ...], template: str = "") -> Job:

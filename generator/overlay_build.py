@@ -13,6 +13,7 @@ from generator.diag import Diagnostic, errors
 from generator.format import format_texts
 from generator.layout import GENERATED, STATE, TEMPLATES
 from generator.manifest import body_hash
+from generator.memo import Memo
 from generator.outputs import PACKAGE
 from generator.overlay import Overlay
 from generator.pipeline import run
@@ -41,7 +42,8 @@ def problem_with(overlay: Overlay, root: Path) -> str:
 
 def produce_overlay(root: Path, overlay: Overlay) -> Produced:
     """Run every stage but the last."""
-    merged = run(root, overlay.specs)
+    memo = Memo(overlay.out / STATE)
+    merged = run(root, overlay.specs, memo)
     if errors(merged.diagnostics):
         return Produced({}, {}, merged.diagnostics, dict(merged.texts))
     home = package_home(root)
@@ -49,8 +51,9 @@ def produce_overlay(root: Path, overlay: Overlay) -> Produced:
         message = f"no {PACKAGE} to add to: {home} is missing"
         return Produced({}, {}, (Diagnostic("T019", message, None, hint="run horizon-gen build there first"),))
     templates = root / TEMPLATES
-    keys = job_keys(merged.jobs, templates, tools(root))
-    base = job_keys(run(root).jobs, templates, tools(root))
+    keys = job_keys(merged.jobs, templates, tools(root), memo)
+    base = job_keys(run(root, memo=memo).jobs, templates, tools(root), memo)
+    memo.save()
     changed = tuple(job for job in merged.jobs if base.get(job.path) != keys[job.path] and job.path != _LEFT_OUT)
     own = _own_jobs(overlay, root, _digest(templates)(home))
     keys |= job_keys(own, templates, tools(root))

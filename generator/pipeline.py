@@ -46,7 +46,8 @@ class Understood:
 def understand(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -> Understood:
     """Read, type, link, check, decide and compile the specs of the root and of every overlay."""
     texts: dict[str, str] = {}
-    docs, unreadable = load_tree(root / SPECS, root, texts)
+    memo = memo or Memo()
+    docs, unreadable = load_tree(root / SPECS, root, texts, memo)
     if overlays:
         added, wrong = _load_overlays(overlays, texts)
         docs, misplaced = merge(docs, added)
@@ -58,13 +59,14 @@ def understand_docs(
     docs: tuple[Doc, ...], unreadable: tuple[Diagnostic, ...], texts: dict[str, str], memo: Memo | None = None
 ) -> Understood:
     """The same of specs that were read already; `unreadable` is what reading found."""
-    catalog, mistyped = link(docs, complete=not unreadable)
+    memo = memo or Memo()
+    catalog, mistyped = link(docs, complete=not unreadable, memo=memo)
     if catalog is None or errors(unreadable):
         return Understood(None, (*unreadable, *_further(mistyped, unreadable)), texts)
     dangling = check_catalog(catalog)
     if errors(dangling):
         return Understood(None, (*unreadable, *dangling), texts)
-    decisions, undecided = decide(catalog)
+    decisions, undecided = decide(catalog, memo)
     patterns, nameless = expand(catalog)
     overlapping = tuple(diagnostics(patterns))
     compiled, unproved = compile_all(catalog, memo)
@@ -99,7 +101,6 @@ def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
-            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)

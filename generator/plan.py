@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from generator.diag import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 TEMPLATE_SUFFIX = ".j2"
@@ -22,14 +23,38 @@ OVERLAY = "_overlay"  # what makes an overlay's outputs a package; no part of th
 RESERVED = ("MANIFEST",)
 
 
+class Later:
+    """A view that is made when it is asked for, and a digest of everything that it follows from."""
+
+    def __init__(self, inputs: str, make: Callable[[], object]) -> None:
+        """Hold both."""
+        self.inputs = inputs
+        self._make = make
+
+    @cached_property
+    def view(self) -> object:
+        """The view, made once."""
+        return self._make()
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One output made from a template: `path` in generated/, `template` in templates/, the view, the spec ids."""
+    """One output made from a template: `path` in generated/, `template` in templates/, its view, the spec ids."""
 
     path: str
     template: str
-    view: object
+    source: object
     specs: tuple[str, ...]
+
+    @property
+    def view(self) -> object:
+        """What the template sees."""
+        return self.source.view if isinstance(self.source, Later) else self.source
+
+    @property
+    def inputs(self) -> str | None:
+        """Equal inputs make equal views; None: only the view can tell."""
+        return self.source.inputs if isinstance(self.source, Later) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,12 +57,12 @@ def produce(root: Path, *, trust: bool, memo: Memo | None = None) -> Produced:
         parts = (sorted((path, body_hash(text.encode())) for path, text in lint_texts.items()), planned.names)
         linted = memo.recall("lint", (*parts, planned.plain_words), partial(lint, planned, lint_texts))
         found, texts = (*found, *linted), texts | lint_texts
-    memo.save()
     if errors(found):
         return Produced({}, {}, found, texts)
     outputs = {mirror.path: (templates / mirror.path).read_bytes() for mirror in mirrors}
     keys = {path: body_hash(data) for path, data in outputs.items()}
-    keys |= job_keys(planned.jobs, templates, tools(root))
+    keys |= job_keys(planned.jobs, templates, tools(root), memo)
+    memo.save()
     kept = _kept(planned, keys, read_entries(root), root) if trust else {}
     fresh = tuple(job for job in planned.jobs if job.path not in kept)
     made, failures = _made(fresh, keys, root)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.diag import Diagnostic, Span
+from generator.manifest import body_hash
+from generator.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,21 +44,34 @@ class Rendered:
     key: str
 
 
-def job_keys(jobs: Iterable[Job], templates_dir: Path, tools: str) -> dict[str, str]:
+def job_keys(jobs: Iterable[Job], templates_dir: Path, tools: str, memo: Memo | None = None) -> dict[str, str]:
     """Return output path -> 16 hex digits for template, macros, view, spec ids, `tools`, and this very stage.
 
-    Equal keys mean equal output. `tools` names what else decides the bytes (the formatter and its configuration).
+    Equal keys mean equal output. `tools` names what else decides the bytes (the formatter and its configuration). A key that
+    the memo knows by the inputs of a view is not worked out, and the view is not made.
     """
     sources: dict[str, bytes] = {}
-    stage = _stage_hash()
+    hashes: dict[str, str] = {}
+    stage, memo = _stage_hash(), memo or Memo()
     keys = {}
     for job in jobs:
-        parts = (_template_source(job.template, templates_dir, sources), repr(job.view).encode(), header(job).encode())
-        total = blake2b(f"{stage} {tools}".encode(), digest_size=8)
-        for part in (job.path.encode(), *parts):
-            total.update(len(part).to_bytes(8, "big") + part)
-        keys[job.path] = total.hexdigest()
+        template = _template_source(job.template, templates_dir, sources)
+        work_out = partial(_job_key, job, template, f"{stage} {tools}")
+        if job.inputs is None:
+            keys[job.path] = work_out()
+            continue
+        if job.template not in hashes:
+            hashes[job.template] = body_hash(template)
+        parts = (job.path, hashes[job.template], job.inputs, job.specs, stage, tools)
+        keys[job.path] = memo.recall("job", parts, work_out)
     return keys
+
+
+def _job_key(job: Job, template: bytes, tools: str) -> str:
+    total = blake2b(tools.encode(), digest_size=8)
+    for part in (job.path.encode(), template, repr(job.view).encode(), header(job).encode()):
+        total.update(len(part).to_bytes(8, "big") + part)
+    return total.hexdigest()
 
 
 def render(

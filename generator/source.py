@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from generator.diag import Diagnostic, Span
 from generator.files import read_texts
+from generator.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 Pointer = tuple[str | int, ...]
+_Places = list[tuple[Pointer, int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +53,45 @@ class Doc:
 
 
 def load_tree(
-    specs_dir: Path, root: Path, texts: dict[str, str] | None = None
+    specs_dir: Path, root: Path, texts: dict[str, str] | None = None, memo: Memo | None = None
 ) -> tuple[tuple[Doc, ...], tuple[Diagnostic, ...]]:
     """Read every spec below `specs_dir`; return the documents sorted by path, and all findings.
 
     A file that cannot be understood at all gives findings and no document; one with smaller faults gives both.
     `texts` receives the text of every file, also of those that cannot be understood, for the snippets of findings.
+    `memo` knows the documents of earlier runs.
     """
     found: list[Diagnostic] = []
     read = read_texts(specs_dir, root, found, {} if texts is None else texts)
-    parsed = [_parsed(path, text) for path, text in read.items()]
-    docs = tuple(doc for doc, _ in parsed if doc is not None)
-    return docs, (*found, *(finding for _, findings in parsed for finding in findings))
+    memo = memo or Memo()
+    documents = [document(path, text, memo) for path, text in read.items()]
+    docs = tuple(doc for doc, _ in documents if doc is not None)
+    return docs, (*found, *(finding for _, findings in documents for finding in findings))
 
 
-@lru_cache(maxsize=4096)
-def _parsed(path: str, text: str) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
-    """The document and its findings; a process that builds again and again parses only what changed."""
+def document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
+    """Return the document in `text` and its findings: the very same object as long as the text is the same."""
+    return memo.remember("document", (path, text), partial(_document, path, text, memo))
+
+
+def _document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
+    plain = memo.recall("places", (path, text), partial(_plain, path, text))
+    if plain is None:
+        found: list[Diagnostic] = []
+        return parse(path, text, found), tuple(found)
+    value, places, keys = plain
+    spans, key_spans = ({p: Span(path, line, column) for p, line, column in found} for found in (places, keys))
+    return Doc(path, text, value, spans, key_spans), ()
+
+
+def _plain(path: str, text: str) -> tuple[Any, _Places, _Places] | None:
+    """A sound document's value and places as plain data, which is read back faster than YAML; None of any other."""
     found: list[Diagnostic] = []
-    return parse(path, text, found), tuple(found)
+    doc = parse(path, text, found)
+    if doc is None or found:
+        return None
+    spans, keys = ([(p, s.line, s.col) for p, s in known.items()] for known in (doc.spans, doc.key_spans))
+    return doc.value, spans, keys
 
 
 def parse(path: str, text: str, found: list[Diagnostic]) -> Doc | None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.diag import errors, render
-from generator.layout import GENERATED, SPECS
+from generator.layout import GENERATED, SPECS, STATE
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
 from generator.ratchet import worst_steps
-from generator.views.accuracy import accuracy_view, generated_tests, untested_cells
+from generator.views.accuracy import GeneratedTests, untested_cells
 from generator.views.kernels import module_path
 
 FILE = "ratchet.yaml"
@@ -37,16 +38,16 @@ class Measured:
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Print the numbers, after measuring them if asked to."""
-    understood = understand(root)
+    understood = understand(root, memo=Memo(root / STATE))
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
         return 1
     if args.measure:
         return _measure(understood.knowledge, root)
     known = understood.knowledge
-    tests = generated_tests(known.catalog, known.decisions, known.compiled)
-    view = accuracy_view(known.catalog, known.decisions, tests)
-    untested = tuple(untested_cells(known.decisions, tests))
+    tests = GeneratedTests(known.catalog, known.decisions, known.compiled)
+    view = tests.accuracy()
+    untested = tuple(untested_cells(known.catalog, known.decisions, tests))
     for row in view.rows:
         for march in row.marches:
             print(

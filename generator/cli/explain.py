@@ -8,13 +8,15 @@ from pathlib import Path
 from generator.cli.explain_pattern import explain_pattern
 from generator.decide import Decision, feature_dtypes
 from generator.diag import did_you_mean, errors, render
+from generator.layout import STATE
+from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
 from generator.views.kernels import module_path
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Print the chain of decisions with file:line, the formulas with their rounding sites, and the generated file."""
-    understood = understand(root)
+    understood = understand(root, memo=Memo(root / STATE))
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
         return 1

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from generator.decide import Decision, feature_dtypes
 from generator.diag import errors, render
+from generator.layout import STATE
+from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Print a row an operator; with --undecided only the number of cells that no spec decides, and the totals."""
-    understood = understand(root)
+    understood = understand(root, memo=Memo(root / STATE))
     if args.undecided and understood.knowledge is not None:
         count = sum(d.id == "D001" for d in understood.diagnostics)
         print(count)

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 
 from generator.diag import errors, render
+from generator.layout import STATE
+from generator.memo import Memo
 from generator.pipeline import understand
 from generator.scaffold import Scaffold, new_march, new_op, new_pattern
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Write one file below specs/."""
-    understood = understand(root)
+    understood = understand(root, memo=Memo(root / STATE))
     if understood.knowledge is None or errors(understood.diagnostics):
         print(render(understood.diagnostics, understood.texts), end="")
         return 1

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from generator.diag import errors, render
-from generator.layout import GENERATED
+from generator.layout import GENERATED, STATE
+from generator.memo import Memo
 from generator.pipeline import understand
 from generator.trace.answer import KINDS, Traces, explain_lines
 
@@ -15,7 +16,7 @@ _SHOWN = 20
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Answer for one line, or for all of them."""
-    understood = understand(root)
+    understood = understand(root, memo=Memo(root / STATE))
     if understood.knowledge is None or errors(understood.diagnostics):
         sys.stdout.write(render(understood.diagnostics, understood.texts))
         return DIAGNOSTICS

@@ -5,13 +5,14 @@ from the save it answers; errors stand where they are, generated/ stays as it wa
 """
 
 import argparse
+import gc
 import os
 import sys
 import time
 from pathlib import Path
 
 from generator.cli import build
-from generator.layout import SPECS, TEMPLATES, files_below
+from generator.layout import SPECS, STATE, TEMPLATES, files_below
 from generator.memo import Memo
 
 PAUSE = 0.01
@@ -20,9 +21,10 @@ Seen = dict[str, tuple[int, int, int]]
 
 def run(args: argparse.Namespace, root: Path) -> int:
     """Build once, then after every save; the status of the last build."""
-    memo = Memo()
-    done, status = 1, _build(root, memo)
+    memo = Memo(root / STATE)
     seen = _files(root)
+    done, status = 1, _build(root, memo)
+    gc.freeze()  # what the first build left behind stays; there is no need to look at it again and again
     print(f"watching {root / SPECS} and {root / TEMPLATES}; interrupt to end", flush=True)
     while args.builds is None or done < args.builds:
         time.sleep(PAUSE)

@@ -5,15 +5,16 @@ and the supported cells that no test holds.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.link import Catalog
 from generator.ratchet import worst_steps
 from generator.views.names import sentence
-from generator.views.tests import KernelTestsView, OpTestsView, kernel_tests, op_tests
+from generator.views.tests import kernel_tests, op_tests
 
 UNMEASURED = "-"
 
@@ -68,29 +69,24 @@ class AccuracyView:
     cosines: tuple[CosineView, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class GeneratedTests:
-    """The generated tests: of the kernels of each march, of the kernels of no march, of the operators on each march."""
+    """The cases of every generated test, made when they are asked for, once."""
 
-    kernels: Mapping[str, KernelTestsView]
-    common: KernelTestsView
-    ops: Mapping[str, OpTestsView]
-
-
-def generated_tests(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> GeneratedTests:
-    """The cases of every generated test."""
-    return GeneratedTests(
-        kernels={march: kernel_tests(catalog, compiled, march) for march in catalog.marches},
-        common=kernel_tests(catalog, compiled, None),
-        ops={march: op_tests(catalog, decisions, march) for march in catalog.marches},
-    )
+    def __init__(self, catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> None:
+        """Hold what they are made from."""
+        self.kernels = cache(partial(kernel_tests, catalog, compiled))
+        """March, or None for the kernels of no march -> the tests of its kernels."""
+        self.ops = cache(partial(op_tests, catalog, decisions))
+        """March -> the tests of the operators on it."""
+        self.accuracy = cache(partial(accuracy_view, catalog, decisions, self))
+        """Every operator's numbers."""
 
 
 def accuracy_view(catalog: Catalog, decisions: Decisions, tests: GeneratedTests) -> AccuracyView:
     """Count and look up. A test of an operator counts twice: it compares with QAT, and each kernel with its definition."""
-    compared = sum(len(view.supported) for view in tests.ops.values())
-    exact = compared + sum(len(view.cases) for view in (*tests.kernels.values(), tests.common))
-    untested = tuple(untested_cells(decisions, tests))
+    compared = sum(len(tests.ops(march).supported) for march in catalog.marches)
+    exact = compared + sum(len(tests.kernels(march).cases) for march in (*catalog.marches, None))
+    untested = tuple(untested_cells(catalog, decisions, tests))
     heads = [f"{march}: {what}" for march in catalog.marches for what in ("exact", "QAT", "worst steps")]
     counts = f"{exact} tests of exactness, {compared} tests of QAT against integers"
     return AccuracyView(
@@ -113,10 +109,10 @@ def _reasons(catalog: Catalog) -> Iterator[ReasonView]:
         yield ReasonView(sentence(text), ", ".join(f"[{op.title}](ops/{op.id}.md)" for op in ops))
 
 
-def untested_cells(decisions: Decisions, tests: GeneratedTests) -> Iterator[str]:
+def untested_cells(catalog: Catalog, decisions: Decisions, tests: GeneratedTests) -> Iterator[str]:
     """The supported cells that no test holds: operator, march, input and output dtype."""
     tested = {
-        (case.op, march, case.source, case.output) for march, view in tests.ops.items() for case in view.supported
+        (case.op, march, case.source, case.output) for march in catalog.marches for case in tests.ops(march).supported
     }
     for (op, march, dtype), decision in decisions.items():
         if decision.status == "supported":
@@ -127,10 +123,10 @@ def untested_cells(decisions: Decisions, tests: GeneratedTests) -> Iterator[str]
 
 def _rows(catalog: Catalog, tests: GeneratedTests) -> Iterator[AccuracyRowView]:
     kernels = {
-        march: Counter(case.kernel for case in (*view.cases, *tests.common.cases))
-        for march, view in tests.kernels.items()
+        march: Counter(case.kernel for case in (*tests.kernels(march).cases, *tests.kernels(None).cases))
+        for march in catalog.marches
     }
-    compared = {march: Counter(case.op for case in view.supported) for march, view in tests.ops.items()}
+    compared = {march: Counter(case.op for case in tests.ops(march).supported) for march in catalog.marches}
     for op in catalog.ops.values():
         spec = op.spec
         marches = []

@@ -8,15 +8,16 @@ wrapped to the width of the file. One kernel becomes, for example::
     static inline int32_t x9_mul(int64_t x, int64_t y, const x9_mul_params *p, bpu_dtype output) {...}
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 
 from generator.compile import CompiledMarches
 from generator.formula import C_HELPERS, Arg, Compiled, c_name, lower_c
 from generator.link import Catalog, KernelEntry
 from generator.schema_policy import Color
-from generator.views.kernels import module_path
+from generator.views.kernels import label_of, module_path
 from generator.views.names import sentence
 
 WIDTH = 100
@@ -64,7 +65,7 @@ def header_view(catalog: Catalog, compiled: CompiledMarches, march: str | None) 
     """The header of a march, or of what is common to all for None, colour matrices included."""
     kernels = compiled.by_march[march] if march else compiled.common
     prefix = module_path(march)
-    entries = {(entry.kernel.id, entry.kernel.variant or ""): entry for entry in catalog.kernels}
+    entries = {label_of(entry.kernel): entry for entry in catalog.kernels}
     title = f"Integer kernels of {march}: {catalog.marches[march].spec.doc}" if march else "Kernels of every march."
     return CHeaderView(
         guard=f"BPU_{prefix.upper()}_H",
@@ -75,16 +76,16 @@ def header_view(catalog: Catalog, compiled: CompiledMarches, march: str | None) 
             for name, d in catalog.dtypes.spec.dtypes.items()
         ),
         kernels=tuple(
-            _kernel(entries[role, kernel.label.partition("/")[2]], kernel, f"{prefix}_{role}", prefix)
-            for role, kernel in kernels.items()
-            if kernel.result != "real"
+            kernels.derived(role, "C", partial(_kernel, entries, f"{prefix}_{role}", prefix))
+            for role in kernels
+            if not kernels.facts[role].is_real
         ),
         tables=() if march else tuple(t for color in catalog.colors.values() for t in _tables(color.spec)),
     )
 
 
-def _kernel(entry: KernelEntry, kernel: Compiled, name: str, prefix: str) -> CKernelView:
-    body = lower_c(kernel.proved)
+def _kernel(entries: Mapping[str, KernelEntry], name: str, prefix: str, kernel: Compiled) -> CKernelView:
+    entry, body = entries[kernel.label], lower_c(kernel.proved)
     params = f"{name}_params"
     reals = {tensor for tensor, kind in entry.kernel.tensors.items() if kind == "real"}
     pointer = [f"const {params} *p"] if kernel.params else []

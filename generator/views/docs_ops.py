@@ -13,7 +13,7 @@ from generator.limits import limits_of
 from generator.limits_text import bounds_text, remedy_text, subject_text
 from generator.link import Catalog
 from generator.schema_op import Op
-from generator.views.accuracy import AccuracyRowView, MarchAccuracy
+from generator.views.accuracy import GeneratedTests, MarchAccuracy
 from generator.views.docs import FactView
 
 _PACKAGE = "horizon_plugin_pytorch"
@@ -51,10 +51,11 @@ class OpPageView:
 
 
 def op_page(
-    catalog: Catalog, decisions: Decisions, compiled: CompiledMarches, accuracy: AccuracyRowView | None, op: str
+    catalog: Catalog, decisions: Decisions, compiled: CompiledMarches, tests: GeneratedTests, op: str
 ) -> OpPageView:
     """The page of one operator."""
     spec = catalog.ops[op].spec
+    accuracy = next((row.marches for row in tests.accuracy().rows if row.op == op), ())
     return OpPageView(
         title=spec.title,
         doc=spec.doc.strip(),
@@ -62,7 +63,7 @@ def op_page(
         cells=tuple(_cells(catalog, decisions, op)),
         limits=tuple(_groups((march, "", _limit_lines(catalog, op, march)) for march in catalog.marches)),
         formulas=tuple(_groups(_formulas(compiled, spec, tuple(catalog.marches)))),
-        accuracy=accuracy.marches if accuracy else (),
+        accuracy=accuracy,
     )
 
 

@@ -4,13 +4,15 @@ In: compiled kernels. Out: one page a family; marches whose formulas are the sam
 a section.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.formula import Compiled, latex
 from generator.link import Catalog, Linked
 from generator.schema import Kernel, Kernels
+from generator.views.kernels import label_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,17 @@ class FormulaPageView:
     kernels: tuple[KernelFormulasView, ...]
 
 
-def formula_pages(catalog: Catalog, compiled: CompiledMarches) -> Iterator[tuple[str, FormulaPageView]]:
-    """(family, page) of every kernel family."""
+def formula_pages(
+    catalog: Catalog, compiled: CompiledMarches
+) -> Iterator[tuple[Linked[Kernels], Callable[[], FormulaPageView]]]:
+    """Every kernel family, and what makes its page."""
     for family in {entry.family.doc.path: entry.family for entry in catalog.kernels}.values():
-        kernels = tuple(_kernel(kernel, compiled) for kernel in family.spec.kernels)
-        yield family.spec.family, FormulaPageView(_title(family), family.spec.doc.strip(), kernels)
+        yield family, partial(_page, family, compiled)
+
+
+def _page(family: Linked[Kernels], compiled: CompiledMarches) -> FormulaPageView:
+    kernels = tuple(_kernel(kernel, compiled) for kernel in family.spec.kernels)
+    return FormulaPageView(_title(family), family.spec.doc.strip(), kernels)
 
 
 def _title(family: Linked[Kernels]) -> str:
@@ -63,22 +71,23 @@ def _title(family: Linked[Kernels]) -> str:
 
 
 def _kernel(kernel: Kernel, compiled: CompiledMarches) -> KernelFormulasView:
-    name = f"{kernel.id}/{kernel.variant}" if kernel.variant else kernel.id
-    groups: dict[tuple[object, ...], list[str]] = {}
-    chosen: dict[tuple[object, ...], Compiled] = {}
+    name = label_of(kernel)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    chosen: dict[tuple[str, ...], FormulasView] = {}
     for march, kernels in (*compiled.by_march.items(), ("every march", compiled.common)):
         found = kernels.get(kernel.id)
         if found is not None and found.label == name:
             groups.setdefault(found.math, []).append(march)
-            chosen[found.math] = found
-    views = tuple(_formulas(chosen[math], ", ".join(marches)) for math, marches in groups.items())
+            chosen[found.math] = kernels.derived(kernel.id, "typeset", _formulas)
+    views = tuple(replace(chosen[math], marches=", ".join(marches)) for math, marches in groups.items())
     return KernelFormulasView(name, kernel.doc.strip(), kernel.source, tuple(_operands(kernel)), views)
 
 
-def _formulas(compiled: Compiled, marches: str) -> FormulasView:
+def _formulas(compiled: Compiled) -> FormulasView:
+    """The formulas of a kernel; the marches are still to be said."""
     proved = compiled.proved
     derive, compute = (tuple(latex(line) for line in lines) for lines in (proved.derive, proved.compute))
-    return FormulasView(marches, derive, compute, compiled.proof)
+    return FormulasView("", derive, compute, compiled.proof)
 
 
 def _operands(kernel: Kernel) -> Iterator[OperandView]:

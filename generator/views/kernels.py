@@ -9,9 +9,11 @@ In: compiled kernels. Out: `KernelModuleView` (torch code) and `ReferenceModuleV
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from generator.compile import COMMON, CompiledMarches, Kernels
+from generator.compile import COMMON, CompiledMarches
 from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param, c_name, lower_c
 from generator.link import Catalog, KernelEntry
+from generator.proven import Kernels
+from generator.schema import Kernel
 from generator.views.names import camel, module_name, sentence
 
 _TORCH_TYPES = {"tensor": "Tensor", "table": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
@@ -120,10 +122,12 @@ def _c_rounding(kernel: Compiled) -> str:
 
 def _entries(catalog: Catalog, kernels: Kernels) -> Iterable[KernelEntry]:
     labels = {kernel.label for kernel in kernels.values()}
-    for entry in catalog.kernels:
-        label = f"{entry.kernel.id}/{entry.kernel.variant}" if entry.kernel.variant else entry.kernel.id
-        if label in labels:
-            yield entry
+    return (entry for entry in catalog.kernels if label_of(entry.kernel) in labels)
+
+
+def label_of(kernel: Kernel) -> str:
+    """What a compiled kernel of this spec is called."""
+    return f"{kernel.id}/{kernel.variant}" if kernel.variant else kernel.id
 
 
 def _closure(helpers: Mapping[str, str], needed: Iterable[str]) -> dict[str, str]:

@@ -4,10 +4,11 @@ In: compiled kernels. Out: `NativeView`; kernels that are more than integers to 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 
 from generator.compile import CompiledMarches
-from generator.formula import lower_elements
+from generator.formula import Compiled, lower_elements
 
 _WIDTH = 120
 
@@ -31,15 +32,23 @@ class NativeView:
 
 def native_view(compiled: CompiledMarches, march: str) -> NativeView:
     """Every kernel of a march that a loop can run."""
+    kernels = compiled.by_march[march]
     views = []
-    for role, kernel in compiled.by_march[march].items():
-        body = lower_elements(kernel.proved, compiled.compute_dtypes(role))
-        if body is not None:
-            arguments = ", ".join(f"int32_t {name}" for name in body.arguments)
-            head = f"static inline int32_t {role}({arguments})"
-            lines = (part for line in body.lines for part in _wrapped(line, "    "))
-            views.append(ElementView(f"{kernel.label}: specs/kernels", tuple(_wrapped(head, "")), tuple(lines)))
-    return NativeView(march, tuple(views))
+    for role in kernels:
+        dtypes = compiled.compute_dtypes(role)
+        views.append(kernels.derived(role, f"element {' '.join(dtypes)}", partial(_element, role, dtypes)))
+    return NativeView(march, tuple(view for view in views if view is not None))
+
+
+def _element(role: str, dtypes: tuple[str, ...], kernel: Compiled) -> ElementView | None:
+    """The function of one kernel; None of one that a loop cannot run."""
+    body = lower_elements(kernel.proved, dtypes)
+    if body is None:
+        return None
+    arguments = ", ".join(f"int32_t {name}" for name in body.arguments)
+    head = f"static inline int32_t {role}({arguments})"
+    lines = (part for line in body.lines for part in _wrapped(line, "    "))
+    return ElementView(f"{kernel.label}: specs/kernels", tuple(_wrapped(head, "")), tuple(lines))
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

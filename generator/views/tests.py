@@ -14,7 +14,7 @@ from generator.link import Catalog, KernelEntry
 from generator.ratchet import worst_steps
 from generator.schema_case import Case
 from generator.schema_op import Op
-from generator.views.kernels import module_path
+from generator.views.kernels import label_of, module_path
 from generator.views.modules import class_name
 from generator.views.runtime_modules import float_classes
 
@@ -103,17 +103,14 @@ class OpTestsView:
 def kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelTestsView:
     """Every kernel of a march, once for each combination of its dtypes."""
     kernels = compiled.by_march[march] if march else compiled.common
+    entries = {label_of(entry.kernel): entry for entry in catalog.kernels}
     cases = []
     for role, kernel in kernels.items():
-        entry = next(e for e in catalog.kernels if _label(e) == kernel.label)
+        entry = entries[kernel.label]
         for values in product(*entry.kernel.types.values()):
             types = dict(zip(entry.kernel.types, values, strict=True))
             cases.append(_kernel_case(catalog, entry, role, kernel, types, compiled.compute_dtypes(role)))
     return KernelTestsView(march or "", module_path(march), tuple(cases))
-
-
-def _label(entry: KernelEntry) -> str:
-    return f"{entry.kernel.id}/{entry.kernel.variant}" if entry.kernel.variant else entry.kernel.id
 
 
 def _kernel_case(

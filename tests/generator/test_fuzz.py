@@ -19,7 +19,7 @@ from generator.files import decode
 from generator.formula import CODES
 from generator.memo import Memo
 from generator.pipeline import Understood, understand_docs
-from generator.source import load_tree, parse
+from generator.source import document, load_tree
 
 SECONDS, MEGABYTES = 5.0, 700
 EVIL = "__import__('os').system('touch PWNED')"
@@ -94,8 +94,9 @@ def understood_from(texts: dict[str, str], memo: Memo) -> Understood:
     found: list[Diagnostic] = []
     shown: dict[str, str] = {}
     read = {path: decode(text.encode(), path, found, shown) for path, text in texts.items()}
-    docs = (parse(path, text, found) for path, text in read.items() if text is not None)
-    return understand_docs(tuple(doc for doc in docs if doc is not None), tuple(found), shown, memo)
+    documents = [document(path, text, memo) for path, text in read.items() if text is not None]
+    found += (finding for _, findings in documents for finding in findings)
+    return understand_docs(tuple(doc for doc, _ in documents if doc is not None), tuple(found), shown, memo)
 
 
 def test_mutated_trees_give_only_diagnostics(

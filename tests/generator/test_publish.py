@@ -150,6 +150,7 @@ def test_killed_at_every_step_the_tree_is_old_or_new(root: Path, tmp_path: Path)
         assert tree(copied) == NEW
         assert parse((copied / GENERATED / MANIFEST).read_bytes())[1]
         assert not list((copied / GENERATED).rglob("*.swp"))
+    print(f"killed at {len(outcomes)} points, {sum(mixed for mixed, _ in outcomes)} of them with a mixed tree")
     assert len(outcomes) > 20
     assert any(mixed for mixed, _ in outcomes)
     assert {new for _, new in outcomes} == {False, True}
@@ -172,6 +173,7 @@ def test_killed_while_putting_back_it_is_put_back_later(root: Path, tmp_path: Pa
         assert tree(copied) == OLD or is_clean(str(copied)) == -1
         recover(copied)
         assert tree(copied) == OLD
+    print(f"killed at {at - 1} points of putting back")
     assert at > 3
 
 
@@ -199,6 +201,7 @@ def test_a_failing_disk_leaves_the_old_tree(root: Path, tmp_path: Path, number: 
         assert {finding.id for finding in told} <= {"P006", "P007"}
         recover(copied)
         assert tree(copied) == OLD
+    print(f"{os.strerror(number)} at {at - 1} points")
     assert at > 10
 
 
@@ -241,6 +244,7 @@ def test_builds_at_once_leave_one_of_the_results(root: Path, tmp_path: Path) -> 
         assert exact
         assert {path: body_hash(data) for path, data in tree(root).items()} == {p: e[0][0] for p, e in entries.items()}
         assert not (root / STATE / JOURNAL).exists()
+    print("10 times four builds at once")
 
 
 def test_conflict_markers_in_manifest_are_cured_by_a_build(checkout: Path) -> None:
