@@ -17,6 +17,7 @@ from generator.memo import Memo, digest
 from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
 from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
+from generator.schema_mutation import Mutation, Waivers
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 from generator.schema_ratchet import Ratchet
@@ -26,6 +27,7 @@ from generator.source import Doc, Pointer
 S = TypeVar("S", bound=Spec)
 
 _SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor", "ratchet", "tools")
+_OPTIONAL_KINDS = ("mutation", "waivers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Catalog:
     qtensor: Linked[QTensorFunctions]
     ratchet: Linked[Ratchet]
     tools: Linked[Tools]
+    mutation: tuple[Linked[Mutation], ...]  # at most one, as of waivers
+    waivers: tuple[Linked[Waivers], ...]
     marches: Mapping[str, Linked[March]]
     kernels: tuple[KernelEntry, ...]
     ops: Mapping[str, Linked[Op]]
@@ -189,7 +193,7 @@ def link(
             linker.add_own(kind, doc)
     _link_marches(linker, marches)
     sound = linker.complete and not linker.diagnostics
-    for kind in _SINGLE_KINDS:
+    for kind in (*_SINGLE_KINDS, *_OPTIONAL_KINDS):
         _require_single(linker, kind, sound=sound)
     if linker.diagnostics or not linker.complete:
         return None, tuple(linker.diagnostics)
@@ -242,7 +246,7 @@ def _require_single(linker: _Linker, kind: str, *, sound: bool) -> None:
         linker.report(
             "L004", f"schema {kind!r} may stand in one file only", second.span(), "", (first.span(), "first here")
         )
-    elif not found and sound:  # else a file that could not be read or typed may be the one
+    elif not found and sound and kind in _SINGLE_KINDS:  # else a file that could not be read or typed may be the one
         linker.report(
             "L005", f"no file under specs/ has schema '{kind}/1'", Span("specs", 1, 1), f"add specs/{kind}.yaml"
         )
@@ -258,6 +262,8 @@ def _catalog(linker: _Linker) -> Catalog:
         qtensor=kinds["qtensor"][0],  # type: ignore[arg-type]
         ratchet=kinds["ratchet"][0],  # type: ignore[arg-type]
         tools=kinds["tools"][0],  # type: ignore[arg-type]
+        mutation=tuple(kinds["mutation"]),  # type: ignore[arg-type]
+        waivers=tuple(kinds["waivers"]),  # type: ignore[arg-type]
         marches=_by_id(linker, "march"),
         kernels=tuple(
             KernelEntry(kernel, family, index)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from generator.inputs import Inputs
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job, Later
-from generator.views import docs, docs_ops, formula_pages
+from generator.views import docs, docs_ops, formula_pages, mutation
 from generator.views.accuracy import GeneratedTests
 
 
@@ -33,6 +33,8 @@ def docs_jobs(
         page, family = Later(inputs.family(linked), make), linked.spec.family
         yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
     yield _job("accuracy.md", Later(inputs.every_op, tests.accuracy), ("marches", "ops", "kernels", "ratchet"))
+    if (score := mutation.mutation_view(catalog)) is not None:
+        yield _job("mutation.md", score, ("mutation", "waivers"))
     for march in catalog.marches:
         view = Later(inputs.march_page(march), partial(docs.march_view, catalog, decisions, compiled, march))
         yield _job(f"marches/{march}.md", view, ("kernels", f"march/{march}"), "marches/[march].md")

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 from golden import contract
-from golden.contract import Cells, Row
+from golden.contract import Row
+from golden.operators import differences, named
 from golden_support import ROOT
 
 import horizon_plugin_pytorch
-from generator.decide import Decisions, feature_dtypes
-from generator.limits import limits_of
+from generator.decide import Decisions
 from generator.link import Catalog, Linked
 from generator.pipeline import understand
 from generator.schema_op import Op
 
 ROWS = contract.rows()
 BY_NAME = {row.name: row for row in ROWS}
-MARCHES = [march for marches in contract.COLUMNS.values() for march in marches]
+MARCHES = contract.MARCHES
 DECIDED = [row for row in ROWS if row.name not in contract.pending()]
 CELLS = [(row, march) for row in DECIDED if not row.is_float for march in MARCHES]
 
@@ -34,55 +34,21 @@ class Ours:
     decisions: Decisions
     operators: Mapping[str, Linked[Op]]
 
-    def cells(self, op: str, march: str) -> Cells:
-        """Input dtype -> output dtypes, of the supported ones."""
-        row = [self.decisions[op, march, dtype] for dtype in feature_dtypes(self.catalog)]
-        return {decision.dtype: decision.outputs for decision in row if decision.status == "supported"}
-
-    def limits(self, op: str, march: str) -> tuple[str, ...]:
-        """The limits of an operator without those of the march."""
-        general = self.catalog.marches[march].spec.limits
-        held = (held.limit for held in limits_of(self.catalog, op, march))
-        return tuple(contract.notation(limit) for limit in held if limit not in general)
+    def differences(self, row: Row, march: str) -> list[str]:
+        """What is not as the row says on a march."""
+        return differences(self.catalog, self.decisions, self.operators, row, march)
 
 
 @pytest.fixture(scope="module")
 def ours() -> Ours:
     known = understand(ROOT).knowledge
     assert known is not None
-    operators: dict[str, Linked[Op]] = {}
-    for op in known.catalog.ops.values():
-        form = op.spec.float
-        methods = (f"torch.Tensor.{name}" for name in form.methods)
-        own = (f"horizon.nn.{name}" for name in (op.spec.python.class_, op.spec.python.module) if name)
-        names = (op.spec.title, *form.by_name, *form.modules, *form.functions, *methods, *own)
-        if op.spec.python.method:
-            names = (*names, f"FloatFunctional.{op.spec.python.method}")
-        for name in names:
-            operators.setdefault(name, op)
-            operators.setdefault(name.replace("torch.ao.quantization", "torch.quantization"), op)
-    return Ours(known.catalog, known.decisions, operators)
-
-
-def differences(ours: Ours, row: Row, march: str) -> list[str]:
-    """What is not as the row says on a march."""
-    op = ours.operators.get(row.name)
-    if op is None:
-        return ["no operator has this name"]
-    deviation = row.deviates.get(march)
-    cells = deviation.cells if deviation and deviation.cells is not None else row.cells.get(march)
-    limits = deviation.limits if deviation and deviation.limits is not None else row.limits[march]
-    found = []
-    if cells is not None and ours.cells(op.spec.id, march) != cells:
-        found.append(f"cells: {ours.cells(op.spec.id, march)}, the table says {cells}")
-    if ours.cells(op.spec.id, march) and sorted(ours.limits(op.spec.id, march)) != sorted(limits):
-        found.append(f"limits: {sorted(ours.limits(op.spec.id, march))}, the table says {sorted(limits)}")
-    return found
+    return Ours(known.catalog, known.decisions, named(known.catalog))
 
 
 @pytest.mark.parametrize(("row", "march"), CELLS, ids=[f"{row.name}-{march}" for row, march in CELLS])
 def test_row(ours: Ours, row: Row, march: str) -> None:
-    assert differences(ours, row, march) == []
+    assert ours.differences(row, march) == []
 
 
 def exists(name: str) -> bool:
@@ -103,7 +69,7 @@ def test_pending_rows_are_rows_that_still_differ(ours: Ours) -> None:
     done = [
         row.name
         for row in rows
-        if (exists(row.name) if row.is_float else not any(differences(ours, row, march) for march in MARCHES))
+        if (exists(row.name) if row.is_float else not any(ours.differences(row, march) for march in MARCHES))
     ]
     assert done == [], "take these out of `pending`"
 

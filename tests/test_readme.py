@@ -68,6 +68,10 @@ def _copy(folder: Path) -> Path:
     for name in ("specs", "templates", "generator", "generated"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "pyproject.toml", folder)
+    shutil.copytree(
+        ROOT / "tests" / "golden", folder / "tests" / "golden", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "tests" / "golden_support.py", folder / "tests")
     identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
     for command in (("init", "-q"), ("add", "specs"), (*identity, "commit", "-q", "-m", "specs")):
         subprocess.run(["git", *command], cwd=folder, check=True)

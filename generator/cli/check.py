@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 from generator.diag import Diagnostic, render
-from generator.layout import GENERATED, MANIFEST, STATE
+from generator.layout import GENERATED, MANIFEST, SPECS, STATE
+from generator.mutation import kind_of, stale
 from generator.produce import produce
 from generator.publish import HERE, compare, manifest_differs, obstacles, read_entries
+from generator.schema_mutation import Mutation
+from generator.source import load_tree
 from generator.stamp import JOURNAL, input_digest, write_stamp
 
 CLEAN, DIAGNOSTICS, DRIFT = 0, 1, 2
@@ -49,8 +52,26 @@ def run(args: argparse.Namespace, root: Path) -> int:
         sys.stdout.write(render((broken,), {}))
         return DIAGNOSTICS
     write_stamp(str(root), inputs)
+    if args.full:
+        _tell_stale_score(root)
     print(f"{len(made.outputs)} outputs are up to date" + (", every module imports" if args.full else ""))
     return CLEAN
+
+
+def _tell_stale_score(root: Path) -> None:
+    """Say which specs were changed since `mutate` measured them; an old score is no fault of the outputs."""
+    docs, _ = load_tree(root / SPECS, root)
+    changed = [
+        path
+        for doc in docs
+        if kind_of(doc) == "mutation"
+        for path in stale(docs, Mutation.model_validate(doc.value, strict=False))
+    ]
+    if changed:
+        listed = ", ".join(changed[:3]) + (", ..." if len(changed) > 3 else "")  # noqa: PLR2004 - enough to recognize
+        print(
+            f"{len(changed)} specs are not those whose changes were tried ({listed}); run: horizon-gen mutate --changed"
+        )
 
 
 def _run_overlay(args: argparse.Namespace, root: Path) -> int:

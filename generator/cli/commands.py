@@ -110,7 +110,9 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         "change every leaf of every spec and say what notices",
         (
             Option("--only", "specs that match this glob"),
-            Option("--limit", "try so many changes at most", (("type", int),)),
+            Option("--changed", "only specs that changed since they were measured", _FLAG),
+            Option("--book", "write the tables of all properties anew, for a person to approve", _FLAG),
+            Option("--jobs", "processes", (("type", int), ("default", 2))),
         ),
     ),
     "lint": ("specs, templates and mechanism", ()),

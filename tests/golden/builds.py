@@ -91,6 +91,8 @@ class MemoryBuild(DiskBuild):
         self.facts = {**self.specs.facts, COMMON: MarchFacts("common", {}, {}, {})}
         self._roles = {march: self._roles_of(march) for march in self.facts}
         self._compiled: dict[Key, Compiled] = {}
+        self._reads: dict[Key, frozenset[tuple[str, str]]] = {}
+        self._differ = {march: self._differences(march) for march in self.facts} if base else {}
         self._functions: dict[str, dict[str, Any]] = {march: {} for march in self.facts}
 
     def kernels(self, march: str) -> Any:
@@ -128,18 +130,49 @@ class MemoryBuild(DiskBuild):
     def is_unchanged(self, march: str, role: str) -> bool:
         """Whether a kernel says in this build, with all that it reads, what it said in the base build."""
         assert self.base is not None
-        old = self.base.compiled(march, role)
-        now, before = self.facts[march], self.base.facts[march]
-        labels = [(label.partition("/")[0], label.partition("/")[2]) for label in (old.label, *old.calls)]
-        modes = {before.sites[site] for site in old.sites}
-        return (
-            all(self.specs.kernels.get(key) == self.base.specs.kernels[key] for key in labels)
-            and all(now.algorithms.get(called) == before.algorithms.get(called) for called, _ in labels)
-            and all(now.sites.get(site) == before.sites[site] for site in old.sites)
-            and all(self.specs.rounding.get(mode) == self.base.specs.rounding[mode] for mode in modes)
-            and all(now.constants.get(name) == before.constants[name] for name in old.constants)
-            and self.specs.dtypes == self.base.specs.dtypes
+        if not self._differ[march]:
+            return True
+        read = self.base.reads(march, role)
+        return not read & self._differ[march]
+
+    def reads(self, march: str, role: str) -> frozenset[tuple[str, str]]:
+        """What a kernel of a march is compiled from: (what, name) of kernels, choices, sites, modes and constants."""
+        key = (march, role)
+        if key not in self._reads:
+            compiled, facts = self.compiled(march, role), self.facts[march]
+            labels = (compiled.label, *compiled.calls)
+            self._reads[key] = frozenset(
+                {
+                    *(("kernel", label) for label in labels),
+                    *(("algorithm", label.partition("/")[0]) for label in labels),
+                    *(("site", site) for site in compiled.sites),
+                    *(("mode", facts.sites[site]) for site in compiled.sites),
+                    *(("constant", name) for name in compiled.constants),
+                    ("dtypes", ""),
+                }
+            )
+        return self._reads[key]
+
+    def _differences(self, march: str) -> frozenset[tuple[str, str]]:
+        """What of all that kernels read is not as in the base build."""
+        base = self.base
+        assert base is not None
+        now, before = self.facts[march], base.facts[march]
+        pairs: dict[str, tuple[Mapping[Any, Any], Mapping[Any, Any]]] = {
+            "algorithm": (now.algorithms, before.algorithms), "site": (now.sites, before.sites),
+            "mode": (self.specs.rounding, base.specs.rounding), "constant": (now.constants, before.constants),
+        }  # fmt: skip
+        found = {(what, name) for what, (a, b) in pairs.items() for name in {*a, *b} if a.get(name) != b.get(name)}
+        return frozenset(
+            found
+            | self._kernels_that_differ()
+            | ({("dtypes", "")} if self.specs.dtypes != base.specs.dtypes else set())
         )
+
+    def _kernels_that_differ(self) -> set[tuple[str, str]]:
+        assert self.base is not None
+        now, before = self.specs.kernels, self.base.specs.kernels
+        return {("kernel", "/".join(key).rstrip("/")) for key in {*now, *before} if now.get(key) != before.get(key)}
 
     def changed(self) -> set[Key]:
         """Everything that is not as in the base build."""

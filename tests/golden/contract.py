@@ -16,6 +16,7 @@ from generator.schema_limits import Bounded, Derived, Limit
 
 FILE = Path(__file__).parent / "contract_table.yaml"
 COLUMNS = {"b2": ("bernoulli2",), "by": ("bayes", "bayes-e")}
+MARCHES = tuple(march for marches in COLUMNS.values() for march in marches)
 UNSAID = "-"
 _DTYPES = {"8": "qint8", "16": "qint16", "32": "qint32", "f32": "float32", "bool": "qbool"}
 
@@ -39,6 +40,16 @@ class Row:
     limits: dict[str, tuple[str, ...]]
     deviates: dict[str, "Deviation"]
     is_float: bool
+
+    def expected(self, march: str) -> tuple[Cells | None, tuple[str, ...]]:
+        """(cells, limits) that hold on a march, deviations applied; no cells where the manual is silent."""
+        deviation = self.deviates.get(march)
+        cells = deviation.cells if deviation and deviation.cells is not None else self.cells.get(march)
+        return cells, deviation.limits if deviation and deviation.limits is not None else self.limits[march]
+
+    def marches(self) -> tuple[str, ...]:
+        """The marches whose dtypes it says."""
+        return tuple(march for march in MARCHES if self.expected(march)[0] is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,43 +1,36 @@
 """Changes of specs beyond numbers and choices: operators of formulas, words of closed sets, order of lists, entries left out.
 
-In: the Docs of all specs. Out: `Mutant` values, one or a few a leaf, so that their count grows as the specs do. What a reader
-reads (doc, title, source, reasons) and what tests are fed (cases) is no leaf: no behaviour follows from it.
+In: the Docs of all specs. Out: `Mutant` values, one or a few a leaf, so that their count grows as the specs do. What is
+no leaf, `leaves` says.
 """
 
 import copy
 import io
-import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from generator.mutation import kind_of
 from generator.source import Doc
 
-from .leaves import FORMULAS, Leaf, Mutant, Pointer, name_of
+from .leaves import MEASURED, SETS, Leaf, Mutant, Pointer, is_formula, is_leaf, name_of
 
-READ = frozenset(
-    {"doc", "title", "source", "boards", "unsupported", "todo", "cases", "scales", "schema", "id", "family", "features"}
-)
 SWAPS = {
     "+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "%": "+", ">>": "<<", "<<": ">>", "&": "|", "|": "&", "<": ">=", ">": "<=",
     "<=": ">", ">=": "<", "==": "!=", "!=": "==", "**": "*", "floor": "ceil", "ceil": "floor", "trunc": "floor", "min": "max", "max": "min",
 }  # fmt: skip
-SETS = frozenset(
-    {"axes", "roles", "patterns", "methods", "functions", "modules", "support", "types", "aliases", "broadcast"}
-)
-WORD = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
 def further(docs: tuple[Doc, ...]) -> Iterator[Mutant]:
     """Every such change, in the order of the files."""
     pools = _pools(docs)
     for doc in docs:
-        for pointer, value in _walk((), doc.value):
-            if isinstance(value, str) and _is_formula(pointer):
+        for pointer, value in _walk((), doc.value) if kind_of(doc) not in MEASURED else ():
+            if isinstance(value, str) and is_formula(pointer):
                 yield from _operators(doc, pointer, value)
-            elif isinstance(value, str) and WORD.fullmatch(value):
+            elif isinstance(value, str):
                 others = sorted(pools[_place(doc, pointer)] - {value})
                 if others:
                     other = next((word for word in others if word > value), others[0])
@@ -49,13 +42,11 @@ def further(docs: tuple[Doc, ...]) -> Iterator[Mutant]:
                 yield _mutant(doc, pointer, str(value)[:40], "left out", _without(doc, pointer))
 
 
-def _is_formula(pointer: Pointer) -> bool:
-    return bool(FORMULAS.intersection(map(str, pointer[-2:])))
-
-
 def _is_ordered(pointer: Pointer) -> bool:
-    """Whether the order of a list says anything; the steps of a pattern do, the list of patterns does not."""
-    return not SETS.intersection(map(str, pointer)) or (pointer[0] == "patterns" and len(pointer) > 1)
+    """Whether the order of a list says anything; the steps of a pattern do, the list of patterns or of kernels does not."""
+    return (pointer != ("kernels",) and not SETS.intersection(map(str, pointer))) or (
+        pointer[0] == "patterns" and len(pointer) > 1
+    )
 
 
 def _place(doc: Doc, pointer: Pointer) -> tuple[str, str]:
@@ -68,13 +59,13 @@ def _pools(docs: tuple[Doc, ...]) -> dict[tuple[str, str], set[str]]:
     pools: dict[tuple[str, str], set[str]] = defaultdict(set)
     for doc in docs:
         for pointer, value in _walk((), doc.value):
-            if isinstance(value, str) and WORD.fullmatch(value):
+            if isinstance(value, str):
                 pools[_place(doc, pointer)].add(value)
     return pools
 
 
 def _walk(pointer: Pointer, value: Any) -> Iterator[tuple[Pointer, Any]]:
-    if pointer and pointer[-1] in READ and not (pointer[-1] == "family" and len(pointer) == 1):
+    if not is_leaf(pointer, value):
         return
     yield pointer, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -1,7 +1,8 @@
 """The numbers and choices of the specs, each with a name, and the specs with one of them changed.
 
 In: the Docs of the specs. Out: `Leaf` values; a leaf gives its mutants as whole Docs, of which only one differs from
-the originals. A number counts wherever it stands: as a YAML value, or as a literal inside a formula.
+the originals. A number counts wherever it stands: as a YAML value, or as a literal inside a formula. What is no leaf is said
+once, in `PROSE`, `FED`, `MEASURED` and `NAMES`.
 """
 
 import copy
@@ -11,20 +12,38 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from generator.mutation import UNCHANGEABLE, kind_of
 from generator.source import Doc
 
 Pointer = tuple[str | int, ...]
-FOLDERS = (
-    "specs/marches/",
-    "specs/rounding.yaml",
-    "specs/kernels/",
-    "specs/colors/",
-    "specs/dtypes.yaml",
-    "specs/qconfigs.yaml",
+PROSE = frozenset({"doc", "title", "source", "unsupported", "todo", "says", "remedy", "boards", "scales"})
+"""Keys of what a reader reads: no behaviour follows from it."""
+FED = frozenset({"cases"})
+"""Keys of what tests are fed. A number in it moves a test, not the product; how many cases there are is held by a golden."""
+MEASURED = UNCHANGEABLE
+"""Kinds of specs that are no policy. Generated tests fail where integers are
+further from QAT than the ratchet says, and `horizon-gen accuracy --measure` takes back a number that was loosened."""
+NAMES = frozenset({"schema", "id"})
+"""Keys under which a spec says what it is."""
+SETS = frozenset(
+    {
+        "limits",
+        "axes",
+        "roles",
+        "patterns",
+        "methods",
+        "functions",
+        "modules",
+        "support",
+        "types",
+        "aliases",
+        "broadcast",
+        "deprecated",
+    }
 )
-FORMULAS = {"derive", "compute", "real", "shift"}
+"""Keys of lists whose order says nothing."""
+FORMULAS = frozenset({"derive", "compute", "real", "shift", "formula", "inverse_formula", "right", "left", "graph"})
 CHOICES = {"rounding", "algorithm"}
-LIMITS = ("limits",)  # they decide no integer; golden/contract_table.yaml holds them
 STEP, FACTOR = 1, 1.01
 
 
@@ -35,7 +54,7 @@ class Leaf:
     name: str
     path: str
     pointer: Pointer
-    value: int | float | str
+    value: int | float | str | bool
     column: int = -1
 
     @property
@@ -58,16 +77,39 @@ class Mutant:
 
 
 def leaves(docs: tuple[Doc, ...]) -> tuple[Leaf, ...]:
-    """Every number and choice of the specs that decide integers, in the order of the files."""
-    return tuple(leaf for doc in docs if doc.path.startswith(FOLDERS) for leaf in _walk(doc, (), doc.value))
+    """Every number, switch and choice of the specs, in the order of the files."""
+    return tuple(leaf for doc in docs if kind_of(doc) not in MEASURED for leaf in _walk(doc, (), doc.value))
+
+
+def is_leaf(pointer: Pointer, value: Any) -> bool:
+    """Whether what stands at a place is policy, or may hold some."""
+    if not pointer:
+        return True
+    if "features" in pointer and isinstance(value, str):
+        return value == "supported"  # else a reason
+    return pointer[-1] not in PROSE | FED | NAMES and not _is_reason(value)
+
+
+def _is_reason(value: Any) -> bool:
+    """Whether it says nothing but reasons, as {qint8: {unsupported: why}} does."""
+    return (
+        isinstance(value, dict) and all(key in PROSE or _is_reason(item) for key, item in value.items()) and bool(value)
+    )
+
+
+def is_formula(pointer: Pointer) -> bool:
+    """Whether a text at a place is a formula."""
+    return bool(FORMULAS.intersection(map(str, pointer[-2:])))
 
 
 def mutants(doc: Doc, leaf: Leaf, choices: Mapping[str, tuple[str, ...]]) -> Iterator[Mutant]:
     """The leaf one more, one less, a hundredth more, deleted, or another name."""
     if leaf.is_choice:
         values: tuple[Any, ...] = tuple(name for name in choices[_choice(leaf)] if name != leaf.value)
+    elif isinstance(leaf.value, bool):
+        values = (not leaf.value,)
     else:
-        values = (leaf.value + STEP, leaf.value - STEP)  # type: ignore[operator]
+        values = (leaf.value + STEP, leaf.value - STEP)  # type: ignore[operator]  # is_choice: no text
         if isinstance(leaf.value, float):
             values = (*values, leaf.value * FACTOR)
     for value in values:
@@ -97,7 +139,7 @@ def _choice(leaf: Leaf) -> str:
 
 
 def _walk(doc: Doc, pointer: Pointer, value: Any) -> Iterator[Leaf]:
-    if pointer == LIMITS:
+    if not is_leaf(pointer, value):
         return
     if isinstance(value, dict):
         for key, item in value.items():
@@ -105,9 +147,9 @@ def _walk(doc: Doc, pointer: Pointer, value: Any) -> Iterator[Leaf]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(doc, (*pointer, index), item)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, (int, float)):
         yield Leaf(name_of(doc, pointer), doc.path, pointer, value)
-    elif isinstance(value, str) and FORMULAS.intersection(map(str, pointer[:-1])) | FORMULAS.intersection(pointer[-1:]):
+    elif isinstance(value, str) and is_formula(pointer):
         for position, (column, _, number) in enumerate(_literals(value)):
             yield Leaf(f"{name_of(doc, pointer)}#{position}", doc.path, pointer, number, column)
     elif isinstance(value, str) and pointer[0] in CHOICES:
