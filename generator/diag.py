@@ -63,6 +63,8 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C011": "a pattern does not start with its base, or has it twice",
     "C012": "two patterns match the same graph",
     "C060": "a pattern can never match, for others always win",
+    "C061": "a metric of the analysis tools that is not computed",
+    "C062": "a dtype of the analysis tools that is not declared",
     "C020": "the range of a dtype is not of its width",
     "C021": "unknown rounding mode",
     "C022": "no kernel reads a rounding site",

@@ -23,6 +23,7 @@ from generator.render import job_keys, render
 from generator.views.overlay import OverlayView
 
 _TESTS = "tests/"
+_SHARED_DEFINITIONS = "tests/reference/common.py"  # which the tests of every march compare with
 _LEFT_OUT = f"{PACKAGE}/__init__.py"  # it finds the overlay, so it cannot lie in one
 _LEGAL = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -55,6 +56,8 @@ def produce_overlay(root: Path, overlay: Overlay) -> Produced:
     base = job_keys(run(root, memo=memo).jobs, templates, tools(root), memo)
     memo.save()
     changed = tuple(job for job in merged.jobs if base.get(job.path) != keys[job.path] and job.path != _LEFT_OUT)
+    if any(job.path.startswith(_TESTS) for job in changed):
+        changed += tuple(job for job in merged.jobs if job.path == _SHARED_DEFINITIONS and job not in changed)
     own = _own_jobs(overlay, root, _digest(templates)(home))
     keys |= job_keys(own, templates, tools(root))
     made, failures = _made((*changed, *own), keys, root, overlay.out)

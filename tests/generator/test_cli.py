@@ -74,7 +74,7 @@ def test_matrix(checkout: Path) -> None:
     rows = [line.split() for line in told.out.splitlines() if line.startswith("conv2d")]
     assert ["conv2d", "bernoulli", "qint8", "->", "qint8,", "qint32"] in rows
     edit(checkout, "specs/ops/arithmetic/mul.yaml", "  bernoulli: {qint8: [qint8]}\n", "")
-    assert cli(checkout, "matrix", "--undecided").out.splitlines()[0] == "1"
+    assert cli(checkout, "matrix", "--undecided").out.splitlines()[0] == "2"  # and square
     assert cli(checkout, "matrix").status == 1
 
 

@@ -86,7 +86,9 @@ def generated(families: tuple[Patterns, ...]) -> tuple[tuple[Expanded, ...], tup
     names = {"torch": torch, "quantized": quantized}
     steps = {s.name: Step(s.role, eval(f"({s.modules},)".replace(", ,", ","), names), s.method) for s in view.steps}
     rows = (tuple(steps[name.strip()] for name in row.steps.split(",") if name.strip()) for row in view.patterns)
-    return expanded, tuple(FusionPattern(e.id, row, None, e.priority) for e, row in zip(expanded, rows, strict=True))
+    return expanded, tuple(
+        FusionPattern(e.id, row, None, None, e.priority) for e, row in zip(expanded, rows, strict=True)
+    )
 
 
 def family(

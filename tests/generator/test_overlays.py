@@ -97,7 +97,7 @@ def test_two_folders_are_one_package(specs: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "x10.yaml").write_text(MARCH.replace("x9", "x10").replace("X9", "X10").replace("bayes", "x9"))
     assert build("build", "--specs", "more").status == 0
-    assert {"x9.py", "x10.py"} == {path.name for path in Path("out", HOME, "kernels").iterdir()}
+    assert {"x9.h", "x9.py", "x10.h", "x10.py"} == {path.name for path in Path("out", HOME, "kernels").iterdir()}
 
 
 @pytest.mark.parametrize(

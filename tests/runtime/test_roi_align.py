@@ -27,11 +27,9 @@ from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.nn import RoIAlign, qat, quantized
 from horizon_plugin_pytorch.qtensor import QTensor
 from horizon_plugin_pytorch.quantization import (
-    FakeQuantState,
     convert_fx,
     get_default_qconfig,
     prepare_qat_fx,
-    set_fake_quantize,
 )
 
 
@@ -196,7 +194,6 @@ def test_torchvisions_module_is_replaced(named_like_torchvision: type[nn.Module]
     original = named_like_torchvision()
     vars(original).update(output_size=(2, 2), spatial_scale=0.25, sampling_ratio=1, aligned=True)
     prepared = prepare_qat_fx(Head(original), {"": get_default_qconfig()}).eval()
-    set_fake_quantize(prepared, FakeQuantState.VALIDATION)
     assert type(prepared.pool) is qat.RoIAlign
     assert prepared.pool.aligned
     assert type(convert_fx(prepared).pool) is quantized.RoIAlign
