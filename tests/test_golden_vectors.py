@@ -1,7 +1,8 @@
 """Every entry of the golden vectors equals what the generated kernels give, or is listed as belonging to later work."""
 
 import pytest
-from golden.builds import DiskBuild, MemoryBuild, load_specs
+from golden.builds import DiskBuild, MemoryBuild
+from golden.spec_tree import load_specs
 from golden.vectors import GOLDENS, LATER, READ, VECTORS, keys
 from golden_support import MARCHES, Golden
 

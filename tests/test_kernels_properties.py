@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
-from golden.builds import MemoryBuild, load_specs
+from golden.builds import MemoryBuild
 from golden.definitions import Converted, quantize_stub, reference
 from golden.models import CASES, Case, converted, heavy
 from golden.nested import linear_sums
+from golden.spec_tree import load_specs
 from golden_support import COMMON, MARCHES, accepted, f32, plain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from trees import cli, contents, edit
 
-from generator import publish as module
 from generator.layout import GENERATED, MANIFEST, STATE
 from generator.manifest import body_hash, parse
 from generator.publish import Report, publish, recover
@@ -292,10 +291,3 @@ def test_a_part_of_a_build_does_not_adopt_hand_edits(checkout: Path) -> None:
     assert "P002" in told.out
     assert cli(checkout, "check").status == 1
     assert cli(checkout, "check", "--full").status == 1
-
-
-def test_the_formatter_stage_and_other_drafts_are_never_left(checkout: Path) -> None:
-    edit(checkout, "specs/marches/bayes.yaml", "title: Bayes (", "title: The Bayes (")
-    assert cli(checkout, "build").status == 0
-    assert {path.name for path in (checkout / STATE).iterdir()} <= {"jinja", "lock", "memo", "stamp"}
-    assert module.recover(checkout) is False

@@ -7,7 +7,8 @@ import pytest
 from trees import cli, edit, process
 
 from generator import stamp
-from generator.layout import GENERATED, MANIFEST
+from generator.layout import GENERATED, MANIFEST, STATE
+from generator.publish import recover
 from generator.templates_lint import check_template
 
 MARCH = "specs/marches/bayes.yaml"
@@ -83,3 +84,10 @@ def test_an_output_that_vanishes_is_not_clean(checkout: Path, monkeypatch: pytes
 def test_filters_take_literals_only(chain: str) -> None:
     text = "{#- view: kernels.KernelModuleView -#}\n{{ " + chain + " }}\n"
     assert [d.id for d in check_template("t.j2", text)] == ["T002"]
+
+
+def test_the_formatter_stage_and_other_drafts_are_never_left(checkout: Path) -> None:
+    edit(checkout, MARCH, "title: Bayes (", "title: The Bayes (")
+    assert cli(checkout, "build").status == 0
+    assert {path.name for path in (checkout / STATE).iterdir()} <= {"jinja", "lock", "memo", "stamp"}
+    assert recover(checkout) is False

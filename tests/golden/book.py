@@ -14,10 +14,10 @@ from golden_support import GOLDEN
 
 from generator.decide import decide
 
-from .builds import load_specs
 from .operators import OperatorFacts
 from .policies import declarations, label, policy_properties
 from .properties import Property
+from .spec_tree import load_specs
 
 WIDTH = 120
 PLAIN = re.compile(r"[A-Za-z_][\w.*|/<>() -]*")

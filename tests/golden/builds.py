@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from golden_support import COMMON, ROOT
+from golden_support import COMMON
 
 import horizon_plugin_pytorch.functional
 import horizon_plugin_pytorch.qtensor
@@ -18,13 +18,13 @@ import horizon_plugin_pytorch.quantization.qconfig
 from generator import formula
 from generator.compile import _Compiler
 from generator.formula import Compiled, MarchFacts
-from generator.link import Catalog, link
-from generator.source import Doc, load_tree
+from generator.link import Catalog
 from generator.views.package import colors_view
 from generator.views.presets import presets_view
 from horizon_plugin_pytorch.kernels import common, load
 
 from .lowered import COLOR_SOURCE, execute, functions, render
+from .spec_tree import load_specs
 
 Key = tuple[str, str]
 """(march, kernel role), or ("mode", rounding mode), or what else a build can be asked for."""
@@ -289,14 +289,6 @@ class _Lazy:
 
     def __getattr__(self, name: str) -> Any:
         return self._build.function(self._march, name)
-
-
-def load_specs() -> tuple[tuple[Doc, ...], Catalog]:
-    """The specs of this checkout, which must be sound."""
-    docs, unreadable = load_tree(ROOT / "specs", ROOT)
-    catalog, mistyped = link(docs)
-    assert catalog is not None, [*unreadable, *mistyped]
-    return docs, catalog
 
 
 @functools.cache

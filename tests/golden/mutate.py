@@ -24,9 +24,9 @@ from generator.schema_mutation import Counts, FileScore, Mutation
 from generator.source import Doc
 
 from . import facts
-from .builds import load_specs
 from .further import further
 from .leaves import Mutant
+from .spec_tree import load_specs
 from .trial import RESTATED, Trial, UnsoundError
 
 FILE = ROOT / "specs" / "mutation.yaml"

@@ -16,10 +16,11 @@ from generator.link import Catalog
 from generator.mutation import kind_of
 
 from . import facts, vectors
-from .builds import Key, MemoryBuild, UnprovedError, load_specs
+from .builds import Key, MemoryBuild, UnprovedError
 from .knowledge import Knowledge
 from .leaves import Leaf, Mutant, leaves, mutants, value_at
 from .relink import relinked
+from .spec_tree import load_specs
 
 COMPUTED = frozenset({"dtypes", "rounding", "march", "kernels", "color", "observers", "qconfigs"})
 """Kinds of specs that goldens of integers and presets can reach."""

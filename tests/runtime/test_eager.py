@@ -16,6 +16,7 @@ from horizon_plugin_pytorch.qat_mode import QATMode, set_qat_mode
 from horizon_plugin_pytorch.quantization import (
     FakeQuantState,
     QuantStub,
+    calibrate,
     convert,
     convert_fx,
     fuse_known_modules,
@@ -66,11 +67,7 @@ def configured(model: nn.Module) -> nn.Module:
 
 
 def calibrated(model: nn.Module) -> nn.Module:
-    model.eval()
-    set_fake_quantize(model, FakeQuantState.CALIBRATION)
-    model(X)
-    set_fake_quantize(model, FakeQuantState.VALIDATION)
-    return model
+    return calibrate(model, [X])
 
 
 def test_the_whole_flow() -> None:

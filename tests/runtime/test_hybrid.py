@@ -11,11 +11,10 @@ from horizon_plugin_pytorch import qconfig
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.nn import intrinsic, qat, quantized
 from horizon_plugin_pytorch.quantization import (
-    FakeQuantState,
     QuantStub,
+    calibrate,
     convert_fx,
     prepare_qat_fx,
-    set_fake_quantize,
 )
 
 X = torch.randn(2, 4, 6, 6)
@@ -45,11 +44,7 @@ def prepared(model: nn.Module, hybrid_dict: Any = None, rules: Any = None) -> An
 
 
 def calibrated(model: Any) -> Any:
-    model.eval()
-    set_fake_quantize(model, FakeQuantState.CALIBRATION)
-    model(X)
-    set_fake_quantize(model, FakeQuantState.VALIDATION)
-    return model
+    return calibrate(model, [X])
 
 
 def test_the_documented_surgery() -> None:

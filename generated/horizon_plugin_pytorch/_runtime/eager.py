@@ -6,7 +6,6 @@ modules swapped. What the code of a forward computes by functions is seen when i
 """
 
 import copy
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
-from .convert import convert_modules, finish
+from .convert import convert_modules, finish, warn_uncollected
 from .fake_quantize import never_observed
 from .graph_module import GraphModuleWithAttr
 from .hybrid_run import allow_float_operations, require_quantized_inputs
@@ -105,15 +104,8 @@ def convert(
         )
     own = module if inplace else copy.deepcopy(module)
     own.eval()
-    if names := ", ".join(
-        f"{n} ({type(m).__name__})" for n, m in swappable(own, TABLES.quantized_modules) if never_observed(m)
-    ):
-        warnings.warn(
-            f"{names} has not collected any statistics of activations and its scale is 1, please check whether this is "
-            f"intended!",
-            UserWarning,
-            stacklevel=2,
-        )
+    layers = swappable(own, TABLES.quantized_modules)
+    warn_uncollected(((name, layer) for name, layer in layers if never_observed(layer)), stacklevel=3)
     convert_modules(own, mapping or TABLES.quantized_modules, fast_mode)
     finish(own, remove_qconfig)
     require_quantized_inputs(own)

@@ -135,12 +135,7 @@ def export_quantized_onnx(
         raise ArgumentError(f"export_quantized_onnx writes opset {OPSET}, not {opset_version}")
     if dynamic_axes:
         raise ArgumentError("export_quantized_onnx writes a graph for inputs of fixed sizes; leave dynamic_axes out")
-    inputs = _tuple(args)
-    captured = capture(model, *inputs)
-    tensors = [x for x in pytree.tree_leaves(inputs) if isinstance(x, Tensor)]
-    names = list(input_names or [f"arg{i}" for i in range(len(tensors))])
-    outputs = list(output_names or [f"out{i}" for i in range(len(captured.marks))])
-    made = lower(captured, tensors, names, outputs)
+    made = _lowered(model, args, input_names, output_names)
     if verbose:
         print(onnx.helper.printable_graph(made.graph))  # noqa: T201 - asked for
     onnx.save(made, f)
@@ -149,14 +144,21 @@ def export_quantized_onnx(
 def onnx_gaps(model: nn.Module, args: Any) -> str:
     """Why a converted model has no exact ONNX form; empty when it has one."""
     try:
-        captured = capture(model, *_tuple(args))
-        tensors = [x for x in pytree.tree_leaves(args) if isinstance(x, Tensor)]
-        lower(
-            captured, tensors, [f"arg{i}" for i in range(len(tensors))], [f"out{i}" for i in range(len(captured.marks))]
-        )
+        _lowered(model, args)
     except NotExpressibleError as error:
         return str(error)
     return ""
+
+
+def _lowered(
+    model: nn.Module, args: Any, input_names: Sequence[str] | None = None, output_names: Sequence[str] | None = None
+) -> Any:
+    inputs = _tuple(args)
+    captured = capture(model, *inputs)
+    tensors = [x for x in pytree.tree_leaves(inputs) if isinstance(x, Tensor)]
+    names = list(input_names or [f"arg{i}" for i in range(len(tensors))])
+    outputs = list(output_names or [f"out{i}" for i in range(len(captured.marks))])
+    return lower(captured, tensors, names, outputs)
 
 
 class _Plain(nn.Module):

@@ -6,7 +6,7 @@ objects are new, so the QAT model stays usable; tensors of modules that are not 
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
@@ -52,7 +52,7 @@ def convert_fx(
     """
     check_config_dict(convert_custom_config_dict, "convert_custom_config_dict")
     observed = _checked(graph_module)
-    _warn_uncollected(observed)
+    warn_uncollected(_uncollected(observed), stacklevel=3)
     warn_of_shared(observed)
     model = observed if inplace else observed.structural_clone()
     model.eval()
@@ -104,25 +104,26 @@ def _preserved(model: nn.Module) -> set[int]:
     return {id(inner) for root in roots for inner in root.modules()}
 
 
-def _warn_uncollected(model: GraphModuleWithAttr) -> None:
-    if names := ", ".join(_uncollected(model)):
+def warn_uncollected(layers: Iterable[tuple[str, nn.Module]], stacklevel: int) -> None:
+    """One warning that names layers without statistics; `stacklevel` as of `warnings.warn`, seen from the caller."""
+    if names := ", ".join(f"{name} ({type(module).__name__})" for name, module in layers):
         warnings.warn(
             f"{names} has not collected any statistics of activations and its scale is 1, please check whether this is "
             f"intended!",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 
-def _uncollected(model: GraphModuleWithAttr) -> Iterator[str]:
-    """Name and class of every QAT module in use whose output quantizer still has the scale it was made with."""
+def _uncollected(model: GraphModuleWithAttr) -> Iterator[tuple[str, nn.Module]]:
+    """Every QAT module in use whose output quantizer still has the scale it was made with."""
     view = GraphView(model.graph, {})
     called = (count_calls(view) + uses_in_wrapped_methods(model)).keys()
     for name, module in swappable(model, TABLES.quantized_modules):
         used = any(name == place or name.startswith(f"{place}.") for place in called)
         waits = _is_optional(model, name)
         if used and not waits and never_observed(module):
-            yield f"{name} ({type(module).__name__})"
+            yield name, module
 
 
 def _is_optional(model: nn.Module, name: str) -> bool:
