@@ -1,9 +1,9 @@
 """What the generator costs, and how that grows with the specs.
 
-``python tests/benchmarks/generator.py`` copies this checkout and measures, then multiplies the specs tenfold by operators and
-measures again: a check with nothing to do against a bare Python, a full build, a build after one spec was edited,
-also by `watch`, which stays in memory. Every figure
-is the best of several, in seconds of the wall clock; the processor time of the process and its children stands beside it.
+``python tests/benchmarks/builds.py`` copies this checkout and measures, then multiplies the specs tenfold by operators and
+measures again: a check with nothing to do against a bare Python, a full build, a build after one spec was edited, also by
+`watch`, which stays in memory. Every figure is the best of several, in seconds of the wall clock; the processor time of the process and its
+children stands beside it.
 """
 
 import gc
