@@ -11,7 +11,7 @@ network, while errors without a mean average out in the next sum. A bias moves a
 with the means over all batches and places; y_int are the dequantized integers of the converted model, whose earlier layers
 are corrected already, y_float the values of the model without quantization. Source: Nagel, van Baalen, Blankevoort, Welling,
 "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, section 4.2 and appendix D (the empirical
-form). There the means are those before an activation. Integers are only known behind it, where a ReLU passes on a part
+form). There the means are those before an activation. Integers are only known behind it, where a clamp passes on a part
 of the shift, so the step that the paper takes, d1 = -(E[y_int(0)] - E[y_float]), is a trial here, and a secant goes on from it.
 
 What the march does to a mean is measured, not known. Both models run node by node, all batches at each node, so that every
