@@ -19,6 +19,7 @@ from .weights import per_channel
 class QATNorm(QATModule):
     """QAT form; a generated class says how the weight's scale follows from the weight."""
 
+    _ROUNDED_AS = "weighted"
     weight: Any  # these are the float class's, a Tensor or None each
     bias: Any
     running_mean: Any
