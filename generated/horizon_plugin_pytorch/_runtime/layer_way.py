@@ -16,6 +16,7 @@ from .exact import Accumulator
 from .in_place import Program
 from .int8_sums import Int8Sums
 from .native_loop import NativeKernel
+from .one_pass_conv import OnePassConv
 from .tail import Tail
 
 _IMAGE_DIMS = 4
@@ -30,6 +31,7 @@ class Way:
     Attributes:
         params: the derived integers that it was made for.
         tail: through the kernel.
+        whole: all of the layer in one pass; None where there is no code for that.
         sums: to the sums of products, in 8 bits; None where that is not proved.
         accumulator: otherwise.
         axis: the dimension of the channels, from the end.
@@ -38,33 +40,36 @@ class Way:
 
     params: Any
     tail: Tail
-    sums: Int8Sums | None
+    whole: OnePassConv | None
+    sums: Callable[[], Int8Sums | None]
     accumulator: Callable[[], Accumulator]
     axis: int
     sizes: dict[torch.Size, int] = field(default_factory=dict)
 
     def __call__(self, x: Tensor, *others: Tensor) -> Tensor:
         """The layer's integers; of a batch with many sums some images at a time, so that these stay in the cache."""
-        size = self.sizes.get(x.shape[1:])
-        if self.sums is None or size is None or size * len(x) <= _CACHED:
+        if self.whole is not None and (made := self.whole(x, *others)) is not None:
+            return made
+        sums, size = self.sums(), self.sizes.get(x.shape[1:], 0)
+        if sums is None or size * len(x) <= _CACHED:
             return self._at_once(x, *others)
-        loop = self.tail.loop((self.sums.result, *[y.dtype for y in others]), self.axis, x.dim())
+        loop = self.tail.loop((sums.result, *[y.dtype for y in others]), self.axis, x.dim())
         if loop is None or any(len(y) != len(x) for y in others):
             return self._at_once(x, *others)
-        return in_slices(self.sums, loop, max(1, _CACHED // size), self.axis, x, *others)
+        return in_slices(sums, loop, max(1, _CACHED // size), self.axis, x, *others)
 
     def _at_once(self, x: Tensor, *others: Tensor) -> Tensor:
         return self.tail(self.sums_of(x), *others, axis=self.axis)
 
     def sums_of(self, x: Tensor) -> Tensor:
         """The sums of products, as integers or as floats that are integers."""
-        if self.sums is None:
+        fast = self.sums()
+        if fast is None:
             if x.dim() == _IMAGE_DIMS:
                 x = x.contiguous(memory_format=torch.channels_last)
             return self.accumulator().floats(x)
-        sums = self.sums(x)
-        if x.shape[1:] not in self.sizes:
-            self.sizes[x.shape[1:]] = sums.numel() // max(len(x), 1)
+        sums = fast(x)
+        self.sizes[x.shape[1:]] = sums.numel() // max(len(x), 1)
         return sums
 
 

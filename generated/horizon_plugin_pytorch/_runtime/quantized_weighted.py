@@ -17,6 +17,7 @@ from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
+from .one_pass_conv import OnePassConv, worth
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -63,6 +64,11 @@ class QuantizedWeighted(QuantizedModule):
         self.register_buffer("weight_scale", scale.detach().clone().expand(channels).contiguous())
         self.register_buffer("bias", torch.zeros(channels) if bias is None else bias.detach().clone())
 
+    def set_bias(self, bias: Tensor) -> None:
+        """Take another float bias [out_channels] and derive the integers anew."""
+        self.bias = bias
+        self._forget()
+
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         """The multiply-accumulate on float tensors; a generated class says which."""
         raise NotImplementedError
@@ -90,8 +96,9 @@ class QuantizedWeighted(QuantizedModule):
         """From operands of these scales to the output, with the integers `p` that `bound` gave for them."""
         found = self._ways.get(id(p))
         if found is None or found.params is not p:
-            tail, sums = self._tail(p, x, *others), self._int8_sums(x.dtype)
-            found = Way(p, tail, sums, partial(self._accumulator, x.dtype), -1 - self._TRAILING)
+            tail = self._tail(p, x, *others)
+            sums, accumulator = partial(self._int8_sums, x.dtype), partial(self._accumulator, x.dtype)
+            found = Way(p, tail, self._one_pass(tail, x), sums, accumulator, -1 - self._TRAILING)
             self._ways[id(p)] = found
         return found
 
@@ -102,15 +109,27 @@ class QuantizedWeighted(QuantizedModule):
 
     def _int8_sums(self, dtype: QuantDType) -> Int8Sums | None:
         if dtype not in self._fast_sums:
-            self._fast_sums[dtype] = None if self._WINDOW is None else self._prove_int8(dtype)
+            self._fast_sums[dtype] = self._prove_int8(dtype)
         return self._fast_sums[dtype]
 
     def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
+        window = self._window()
+        return None if window is None else Int8Sums.prove(self.weight, window, dtype)
+
+    def _one_pass(self, tail: Tail, x: Input) -> OnePassConv | None:
+        """The whole layer as one compiled loop, where it is one for which this is worth it."""
+        window = self._window()
+        if tail.native is None or window is None or x.dtype.storage != torch.int8 or not worth(self.weight, window):
+            return None
+        return OnePassConv.prove(self.weight, window, tail.native)
+
+    def _window(self) -> Window | None:
+        """Where the window moves; None where there is none on an image, or its padding is a word."""
         where = [getattr(self, name) for name in self._WINDOW or ()]
-        if not all(isinstance(value, int | tuple) for value in where):  # padding may be a word
+        if not where or not all(isinstance(value, int | tuple) for value in where):
             return None
         stride, padding, dilation, groups = where
-        return Int8Sums.prove(self.weight, Window(_pair(stride), _pair(padding), _pair(dilation), groups), dtype)
+        return Window(_pair(stride), _pair(padding), _pair(dilation), groups)
 
     def _tail(self, p: Any, x: Input, *others: Input) -> Tail:
         """The way through the kernel."""
@@ -138,9 +157,8 @@ class QuantizedWeighted(QuantizedModule):
             return super().bind()
         x, *others = reversed(known) if self._swap_inputs else known
         p = self.bound(self._derive_add if others else self._derive, x, *others)
-        if self.dtype is not None:
-            self._tail(p, x, *others)
-        if self._int8_sums(x.dtype) is None:
+        whole = None if self.dtype is None else self.way(p, x, *others).whole
+        if whole is None and self._int8_sums(x.dtype) is None:
             self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
 
@@ -185,7 +203,8 @@ class QuantizedWeighted(QuantizedModule):
     @property
     def proofs(self) -> tuple[str, ...]:
         """Why each way to the sums of products, and through the kernel, is exact."""
-        ways = (*self._fast_sums.values(), *self._accumulators.values())
+        whole = (way.whole for way in self._ways.values())
+        ways = (*whole, *self._fast_sums.values(), *self._accumulators.values())
         return (*(way.proof for way in ways if way is not None), *super().proofs)
 
     @property
