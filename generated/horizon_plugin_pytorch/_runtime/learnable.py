@@ -69,7 +69,7 @@ class _LearnableFakeQuantize(FakeQuantize):
         observer = self.activation_post_process
         self.scale.data.abs_().clamp_(min=torch.finfo(torch.float32).eps)
         factor = (data.numel() * observer.quant_max) ** -0.5 if self.use_grad_scaling and data.numel() else 1.0
-        rounding = rounding_of(self.march, per_channel=self.ch_axis >= 0)
+        rounding = rounding_of(self.march, self.rounding)
         arguments = (self.ch_axis, rounding, observer.quant_min, observer.quant_max, factor)
         x = data.to(torch.float32)
         values: Tensor = _LearnedStep.apply(x, self.scale, *arguments)  # type: ignore[no-untyped-call]
@@ -156,4 +156,7 @@ class PACTFakeQuantize(FakeQuantize):
         bound = broadcast_scale(self.alpha, data.dim(), self.ch_axis)
         clipped = torch.clamp(data.to(torch.float32), -bound, bound)
         observer = self.activation_post_process
-        return fake_quantize_values(clipped, self.scale, observer.range, self.march, axis=self.ch_axis, saturate=False)
+        grid = observer.range, self.march
+        return fake_quantize_values(
+            clipped, self.scale, *grid, axis=self.ch_axis, rounded_as=self.rounding, saturate=False
+        )

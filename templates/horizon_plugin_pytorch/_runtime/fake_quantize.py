@@ -22,7 +22,7 @@ from .observers import FixedScaleObserver
 from .observers_v1 import MovingAverageMinMaxObserver
 from .partial_class import PartialClass
 from .qtensor import QTensor
-from .straight_through import fake_quantize_values
+from .straight_through import RoundedAs, fake_quantize_values
 
 __all__ = ["FakeQuantize", "fake_quantize_values"]
 
@@ -57,6 +57,8 @@ class FakeQuantize(FakeQuantizeBase):
     activation_post_process: ObserverBase
     frozen: bool = False
     """Whether the scale stays what it is in every state; `freeze_activation_scale` says so."""
+    rounded_as: RoundedAs | None = None
+    """What its values are rounded as: a layer's sums as its last shift rounds; None: a weight, or an activation."""
     owns_input: bool = False
     """Whether what is quantized was computed for it alone and may be overwritten where autograd keeps nothing."""
     owns_gradient: bool = False
@@ -183,6 +185,11 @@ class FakeQuantize(FakeQuantizeBase):
         )
 
     @property
+    def rounding(self) -> RoundedAs:
+        """What its values are rounded as."""
+        return self.rounded_as or ("weight" if self.ch_axis >= 0 else "activation")
+
+    @property
     def _is_fixed(self) -> bool:
         return isinstance(self.activation_post_process, FixedScaleObserver)
 
@@ -212,6 +219,7 @@ class FakeQuantize(FakeQuantizeBase):
             self.activation_post_process.range,
             self.march,
             axis=self.ch_axis,
+            rounded_as=self.rounding,
             saturate=self.saturate,
             in_place=self.in_place,
             owns_input=self.owns_input,

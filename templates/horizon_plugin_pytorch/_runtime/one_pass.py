@@ -52,19 +52,22 @@ static void NAME(const float *x, float *y, uint8_t *inside, int64_t n, float sca
 }
 ROW(activation_row, round_activation)
 ROW(weight_row, round_weight)
+ROW(weighted_row, round_weighted)
+
+typedef void row_function(const float *, float *, uint8_t *, int64_t, float, float, float);
 
 /* `count` elements; each `inner` of them share a scale, and the scales repeat after `channels`. */
 void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int64_t inner, const float *scale,
-                   int64_t channels, int is_weight, float low, float high, int threads)
+                   int64_t channels, int rounded_as, float low, float high, int threads)
 {
+    row_function *const row_of = rounded_as == 0 ? activation_row : rounded_as == 1 ? weight_row : weighted_row;
     const int64_t blocks = (count + BLOCK - 1) / BLOCK;
     #pragma omp parallel for num_threads(threads) schedule(static) if (blocks > 2 && threads > 1)
     for (int64_t block = 0; block < blocks; block++) {
         const int64_t end = (block + 1) * BLOCK < count ? (block + 1) * BLOCK : count;
         for (int64_t i = block * BLOCK; i < end;) {
             const int64_t row = i / inner, stop = (row + 1) * inner < end ? (row + 1) * inner : end;
-            (is_weight ? weight_row : activation_row)(x + i, y + i, inside ? inside + i : NULL, stop - i,
-                                                      scale[row %% channels], low, high);
+            row_of(x + i, y + i, inside ? inside + i : NULL, stop - i, scale[row %% channels], low, high);
             i = stop;
         }
     }
@@ -139,6 +142,7 @@ _FORWARD = (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, _FLOAT, _FL
 _BACKWARD = (*[_POINTER] * 3, _COUNT, _INT)
 _CLEAR = (*[_POINTER] * 2, _COUNT, _INT)
 _EXTREMES = (*[_POINTER] * 3, _COUNT, _COUNT, _INT)
+_ROUNDED_AS = ("activation", "weight", "weighted")
 
 
 class _Switch(threading.local):
@@ -179,16 +183,23 @@ def _function(march: str, name: str, types: tuple[Any, ...]) -> Callable[..., No
 
 
 def grid_values(
-    x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march: str, *, mask: bool, overwrite: bool
+    x: Tensor,
+    scale: Tensor,
+    axis: int,
+    bounds: tuple[int, int],
+    rounding: tuple[str, str],
+    *,
+    mask: bool,
+    overwrite: bool,
 ) -> tuple[Tensor, Tensor | None] | None:
     """clamp(R(x / scale), bounds) * scale, and where it was not saturated.
 
     Args:
         x: float32.
         scale: float32, one element, or one for each channel of `axis`.
-        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+        axis: the channels' dimension; -1: one scale for all.
         bounds: the smallest and the largest integer.
-        march: whose rounding is R.
+        rounding: R, as the march of this name rounds these quotients: "activation", "weight" or "weighted".
         mask: whether the mask is wanted.
         overwrite: whether the values may be written into `x`.
 
@@ -197,15 +208,15 @@ def grid_values(
     """
     if not (is_plain(x) and is_plain(scale)) or x.dtype is not torch.float32 or not scale.is_contiguous():
         return None
-    inner = _elements_per_scale(x, axis)
+    inner, (march, rounded_as) = _elements_per_scale(x, axis), rounding
     function = _function(march, "fake_quantize", _FORWARD) if inner else None
     if function is None:
         return None
     values = x if overwrite else torch.empty_like(x)
     inside = torch.empty_like(x, dtype=torch.uint8) if mask else None
     pointers = x.data_ptr(), values.data_ptr(), None if inside is None else inside.data_ptr()
-    threads = torch.get_num_threads()
-    function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), axis >= 0, *bounds, threads)
+    how = _ROUNDED_AS.index(rounded_as), *bounds, torch.get_num_threads()
+    function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), *how)
     return values, inside
 
 
