@@ -20,7 +20,10 @@ T = TypeVar("T")
 class KernelFacts:
     """What others ask of a kernel so often that it is known without the kernel."""
 
+    label: str
+    doc: str
     sites: tuple[str, ...]
+    derive_arguments: tuple[str, ...]
     compute_dtypes: tuple[str, ...]
     is_real: bool
 
@@ -67,4 +70,11 @@ class Kernels(Mapping[str, Compiled]):
 
 def _facts(kernel: Compiled) -> KernelFacts:
     dtypes = {arg.name for arg in kernel.compute_args if arg.kind == "dtype"}
-    return KernelFacts(tuple(sorted(kernel.sites)), tuple(sorted(dtypes)), kernel.result == REAL_TENSOR)
+    return KernelFacts(
+        label=kernel.label,
+        doc=kernel.proved.kernel.doc,
+        sites=tuple(sorted(kernel.sites)),
+        derive_arguments=tuple(arg.name for arg in kernel.derive_args),
+        compute_dtypes=tuple(sorted(dtypes)),
+        is_real=kernel.result == REAL_TENSOR,
+    )

@@ -136,7 +136,7 @@ def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
         where = " (host CPU)" if catalog.ops[op].spec.host else ""
         cells.append("<br>".join(f"{_cell(d)}{where}" for d in row if d.status == "supported") or "-")
         for d in row:
-            if d.status != "supported" and not d.chain[-1].text.startswith("features."):
+            if d.status != "supported" and not d.of_march:
                 reasons.setdefault(f"{d.dtype}: {d.reason}", []).append(march)
     lines = tuple(f"{', '.join(names)}, {reason}" for reason, names in reasons.items())
     return MatrixRowView(op, catalog.ops[op].spec.title, " | ".join(cells), lines)

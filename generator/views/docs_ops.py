@@ -98,7 +98,7 @@ def _cells(catalog: Catalog, decisions: Decisions, op: str) -> Iterator[CellRowV
             decision = decisions[op, march, dtype]
             if decision.status == "supported":
                 yield CellRowView(march, dtype, ", ".join(decision.outputs))
-            elif not decision.chain[-1].text.startswith("features."):
+            elif not decision.of_march:
                 yield CellRowView(march, dtype, f"{decision.status}: {decision.reason}")
 
 

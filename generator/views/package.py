@@ -6,7 +6,7 @@ In: the catalog and the decisions. Out: views of `_marches.py`, `march.py`, `dty
 
 from dataclasses import dataclass, replace
 
-from generator.decide import Decision, Decisions, feature_dtypes
+from generator.decide import Decisions, feature_dtypes
 from generator.link import Catalog
 from generator.schema import March
 from generator.schema_op import Op
@@ -173,13 +173,9 @@ def support_view(catalog: Catalog, decisions: Decisions) -> SupportView:
     rows = []
     for op in catalog.ops:
         for march in catalog.marches:
-            cells = sorted((decisions[op, march, dtype] for dtype in columns), key=_said_by_march)
+            cells = sorted((decisions[op, march, dtype] for dtype in columns), key=lambda cell: cell.of_march)
             rows.append(SupportRowView((op, march), tuple(CellView(c.dtype, c.outputs or c.reason) for c in cells)))
     return SupportView(tuple(rows))
-
-
-def _said_by_march(decision: Decision) -> bool:
-    return decision.status != "supported" and decision.chain[-1].text.startswith("features.")
 
 
 def colors_view(catalog: Catalog) -> ColorsView:
