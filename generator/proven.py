@@ -25,7 +25,10 @@ class KernelFacts:
     sites: tuple[str, ...]
     derive_arguments: tuple[str, ...]
     compute_dtypes: tuple[str, ...]
+    is_derived: bool
     is_real: bool
+    math: tuple[str, ...]
+    proof: tuple[str, ...]
 
 
 class Kernels(Mapping[str, Compiled]):
@@ -76,5 +79,8 @@ def _facts(kernel: Compiled) -> KernelFacts:
         sites=tuple(sorted(kernel.sites)),
         derive_arguments=tuple(arg.name for arg in kernel.derive_args),
         compute_dtypes=tuple(sorted(dtypes)),
+        is_derived=bool(kernel.params),
         is_real=kernel.result == REAL_TENSOR,
+        math=kernel.math,
+        proof=kernel.proof,
     )

@@ -173,7 +173,7 @@ def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches
     spec = catalog.marches[march].spec
     entries = {(e.kernel.id, e.kernel.variant): e.kernel for e in catalog.kernels}
     formulas = []
-    for role, kernel in compiled.by_march[march].items():
+    for role, kernel in compiled.by_march[march].facts.items():
         source = entries[role, kernel.label.partition("/")[2] or None]
         formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
     facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))

@@ -110,8 +110,9 @@ def _limit_lines(catalog: Catalog, op: str, march: str) -> tuple[str, ...]:
 def _formulas(
     compiled: CompiledMarches, spec: Op, marches: tuple[str, ...]
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    role = spec.kernel or ""
     for march in marches:
-        kernel = compiled.by_march[march].get(spec.kernel or "") or compiled.common.get(spec.kernel or "")
+        kernel = compiled.by_march[march].facts.get(role) or compiled.common.facts.get(role)
         if kernel is not None:
             yield march, kernel.label, kernel.math
 

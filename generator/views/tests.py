@@ -9,8 +9,8 @@ from itertools import product
 
 from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
-from generator.formula import Compiled
 from generator.link import Catalog, KernelEntry
+from generator.proven import KernelFacts
 from generator.ratchet import worst_steps
 from generator.schema_case import Case
 from generator.schema_op import Op
@@ -105,7 +105,7 @@ def kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None)
     kernels = compiled.by_march[march] if march else compiled.common
     entries = {label_of(entry.kernel): entry for entry in catalog.kernels}
     cases = []
-    for role, kernel in kernels.items():
+    for role, kernel in kernels.facts.items():
         entry = entries[kernel.label]
         for values in product(*entry.kernel.types.values()):
             types = dict(zip(entry.kernel.types, values, strict=True))
@@ -114,7 +114,7 @@ def kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None)
 
 
 def _kernel_case(
-    catalog: Catalog, entry: KernelEntry, role: str, kernel: Compiled, types: dict[str, str], compute: tuple[str, ...]
+    catalog: Catalog, entry: KernelEntry, role: str, kernel: KernelFacts, types: dict[str, str], compute: tuple[str, ...]
 ) -> KernelCaseView:
     spec = entry.kernel
     tensors, reals = [], []
@@ -126,7 +126,6 @@ def _kernel_case(
         else:
             dtype = catalog.dtypes.spec.dtypes[types.get(kind, kind)]
             tensors.append((name, dtype.min, dtype.max))
-    derive_args = {arg.name for arg in kernel.derive_args}
     return KernelCaseView(
         id="-".join([role, *types.values()]),
         kernel=role,
@@ -135,9 +134,9 @@ def _kernel_case(
         tables=tuple(_table(catalog, name, kind, size, types) for name, (kind, size) in spec.tables.items()),
         scales=tuple(spec.scales),
         integers=tuple((name, lo, hi) for name, (lo, hi) in spec.integers.items()),
-        derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in derive_args),
+        derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in kernel.derive_arguments),
         compute_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in compute),
-        derived=bool(kernel.params),
+        derived=kernel.is_derived,
     )
 
 
