@@ -43,6 +43,17 @@ class CompiledMarches:
 
 def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
     """Compile every kernel for every march that it applies to; what has not changed is taken from the memo."""
+    memo = memo or Memo()
+    read = (*(entry.family for entry in catalog.kernels), *catalog.marches.values(), catalog.dtypes, catalog.rounding)
+    compiled, found = memo.remember(
+        "compiled", tuple(linked.digest for linked in read), partial(_compile, catalog, memo)
+    )
+    for kernels in (*compiled.by_march.values(), compiled.common):
+        kernels.keep()
+    return compiled, found
+
+
+def _compile(catalog: Catalog, memo: Memo) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
     if dangling := (*_check_algorithms(catalog), *_check_rounding(catalog)):
         return CompiledMarches({}, Kernels(Memo())), dangling
     compiler = _Compiler(catalog, memo)
@@ -95,8 +106,8 @@ def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
 class _Compiler:
     """Holds what every compilation shares, and collects problems."""
 
-    def __init__(self, catalog: Catalog, memo: Memo | None = None) -> None:
-        self.memo = memo or Memo()
+    def __init__(self, catalog: Catalog, memo: Memo) -> None:
+        self.memo = memo
         self.facts = {name: march_facts(march, catalog) for name, march in catalog.marches.items()}
         self.entries = {str(number): entry for number, entry in enumerate(catalog.kernels)}
         self.problems = Problems(catalog, self.entries)

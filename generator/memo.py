@@ -73,7 +73,11 @@ class Memo:
 
     def remember(self, name: str, parts: tuple[object, ...], make: Callable[[], T]) -> T:
         """The same for this process alone: what is made sooner than read."""
-        return self._get((name, self.key(name, parts)), make)
+        return self.known((name, self.key(name, parts)), make)
+
+    def known(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """The same under a key that says everything already."""
+        return self._get(key, make)
 
     def of(self, name: str, item: object, make: Callable[[], T]) -> T:
         """What follows from one object alone: made once while that very object lives, and never saved."""

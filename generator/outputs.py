@@ -11,6 +11,7 @@ from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.inputs import Inputs
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job, Later
@@ -43,10 +44,11 @@ def jobs_of(
     decisions: Decisions,
     patterns: tuple[Expanded, ...],
     compiled: CompiledMarches,
+    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
     """Every output of a build; a view that is costly says what it follows from, and is made only for what is new."""
-    tests = GeneratedTests(catalog, decisions, compiled)
-    inputs = Inputs(catalog, compiled)
+    inputs = Inputs(catalog, compiled, memo or Memo())
+    tests = GeneratedTests(catalog, decisions, compiled, inputs)
     return (
         *_package(catalog, decisions, patterns, compiled, inputs),
         *_kernels(catalog, compiled, inputs),
@@ -77,9 +79,11 @@ def _package(
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job(
-        "_support.py", Later(inputs.every_op, partial(package.support_view, catalog, decisions)), ("marches", "ops")
+        "_support.py",
+        Later(inputs.every_op, partial(package.support_view, catalog, decisions, inputs)),
+        ("marches", "ops"),
     )
-    yield _job("_limits.py", Later(inputs.every_op, partial(limits.limits_view, catalog)), ("marches", "ops"))
+    yield _job("_limits.py", Later(inputs.every_op, partial(limits.limits_view, catalog, inputs)), ("marches", "ops"))
     in_tables = Later(inputs.tables, partial(tables.tables_view, catalog, patterns, compiled))
     yield _job("_tables.py", in_tables, ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)

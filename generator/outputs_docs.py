@@ -26,7 +26,9 @@ def docs_jobs(
 ) -> Iterator[Job]:
     """The matrix, accuracy, patterns, a page a march and a page an operator."""
     yield _job(
-        "support-matrix.md", Later(inputs.every_op, partial(docs.matrix_view, catalog, decisions)), ("marches", "ops")
+        "support-matrix.md",
+        Later(inputs.every_op, partial(docs.matrix_view, catalog, decisions, inputs)),
+        ("marches", "ops"),
     )
     yield _job("patterns.md", docs.patterns_view(catalog, patterns), ("patterns",))
     for linked, make in formula_pages.formula_pages(catalog, compiled):

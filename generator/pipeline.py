@@ -101,6 +101,7 @@ def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
+            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)

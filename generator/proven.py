@@ -44,6 +44,11 @@ class Kernels(Mapping[str, Compiled]):
         """Take a kernel that the memo knows by its key."""
         self.keys_by_role[role], self._makers[role] = key, make
 
+    def keep(self) -> None:
+        """Have the memo keep them for the next run, too."""
+        for key in self.keys_by_role.values():
+            self._memo.knows(key)
+
     def __getitem__(self, role: str) -> Compiled:
         """The kernel of a role."""
         return self._memo.result(self.keys_by_role[role], self._makers[role])

@@ -3,11 +3,13 @@
 In: decisions, patterns and compiled kernels. Out: rows of final text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
+from generator.inputs import Inputs
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.schema_base import Spec
@@ -89,7 +91,7 @@ class MarchPageView:
     formulas: tuple[FormulaView, ...]
 
 
-def matrix_view(catalog: Catalog, decisions: Decisions) -> MatrixView:
+def matrix_view(catalog: Catalog, decisions: Decisions, inputs: Inputs) -> MatrixView:
     """Every operator on every march."""
     marches = tuple(catalog.marches)
     todo = sum(d.status == "todo" for d in decisions.values())
@@ -97,7 +99,7 @@ def matrix_view(catalog: Catalog, decisions: Decisions) -> MatrixView:
     return MatrixView(
         header="| operator | " + " | ".join(marches) + " |",
         rule="|---|" + "---|" * len(marches),
-        sections=tuple(_sections(catalog, decisions)),
+        sections=tuple(_sections(inputs.every("matrix", partial(_row, catalog, decisions)))),
         summary=f"{len(decisions)} cells: {supported} supported, {len(decisions) - supported - todo} unsupported, {todo} to do.",
     )
 
@@ -115,16 +117,15 @@ _SECTIONS = (
 """Namespaces, in the order in which a title is looked for in them; the last one takes the others."""
 
 
-def _sections(catalog: Catalog, decisions: Decisions) -> Iterator[MatrixSectionView]:
+def _sections(found: Iterable[MatrixRowView]) -> Iterator[MatrixSectionView]:
     """The rows by the namespace of their titles, in the order of the manual: functions first."""
     rows: dict[str, list[MatrixRowView]] = {}
-    for op in catalog.ops:
-        row = _row(catalog, decisions, op)
+    for row in found:
         section = next(name for name in _SECTIONS if row.title.startswith(f"{name}.") or not name)
         rows.setdefault(section, []).append(row)
     for section in sorted(rows, key=lambda name: (name != "torch", _SECTIONS.index(name))):
-        found = sorted(rows[section], key=lambda row: row.title.casefold())
-        yield MatrixSectionView(section or "Methods of FloatFunctional", tuple(found))
+        in_order = sorted(rows[section], key=lambda row: row.title.casefold())
+        yield MatrixSectionView(section or "Methods of FloatFunctional", tuple(in_order))
 
 
 def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
