@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TypeVar
 
-from generator.compile import CompiledMarches
 from generator.decide import march_facts
 from generator.link import Catalog, Linked
 from generator.memo import Memo, digest
+from generator.proven import CompiledMarches
 from generator.schema import Kernels
 
 T = TypeVar("T")

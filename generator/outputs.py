@@ -7,7 +7,6 @@ marches, kernels or the operators of a family.
 from collections.abc import Iterator
 from functools import partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.inputs import Inputs
 from generator.link import Catalog
@@ -15,16 +14,14 @@ from generator.memo import Memo
 from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job, Later
+from generator.proven import CompiledMarches
 from generator.schema_export import schema_jobs
 from generator.views import (
-    c_header,
     composite,
     exports,
     kernel_names,
-    kernels,
     limits,
     modules,
-    native,
     norm,
     package,
     presets,
@@ -34,6 +31,8 @@ from generator.views import (
 )
 from generator.views import functional as functional_views
 from generator.views.accuracy import GeneratedTests
+from generator.views.from_formulas import FormulaViews
+from generator.views.names import module_path
 from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -102,14 +101,15 @@ def _package(
 
 
 def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
+    from_formulas = FormulaViews(catalog, compiled)
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
-        view = Later(inputs.kernel_module(march), partial(kernels.torch_module, catalog, compiled, march))
-        yield _job(f"kernels/{kernels.module_path(march)}.py", view, specs, "kernels/[march].py")
+        view = Later(inputs.kernel_module(march), partial(from_formulas.torch_module, march))
+        yield _job(f"kernels/{module_path(march)}.py", view, specs, "kernels/[march].py")
     for march in catalog.marches:
         specs = ("kernels", f"march/{march}", "rounding")
-        in_c = Later(inputs.kernel_module(march), partial(native.native_view, compiled, march))
-        yield _job(f"kernels/{kernels.module_path(march)}.h", in_c, specs, "kernels/[march].h")
+        in_c = Later(inputs.kernel_module(march), partial(from_formulas.element_functions, march))
+        yield _job(f"kernels/{module_path(march)}.h", in_c, specs, "kernels/[march].h")
     names = Later(inputs.every_op, partial(kernel_names.kernel_names_view, catalog, compiled))
     yield _job("_kernel_names.py", names, ("kernels", "ops"))
 
@@ -117,8 +117,8 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Ite
 def _headers(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
-        view = Later(inputs.kernel_module(march), partial(c_header.header_view, catalog, compiled, march))
-        yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+        view = Later(inputs.kernel_module(march), partial(FormulaViews(catalog, compiled).c_header, march))
+        yield Job(f"c/{module_path(march)}.h", "c/[march].h.j2", view, specs)
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
@@ -197,13 +197,13 @@ def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...]
 
 def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
-        name, own = kernels.module_path(march), inputs.kernel_module(march)
+        name, own = module_path(march), inputs.kernel_module(march)
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
-        reference = Later(own, partial(kernels.reference_module, catalog, compiled, march))
+        reference = Later(own, partial(FormulaViews(catalog, compiled).reference_module, march))
         yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
         cases = Later(own, partial(tests.kernels, march))
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
         view = Later(inputs.every_op, partial(tests.ops, march))
-        path = f"tests/test_ops_{kernels.module_path(march)}.py"
+        path = f"tests/test_ops_{module_path(march)}.py"
         yield Job(path, "tests/test_ops_[march].py.j2", view, (f"march/{march}", "ops"))

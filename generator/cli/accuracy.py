@@ -19,7 +19,7 @@ from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
 from generator.ratchet import worst_steps
 from generator.views.accuracy import GeneratedTests, untested_cells
-from generator.views.kernels import module_path
+from generator.views.names import module_path
 
 FILE = "ratchet.yaml"
 

@@ -12,7 +12,7 @@ from generator.layout import STATE
 from generator.link import Catalog
 from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
-from generator.views.kernels import module_path
+from generator.views.names import module_path
 
 
 def run(args: argparse.Namespace, root: Path) -> int:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.inputs import Inputs
 from generator.link import Catalog
+from generator.proven import CompiledMarches
 from generator.ratchet import worst_steps
 from generator.views.names import sentence
 from generator.views.tests import kernel_tests, op_tests

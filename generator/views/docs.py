@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.inputs import Inputs
 from generator.link import Catalog
 from generator.patterns import Expanded
+from generator.proven import CompiledMarches
 from generator.schema_base import Spec
 
 

@@ -7,11 +7,11 @@ the same on several marches is said once.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions, feature_dtypes
 from generator.limits import limits_of
 from generator.limits_text import bounds_text, remedy_text, subject_text
 from generator.link import Catalog
+from generator.proven import CompiledMarches
 from generator.schema_op import Op
 from generator.views.accuracy import GeneratedTests, MarchAccuracy
 from generator.views.docs import FactView

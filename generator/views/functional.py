@@ -5,9 +5,8 @@ In: the catalog and the compiled kernels. Out: views; every call and docstring i
 
 from dataclasses import dataclass
 
-from generator.compile import CompiledMarches
 from generator.link import Catalog
-from generator.proven import KernelFacts
+from generator.proven import CompiledMarches, KernelFacts
 from generator.schema_op import Op
 from generator.views.modules import of_family
 from generator.views.names import sentence

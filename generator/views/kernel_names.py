@@ -5,8 +5,8 @@ In: operators and compiled kernels. Out: rows of final text.
 
 from dataclasses import dataclass
 
-from generator.compile import CompiledMarches
 from generator.link import Catalog
+from generator.proven import CompiledMarches
 from generator.views.names import sentence
 
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
-from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
 from generator.inputs import Inputs
 from generator.link import Catalog, KernelEntry
-from generator.proven import KernelFacts
+from generator.proven import CompiledMarches, KernelFacts
 from generator.ratchet import worst_steps
 from generator.schema_case import Case
 from generator.schema_op import Op
-from generator.views.kernels import label_of, module_path
 from generator.views.modules import class_name
+from generator.views.names import label_of, module_path
 from generator.views.runtime_modules import float_classes
 
 _DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
