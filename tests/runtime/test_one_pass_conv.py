@@ -133,12 +133,12 @@ def test_extreme_products_do_not_saturate() -> None:
     flat = replace(tail.native, params=tuple(torch.zeros_like(p) for p in tail.native.params))
     mult = next(i for i, name in enumerate(tail.params._fields) if name.endswith("mult"))
     flat.params[mult].fill_(1)
-    flat.params[mult + 1].fill_(16)  # the shift before the multiplication
+    flat.params[mult + 1].fill_(17)  # the shift before the multiplication
     conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), flat)
     assert conv is not None
     for value in (-128, 127):
         x = torch.full((1, 64, 3, 3), value, dtype=torch.int8)
-        assert conv(x).unique().tolist() == [max(value * 127 * 576 >> 16, 0)]
+        assert conv(x).unique().tolist() == [max(value * 127 * 576 >> 17, 0)]
 
 
 def test_operands_that_it_is_not_for_are_left_to_others() -> None:
