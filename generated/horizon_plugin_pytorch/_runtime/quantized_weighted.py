@@ -68,6 +68,11 @@ class QuantizedWeighted(QuantizedModule):
         self.register_buffer("weight_scale", scale.detach().clone().expand(channels).contiguous())
         self.register_buffer("bias", torch.zeros(channels) if bias is None else bias.detach().clone())
 
+    def set_bias(self, bias: Tensor) -> None:
+        """Take another float bias [out_channels] and derive the integers anew."""
+        self.bias = bias
+        self._forget()
+
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         """The multiply-accumulate on float tensors; a generated class says which."""
         raise NotImplementedError

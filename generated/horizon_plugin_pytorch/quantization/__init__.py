@@ -3,6 +3,7 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.bias_correction import correct_bias
 from .._runtime.calibrate import calibrate
 from .._runtime.check_model import check_model
 from .._runtime.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
@@ -62,6 +63,7 @@ __all__ = [
     "compile_model",
     "convert",
     "convert_fx",
+    "correct_bias",
     "default_calib_16bit_fake_quant_qconfig",
     "default_calib_8bit_fake_quant_qconfig",
     "default_calib_8bit_weight_16bit_act_fake_quant_qconfig",
