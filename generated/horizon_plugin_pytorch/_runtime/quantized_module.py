@@ -20,7 +20,7 @@ from .checkpoints import note_march
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
-from .native_loop import NativeKernel, header_of
+from .native_loop import header_of
 from .one_pass_conv import OnePassConv
 from .qat_module import QATModule
 from .qtensor import QTensor
@@ -198,7 +198,7 @@ class QuantizedModule(nn.Module):
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
-        self._one_passes: dict[int, tuple[NativeKernel, OnePassConv | None]] = {}
+        self._one_passes: dict[int, tuple[Tail, OnePassConv | None]] = {}
         self._sums_of_image: dict[torch.Size, int] = {}
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:

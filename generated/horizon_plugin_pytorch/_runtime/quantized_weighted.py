@@ -91,7 +91,9 @@ class QuantizedWeighted(QuantizedModule):
         if not may_choose(x.int_repr()):
             return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
         tail = self._tail(p, x, *others)
-        if (whole := self._one_pass(tail, x)) is not None and (made := whole(x.int_repr(), *operands)) is not None:
+        if (whole := self._one_pass(tail, x, *others)) is not None and (
+            made := whole(x.int_repr(), *operands)
+        ) is not None:
             return made
         fast, step = self._int8_sums(x.dtype), self._images_at_once(x)
         if tail.native is None or fast is None or step >= len(x.int_repr()):
@@ -135,17 +137,16 @@ class QuantizedWeighted(QuantizedModule):
         window = self._window()
         return None if window is None else Int8Sums.prove(self.weight, window, dtype)
 
-    def _one_pass(self, tail: Tail, x: Input) -> OnePassConv | None:
-        """The whole layer as one compiled loop, where it is one for which this is worth it."""
-        native = tail.native
-        if native is None or x.dtype.storage != torch.int8:
+    def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | None:
+        """The whole layer as one compiled loop, where this is worth it."""
+        if not self.compiles or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
-        found, whole = self._one_passes.get(id(native), (None, None))
-        if found is not native:
+        found, whole = self._one_passes.get(id(tail), (None, None))
+        if found is not tail:
             window, whole = self._window(), None
             if window is not None and worth(self.weight, window):
-                whole = OnePassConv.prove(self.weight, window, native)
-            self._one_passes[id(native)] = native, whole
+                whole = OnePassConv.prove(self.weight, window, tail, len(inputs) - 1)
+            self._one_passes[id(tail)] = tail, whole
         return whole
 
     def _window(self) -> Window | None:
@@ -182,7 +183,7 @@ class QuantizedWeighted(QuantizedModule):
             return super().bind()
         x, *others = reversed(known) if self._swap_inputs else known
         p = self.bound(self._derive_add if others else self._derive, x, *others)
-        whole = None if self.dtype is None else self._one_pass(self._tail(p, x, *others), x)
+        whole = None if self.dtype is None else self._one_pass(self._tail(p, x, *others), x, *others)
         if whole is None and self._int8_sums(x.dtype) is None:
             self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
