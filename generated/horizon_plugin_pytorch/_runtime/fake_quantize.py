@@ -159,6 +159,22 @@ class FakeQuantize(FakeQuantizeBase):
             raise ArgumentError(f"{self._place()}: zero_point must be 0 (dtypes are symmetric), not {zero_point}")
         self._write_scale(given)
 
+    def reset_dtype(self, dtype: QuantDType | str | torch.dtype) -> None:
+        """Quantize to another dtype, and with all of its integers, from now on.
+
+        The scale becomes that of the range that was observed or learned; a fixed one, or one that nothing was observed for,
+        stays as it is.
+        """
+        observer = self.activation_post_process
+        steps = observer.quant_max - observer.quant_min
+        observer.set_dtype(dtype)
+        if observer.has_data:
+            self._rescale(steps / (observer.quant_max - observer.quant_min))
+
+    def _rescale(self, ratio: float) -> None:
+        """Follow a change of the number of steps."""
+        self._write_scale(self.activation_post_process.calculate_qparams()[0])
+
     def extra_repr(self) -> str:
         """State and scale, as a model prints it."""
         return (

@@ -82,7 +82,7 @@ class Finish:
             adds=operands - 1,
             buffers=", ".join(buffers),
             steps="\n        ".join(steps),
-            result=program.result.index,
+            result=program.last.index,
         )
         stacked = torch.stack([p.expand(channels) for p in params] or [torch.zeros(channels, dtype=torch.int32)], 1)
         lanes = whole_lanes(stacked).view(-1, LANES, stacked.shape[1]).transpose(1, 2).contiguous()
