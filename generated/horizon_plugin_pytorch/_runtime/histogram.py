@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from .native_build import library
-from .one_pass import compiled_code_is_off, is_dense, is_plain
+from .one_pass import is_dense, is_plain
+from .passes import compiled_code_is_off
 
 _C = """
 #include <math.h>

@@ -186,9 +186,10 @@ class QATWeighted(QATModule):
         if self.bias is None:
             return None
         with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            held: Tensor = self.kernels.simulate_bias(self.bias.detach())
+            plain = self.bias.detach()
+            held: Tensor = self.kernels.simulate_bias(plain)
         bias: Tensor = self.bias
-        return bias + (held - bias).detach()
+        return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""

@@ -37,7 +37,7 @@ def is_exporting() -> bool:
 
 def is_tracing() -> bool:
     """Whether `torch.jit.trace` looks at what runs."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+    return _TRACER._get_tracing_state() is not None
 
 
 @contextmanager
