@@ -89,6 +89,33 @@ def observe(
     return done
 
 
+def squared_errors(
+    x: Tensor, counts: Tensor | None, scales: Tensor, bounds: tuple[int, int], march: str, *, is_weight: bool
+) -> Tensor | None:
+    """What quantizing loses, for several ranges.
+
+    Args:
+        x: float32 [rows, n].
+        counts: float64 [n], how often each value occurs; None: once.
+        scales: float32 [ranges, rows].
+        bounds: the smallest and the largest integer.
+        march: whose rounding it is.
+        is_weight: whether values are rounded as weights.
+
+    Returns:
+        float64 sums of squares, of the shape of `scales`; None when there is no code for these tensors.
+    """
+    if not _are_plain_floats((x, scales)) or not (x.is_contiguous() and scales.is_contiguous()):
+        return None
+    function = compiled_pass(march, "squared_errors")
+    if function is None:
+        return None
+    errors = torch.empty(scales.shape, dtype=torch.float64)
+    read = x.data_ptr(), None if counts is None else counts.data_ptr(), *x.shape, scales.data_ptr(), len(scales)
+    function(*read, errors.data_ptr(), is_weight, *bounds, torch.get_num_threads())
+    return errors
+
+
 def gradient_inside(gradient: Tensor, inside: Tensor, march: str, *, in_place: bool) -> Tensor | None:
     """The gradient where the mask is 1, else 0; None when there is no code for these tensors."""
     if not is_plain(gradient) or gradient.dtype is not torch.float32 or gradient.stride() != inside.stride():

@@ -118,6 +118,32 @@ int observe(const float *x, int64_t rows, int64_t inner, float *found, float *lo
     return 1;
 }
 
+/* What quantizing loses: for each range and row the sum of squares, each as often as `counts` says, or once. */
+#define LOST(NAME, ROUND)                                                                                       \\
+static double NAME(const float *x, const double *counts, int64_t n, float scale, float low, float high)         \\
+{                                                                                                               \\
+    double sum = 0;                                                                                             \\
+    _Pragma("omp simd reduction(+:sum)")                                                                        \\
+    for (int64_t i = 0; i < n; i++) {                                                                           \\
+        const float steps = x[i] / scale, q = ROUND(steps);                                                     \\
+        const float raised = q < low ? low : q, kept = raised > high ? high : raised, lost = kept - steps;      \\
+        const float square = lost * lost;                                                                       \\
+        sum += counts ? square * counts[i] : square;                                                            \\
+    }                                                                                                           \\
+    return sum * ((double)scale * scale);                                                                       \\
+}
+LOST(lost_of_activation, round_activation)
+LOST(lost_of_weight, round_weight)
+
+void squared_errors(const float *x, const double *counts, int64_t rows, int64_t inner, const float *scales,
+                    int64_t ranges, double *errors, int is_weight, float low, float high, int threads)
+{
+    #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < ranges * rows; i++)
+        errors[i] = (is_weight ? lost_of_weight : lost_of_activation)(x + i %% rows * inner, counts, inner, scales[i],
+                                                                      low, high);
+}
+
 /* The gradient where the mask is not 0. */
 void pass_inside(const float *gradient, const uint8_t *inside, float *out, int64_t count, int threads)
 {
@@ -150,6 +176,7 @@ void clear_outside(float *gradient, const uint8_t *inside, int64_t count, int th
 
 _POINTER, _COUNT, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
 _TYPES = {
+    "squared_errors": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
     "fake_quantize": (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, _FLOAT, _FLOAT, _INT),
     "pass_inside": (*[_POINTER] * 3, _COUNT, _INT),
     "clear_outside": (*[_POINTER] * 2, _COUNT, _INT),
