@@ -132,7 +132,7 @@ class FakeQuantize(FakeQuantizeBase):
             data = data.to(torch.float32)
         if self._observes():
             self._observe(data)
-        if self._buffers["fake_quant_enabled"][0]:
+        if self._is_on("fake_quant_enabled"):
             data = self._fake_quantize(data)
         observer: Any = self._modules["activation_post_process"]
         return QTensor(data, self.scale, observer.dtype, observer.ch_axis)
@@ -173,9 +173,12 @@ class FakeQuantize(FakeQuantizeBase):
 
     def _observes(self) -> bool:
         """What `set_fake_quantize` said; where it also said to quantize, only while the model trains."""
-        switches = self._buffers
-        observes = not self.frozen and bool(switches["observer_enabled"][0])
-        return observes and (self.training or not bool(switches["fake_quant_enabled"][0]))
+        observes = not self.frozen and self._is_on("observer_enabled")
+        return observes and (self.training or not self._is_on("fake_quant_enabled"))
+
+    def _is_on(self, switch: str) -> bool:
+        buffer = self._buffers[switch]  # a module's own way to an attribute takes longer than what is done with it
+        return buffer is not None and bool(buffer.item())
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)

@@ -30,7 +30,7 @@ def grid_values(
     Returns:
         Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when there is no code for this.
     """
-    if not (is_plain(x) and is_plain(scale)) or x.dtype is not torch.float32 or not scale.is_contiguous():
+    if not _are_plain_floats((x, scale)) or not scale.is_contiguous():
         return None
     inner = _elements_per_scale(x, axis)
     function = compiled_pass(march, "fake_quantize") if inner else None
@@ -76,7 +76,7 @@ def observe(
     rows, inner = (1 if axis < 0 else x.shape[0]), _elements_per_scale(x, axis) if x.dim() else 1
     if axis > 0 or not x.numel() == rows * inner > 0 or not _are_plain_floats((x, *held)):
         return False
-    if any(tensor.numel() != rows or not tensor.is_contiguous() for tensor in held):
+    if not all(tensor.numel() == rows and tensor.is_contiguous() for tensor in held):
         return False
     function = compiled_pass(march, "observe")
     if function is None:
@@ -85,7 +85,7 @@ def observe(
     pointers = [tensor.data_ptr() for tensor in (found, *held)]
     weight = (constant == 1.0, constant)
     done = bool(function(x.data_ptr(), rows, inner, *pointers, *weight, *bounds, torch.get_num_threads()))
-    torch.autograd.graph.increment_version(held)  # type: ignore[no-untyped-call]
+    torch.autograd.graph.increment_version(held)
     return done
 
 
@@ -103,7 +103,8 @@ def squared_errors(
         is_weight: whether values are rounded as weights.
 
     Returns:
-        float64 sums of squares, of the shape of `scales`; None when there is no code for these tensors.
+        float64 sums of squares, of the shape of `scales`, of which the least of each row is exact, and the others are at
+        least greater; None when there is no code for these tensors.
     """
     if not _are_plain_floats((x, scales)) or not (x.is_contiguous() and scales.is_contiguous()):
         return None
@@ -134,15 +135,19 @@ def gradient_inside(gradient: Tensor, inside: Tensor, march: str, *, in_place: b
     return out
 
 
-def _are_plain_floats(tensors: tuple[Tensor, ...]) -> bool:
-    return all(tensor.dtype is torch.float32 and is_plain(tensor) for tensor in tensors)
-
-
 def is_plain(x: Tensor) -> bool:
     """Whether a tensor is memory of this process and nothing records or replaces what is done with it."""
+    return _is_memory(x) and not is_recorded()
+
+
+def _are_plain_floats(tensors: tuple[Tensor, ...]) -> bool:
+    return not is_recorded() and all(_is_memory(tensor) and tensor.dtype is torch.float32 for tensor in tensors)
+
+
+def _is_memory(x: Tensor) -> bool:
     if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
         return False
-    return x.device.type == "cpu" and not is_recorded() and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return x.is_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 def _elements_per_scale(x: Tensor, axis: int) -> int:

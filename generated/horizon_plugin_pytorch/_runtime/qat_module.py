@@ -185,10 +185,10 @@ class QATWeighted(QATModule):
         """The bias as the march's integers will hold it, with the gradient of the bias itself (straight-through)."""
         if self.bias is None:
             return None
-        with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            plain = self.bias.detach()
-            held: Tensor = self.kernels.simulate_bias(plain)
         bias: Tensor = self.bias
+        with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
+            plain = bias.detach()
+            held: Tensor = self.kernels.simulate_bias(plain)
         return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -21,6 +21,35 @@ _C = """
 
 #define BLOCK 4096
 #define WAYS 4
+#define PIECE 64
+#define NEAR 1e-12 /* beyond the error of a quotient and a product, relative to the place */
+
+static inline int32_t kept(double place, int64_t bins)
+{
+    place = place < 0 ? 0 : place;
+    return (int32_t)(place > bins - 1 ? bins - 1 : place);
+}
+
+/* Which bins values are in. */
+static void divided_places(const float *x, int begin, int end, int magnitudes, double lowest, double width,
+                           int64_t bins, int32_t *bin)
+{
+    for (int i = begin; i < end; i++)
+        bin[i] = kept(((double)(magnitudes ? fabsf(x[i]) : x[i]) - lowest) / width, bins);
+}
+
+/* The same by products, at a fraction of the time; not 0 where one is so near to the edge of a bin that it may be wrong. */
+static int places(const float *x, int begin, int end, int magnitudes, double lowest, double inverse, int64_t bins,
+                  int32_t *bin)
+{
+    int near = 0;
+    for (int i = begin; i < end; i++) {
+        const double over = (double)(magnitudes ? fabsf(x[i]) : x[i]) - lowest, place = over * inverse;
+        near |= (fabs(place - rint(place)) <= NEAR * place) & (over != 0);
+        bin[i] = kept(place, bins);
+    }
+    return near;
+}
 
 /* 0 when there is no memory. */
 int count(const float *x, int64_t elements, int magnitudes, double lowest, double width, int64_t bins, int64_t *counts,
@@ -40,11 +69,10 @@ int count(const float *x, int64_t elements, int magnitudes, double lowest, doubl
             const float *const first = x + block * BLOCK;
             const int n = elements - block * BLOCK < BLOCK ? (int)(elements - block * BLOCK) : BLOCK;
             int32_t bin[BLOCK];
-            for (int i = 0; i < n; i++) {
-                const double v = magnitudes ? fabsf(first[i]) : first[i];
-                double place = (v - lowest) / width;
-                place = place < 0 ? 0 : place;
-                bin[i] = (int32_t)(place > bins - 1 ? bins - 1 : place);
+            for (int i = 0; i < n; i += PIECE) {
+                const int end = i + PIECE < n ? i + PIECE : n;
+                if (places(first, i, end, magnitudes, lowest, 1 / width, bins, bin))
+                    divided_places(first, i, end, magnitudes, lowest, width, bins, bin);
             }
             for (int i = 0; own && i < n; i++)
                 own[i % WAYS * bins + bin[i]]++;

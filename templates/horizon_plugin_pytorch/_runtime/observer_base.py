@@ -28,7 +28,16 @@ _SCHEMES = (torch.per_tensor_symmetric, *PER_CHANNEL)
 COUNTS = ("histogram", "bin_width", "steps")
 """Buffers of observers that count; others load their states without them."""
 
-_OF_ONE_PASS = ("forward", "calculate_qparams", "scale_of", "_observe", "_range_of", "_merge", "_synchronized", "has_data")
+_OF_ONE_PASS = (
+    "forward",
+    "calculate_qparams",
+    "scale_of",
+    "_observe",
+    "_range_of",
+    "_merge",
+    "_synchronized",
+    "has_data",
+)
 """What a class must leave as it is in the base."""
 
 _EPSILON = torch.finfo(torch.float32).eps

@@ -22,6 +22,7 @@ _C = """
 #include <string.h>
 
 #define BLOCK 16384
+#define PIECE 512
 #define LANES 32
 static const uint8_t ONES[LANES] = {[0 ... LANES - 1] = 1};
 
@@ -118,30 +119,43 @@ int observe(const float *x, int64_t rows, int64_t inner, float *found, float *lo
     return 1;
 }
 
-/* What quantizing loses: for each range and row the sum of squares, each as often as `counts` says, or once. */
+/* The sum of squares that quantizing loses, each as often as `counts` says, or once; no more of it than exceeds `most`.
+   Sorted values have what is clipped at their end, so there it begins. */
 #define LOST(NAME, ROUND)                                                                                       \\
-static double NAME(const float *x, const double *counts, int64_t n, float scale, float low, float high)         \\
+static double NAME(const float *x, const double *counts, int64_t n, float scale, float low, float high, double most) \\
 {                                                                                                               \\
-    double sum = 0;                                                                                             \\
-    _Pragma("omp simd reduction(+:sum)")                                                                        \\
-    for (int64_t i = 0; i < n; i++) {                                                                           \\
-        const float steps = x[i] / scale, q = ROUND(steps);                                                     \\
-        const float raised = q < low ? low : q, kept = raised > high ? high : raised, lost = kept - steps;      \\
-        const float square = lost * lost;                                                                       \\
-        sum += counts ? square * counts[i] : square;                                                            \\
+    const double area = (double)scale * scale;                                                                  \\
+    double total = 0;                                                                                           \\
+    for (int64_t end = n; end > 0 && !(total * area > most); end -= PIECE) {                                    \\
+        const int64_t begin = end > PIECE ? end - PIECE : 0;                                                    \\
+        double sum = 0;                                                                                         \\
+        _Pragma("omp simd reduction(+:sum)")                                                                    \\
+        for (int64_t i = begin; i < end; i++) {                                                                 \\
+            const float steps = x[i] / scale, q = ROUND(steps);                                                 \\
+            const float raised = q < low ? low : q, kept = raised > high ? high : raised, lost = kept - steps;  \\
+            const float square = lost * lost;                                                                   \\
+            sum += counts ? square * counts[i] : square;                                                        \\
+        }                                                                                                       \\
+        total += sum;                                                                                           \\
     }                                                                                                           \\
-    return sum * ((double)scale * scale);                                                                       \\
+    return total * area;                                                                                        \\
 }
 LOST(lost_of_activation, round_activation)
 LOST(lost_of_weight, round_weight)
 
+/* The least error of each row is exact; a greater one may be given too small, but never as small as that. */
 void squared_errors(const float *x, const double *counts, int64_t rows, int64_t inner, const float *scales,
                     int64_t ranges, double *errors, int is_weight, float low, float high, int threads)
 {
-    #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t i = 0; i < ranges * rows; i++)
-        errors[i] = (is_weight ? lost_of_weight : lost_of_activation)(x + i %% rows * inner, counts, inner, scales[i],
-                                                                      low, high);
+    #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && rows > 1)
+    for (int64_t row = 0; row < rows; row++) {
+        double least = INFINITY;
+        for (int64_t i = row; i < ranges * rows; i += rows) {
+            errors[i] = (is_weight ? lost_of_weight : lost_of_activation)(x + row * inner, counts, inner, scales[i],
+                                                                          low, high, least);
+            least = errors[i] < least ? errors[i] : least;
+        }
+    }
 }
 
 /* The gradient where the mask is not 0. */
