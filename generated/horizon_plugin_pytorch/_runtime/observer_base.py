@@ -25,7 +25,7 @@ from .partial_class import PartialClass
 
 PER_CHANNEL = (torch.per_channel_symmetric,)
 _SCHEMES = (torch.per_tensor_symmetric, *PER_CHANNEL)
-COUNTS = ("histogram", "bin_width", "steps")
+COUNTS = ("histogram", "bin_width", "steps", "largest")
 """Buffers of observers that count; others load their states without them."""
 
 _OF_ONE_PASS = (
@@ -164,6 +164,11 @@ class ObserverBase(TorchObserverBase):
     def reset_min_max_vals(self) -> None:
         """Forget all data."""
         self.min_val, self.max_val = self.min_val.new_empty(0), self.max_val.new_empty(0)
+
+    def set_dtype(self, dtype: QuantDType | str | torch.dtype) -> None:
+        """Take another dtype, with all of its integers; what was observed stays."""
+        self.dtype = get_horizon_quant_dtype(dtype)
+        self.quant_min, self.quant_max = self.dtype.min, self.dtype.max
 
     def extra_repr(self) -> str:
         """The range seen."""

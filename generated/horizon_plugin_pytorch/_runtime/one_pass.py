@@ -12,18 +12,27 @@ from torch import Tensor
 from .passes import compiled_pass
 from .recording import is_recorded
 
+_ROUNDED_AS = ("activation", "weight", "weighted")
+
 
 def grid_values(
-    x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march: str, *, mask: bool, overwrite: bool
+    x: Tensor,
+    scale: Tensor,
+    axis: int,
+    bounds: tuple[int, int],
+    rounding: tuple[str, str],
+    *,
+    mask: bool,
+    overwrite: bool,
 ) -> tuple[Tensor, Tensor | None] | None:
     """clamp(R(x / scale), bounds) * scale, and where it was not saturated.
 
     Args:
         x: float32.
         scale: float32, one element, or one for each channel of `axis`.
-        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+        axis: the channels' dimension; -1: one scale for all.
         bounds: the smallest and the largest integer.
-        march: whose rounding is R.
+        rounding: R, as the march of this name rounds these quotients: "activation", "weight" or "weighted".
         mask: whether the mask is wanted.
         overwrite: whether the values may be written into `x`.
 
@@ -32,15 +41,15 @@ def grid_values(
     """
     if not _are_plain_floats((x, scale)) or not scale.is_contiguous():
         return None
-    inner = _elements_per_scale(x, axis)
+    inner, (march, rounded_as) = _elements_per_scale(x, axis), rounding
     function = compiled_pass(march, "fake_quantize") if inner else None
     if function is None:
         return None
     values = x if overwrite else torch.empty_like(x)
     inside = torch.empty_like(x, dtype=torch.uint8) if mask else None
     pointers = x.data_ptr(), values.data_ptr(), None if inside is None else inside.data_ptr()
-    threads = torch.get_num_threads()
-    function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), axis >= 0, *bounds, threads)
+    how = _ROUNDED_AS.index(rounded_as), *bounds, torch.get_num_threads()
+    function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), *how)
     return values, inside
 
 

@@ -48,19 +48,22 @@ static void NAME(const float *x, float *y, uint8_t *inside, int64_t n, float sca
 }
 ROW(activation_row, round_activation)
 ROW(weight_row, round_weight)
+ROW(weighted_row, round_weighted)
+
+typedef void row_function(const float *, float *, uint8_t *, int64_t, float, float, float);
 
 /* `count` elements; each `inner` of them share a scale, and the scales repeat after `channels`. */
 void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int64_t inner, const float *scale,
-                   int64_t channels, int is_weight, float low, float high, int threads)
+                   int64_t channels, int rounded_as, float low, float high, int threads)
 {
+    row_function *const row_of = rounded_as == 0 ? activation_row : rounded_as == 1 ? weight_row : weighted_row;
     const int64_t blocks = (count + BLOCK - 1) / BLOCK;
     #pragma omp parallel for num_threads(threads) schedule(static) if (blocks > 2 && threads > 1)
     for (int64_t block = 0; block < blocks; block++) {
         const int64_t end = (block + 1) * BLOCK < count ? (block + 1) * BLOCK : count;
         for (int64_t i = block * BLOCK; i < end;) {
             const int64_t row = i / inner, stop = (row + 1) * inner < end ? (row + 1) * inner : end;
-            (is_weight ? weight_row : activation_row)(x + i, y + i, inside ? inside + i : NULL, stop - i,
-                                                      scale[row %% channels], low, high);
+            row_of(x + i, y + i, inside ? inside + i : NULL, stop - i, scale[row %% channels], low, high);
             i = stop;
         }
     }

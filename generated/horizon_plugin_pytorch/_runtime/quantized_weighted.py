@@ -16,6 +16,7 @@ from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
 from .native_loop import NativeKernel
+from .one_pass_conv import OnePassConv, worth
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -67,6 +68,11 @@ class QuantizedWeighted(QuantizedModule):
         self.register_buffer("weight_scale", scale.detach().clone().expand(channels).contiguous())
         self.register_buffer("bias", torch.zeros(channels) if bias is None else bias.detach().clone())
 
+    def set_bias(self, bias: Tensor) -> None:
+        """Take another float bias [out_channels] and derive the integers anew."""
+        self.bias = bias
+        self._forget()
+
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         """The multiply-accumulate on float tensors; a generated class says which."""
         raise NotImplementedError
@@ -84,7 +90,10 @@ class QuantizedWeighted(QuantizedModule):
         operands = tuple(other.int_repr() for other in others)
         if not may_choose(x.int_repr()):
             return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
-        tail, fast, step = self._tail(p, x, *others), self._int8_sums(x.dtype), self._images_at_once(x)
+        tail = self._tail(p, x, *others)
+        if (whole := self._one_pass(tail, x)) is not None and (made := whole(x.int_repr(), *operands)) is not None:
+            return made
+        fast, step = self._int8_sums(x.dtype), self._images_at_once(x)
         if tail.native is None or fast is None or step >= len(x.int_repr()):
             return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
         if any(y.shape[0] != len(x.int_repr()) for y in operands) or not tail.native.takes(
@@ -119,15 +128,33 @@ class QuantizedWeighted(QuantizedModule):
 
     def _int8_sums(self, dtype: QuantDType) -> Int8Sums | None:
         if dtype not in self._fast_sums:
-            self._fast_sums[dtype] = None if self._WINDOW is None else self._prove_int8(dtype)
+            self._fast_sums[dtype] = self._prove_int8(dtype)
         return self._fast_sums[dtype]
 
     def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
+        window = self._window()
+        return None if window is None else Int8Sums.prove(self.weight, window, dtype)
+
+    def _one_pass(self, tail: Tail, x: Input) -> OnePassConv | None:
+        """The whole layer as one compiled loop, where it is one for which this is worth it."""
+        native = tail.native
+        if native is None or x.dtype.storage != torch.int8:
+            return None
+        found, whole = self._one_passes.get(id(native), (None, None))
+        if found is not native:
+            window, whole = self._window(), None
+            if window is not None and worth(self.weight, window):
+                whole = OnePassConv.prove(self.weight, window, native)
+            self._one_passes[id(native)] = native, whole
+        return whole
+
+    def _window(self) -> Window | None:
+        """Where the window moves; None where there is none on an image, or its padding is a word."""
         where = [getattr(self, name) for name in self._WINDOW or ()]
-        if not all(isinstance(value, int | tuple) for value in where):  # padding may be a word
+        if not where or not all(isinstance(value, int | tuple) for value in where):
             return None
         stride, padding, dilation, groups = where
-        return Int8Sums.prove(self.weight, Window(_pair(stride), _pair(padding), _pair(dilation), groups), dtype)
+        return Window(_pair(stride), _pair(padding), _pair(dilation), groups)
 
     def _tail(self, p: Any, x: Input, *others: Input) -> Tail:
         """The way through the kernel."""
@@ -155,9 +182,8 @@ class QuantizedWeighted(QuantizedModule):
             return super().bind()
         x, *others = reversed(known) if self._swap_inputs else known
         p = self.bound(self._derive_add if others else self._derive, x, *others)
-        if self.dtype is not None:
-            self._tail(p, x, *others)
-        if self._int8_sums(x.dtype) is None:
+        whole = None if self.dtype is None else self._one_pass(self._tail(p, x, *others), x)
+        if whole is None and self._int8_sums(x.dtype) is None:
             self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
 
@@ -202,7 +228,8 @@ class QuantizedWeighted(QuantizedModule):
     @property
     def proofs(self) -> tuple[str, ...]:
         """Why each way to the sums of products, and through the kernel, is exact."""
-        ways = (*self._fast_sums.values(), *self._accumulators.values())
+        whole = (way for _, way in self._one_passes.values())
+        ways = (*whole, *self._fast_sums.values(), *self._accumulators.values())
         return (*(way.proof for way in ways if way is not None), *super().proofs)
 
     @property

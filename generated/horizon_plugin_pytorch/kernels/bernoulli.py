@@ -77,6 +77,11 @@ static inline float observer_scale(float lo, float hi, bpu_dtype output)
     const float s = 1.0f / bpu_exp2(bpu_clip(bpu_to_int(floorf(-bpu_log2(covering))), 1, 14));
     return s;
 }
+static inline float round_weighted(float v)
+{
+    const float q = floorf(v);
+    return q;
+}
 """
 """How quotients are rounded and ranges make scales, in C99, for passes that are compiled when they are first needed."""
 
@@ -1803,6 +1808,14 @@ def weighted_add_accumulator(acc: Tensor, e: Tensor, p: WeightedAddAccumulatorPa
     term = term_y_wide >> p.term_right
     y = wrap(acc + offset + term, 32)
     return y.to(torch.int32)
+
+
+def round_weighted(v: Tensor) -> Tensor:
+    """A sum of products over the output's scale, rounded as the last shift of `weighted` does, float32, not saturated.
+
+    Source: numerics 3.2.
+    """
+    return torch.floor(v)
 
 
 def weighted_scale(s_in: Tensor, s_w: Tensor) -> Tensor:

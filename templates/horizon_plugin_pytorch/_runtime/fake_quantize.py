@@ -22,7 +22,7 @@ from .observers import FixedScaleObserver
 from .observers_v1 import MovingAverageMinMaxObserver
 from .partial_class import PartialClass
 from .qtensor import QTensor
-from .straight_through import fake_quantize_values
+from .straight_through import RoundedAs, fake_quantize_values
 
 __all__ = ["FakeQuantize", "fake_quantize_values"]
 
@@ -57,6 +57,8 @@ class FakeQuantize(FakeQuantizeBase):
     activation_post_process: ObserverBase
     frozen: bool = False
     """Whether the scale stays what it is in every state; `freeze_activation_scale` says so."""
+    rounded_as: RoundedAs | None = None
+    """What its values are rounded as: a layer's sums as its last shift rounds; None: a weight, or an activation."""
     owns_input: bool = False
     """Whether what is quantized was computed for it alone and may be overwritten where autograd keeps nothing."""
     owns_gradient: bool = False
@@ -158,6 +160,22 @@ class FakeQuantize(FakeQuantizeBase):
             raise ArgumentError(f"{self._place()}: zero_point must be 0 (dtypes are symmetric), not {zero_point}")
         self._write_scale(given)
 
+    def reset_dtype(self, dtype: QuantDType | str | torch.dtype) -> None:
+        """Quantize to another dtype, and with all of its integers, from now on.
+
+        The scale becomes that of the range that was observed or learned; a fixed one, or one that nothing was observed for,
+        stays as it is.
+        """
+        observer = self.activation_post_process
+        steps = observer.quant_max - observer.quant_min
+        observer.set_dtype(dtype)
+        if observer.has_data:
+            self._rescale(steps / (observer.quant_max - observer.quant_min))
+
+    def _rescale(self, ratio: float) -> None:
+        """Follow a change of the number of steps."""
+        self._write_scale(self.activation_post_process.calculate_qparams()[0])
+
     def extra_repr(self) -> str:
         """State and scale, as a model prints it."""
         return (
@@ -166,6 +184,11 @@ class FakeQuantize(FakeQuantizeBase):
             f"quant_max={self.quant_max}, dtype={self.dtype}, qscheme={self.qscheme}, "
             f"ch_axis={self.ch_axis}, scale={self.scale.detach()}, zero_point={self.zero_point}"
         )
+
+    @property
+    def rounding(self) -> RoundedAs:
+        """What its values are rounded as."""
+        return self.rounded_as or ("weight" if self.ch_axis >= 0 else "activation")
 
     @property
     def _is_fixed(self) -> bool:
@@ -204,6 +227,7 @@ class FakeQuantize(FakeQuantizeBase):
             observer.range,
             self.march,
             axis=observer.ch_axis,
+            rounded_as=self.rounding,
             saturate=self.saturate,
             in_place=self.in_place,
             owns_input=self.owns_input,
