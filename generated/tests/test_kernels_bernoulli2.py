@@ -1895,6 +1895,18 @@ CASES = [
         derived=True,
     ),
     KernelCase(
+        id="round_weighted",
+        kernel="round_weighted",
+        tensors=(),
+        reals=("v",),
+        tables=(),
+        scales=(),
+        integers=(),
+        derive_dtypes=(),
+        compute_dtypes=(),
+        derived=False,
+    ),
+    KernelCase(
         id="weighted_scale",
         kernel="weighted_scale",
         tensors=(),

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from horizon_plugin_pytorch._runtime import one_pass
-from horizon_plugin_pytorch._runtime.one_pass import extremes, torch_operations_only
+from horizon_plugin_pytorch._runtime.one_pass import extremes
+from horizon_plugin_pytorch._runtime.passes import torch_operations_only
 from horizon_plugin_pytorch._runtime.straight_through import fake_quantize_values
 from horizon_plugin_pytorch.dtype import qint4, qint8, qint16
 
@@ -16,26 +17,32 @@ STEPS = torch.tensor([0.02, 0.5, 1.0, 3e-5, 1.7])
 SPECIAL = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, 3.4e38, -3.4e38])
 
 
-def _rounded(steps: Tensor, march: str, axis: int) -> Tensor:
-    """Numerics 2.1, written out."""
+def _rounded(steps: Tensor, march: str, axis: int, rounded_as: str | None) -> Tensor:
+    """Numerics 2.1, and 3.2 of sums of products, written out."""
+    if rounded_as == "weighted":
+        return steps.floor() if march.startswith("bernoulli") else (steps + 0.5).floor()
     return steps.floor() if march == "bernoulli" and axis < 0 else (steps + 0.5).floor()
 
 
-def _defined(x: Tensor, scale: Tensor, dtype, march: str, axis: int, gradient: Tensor) -> tuple[Tensor, Tensor]:
+def _defined(
+    x: Tensor, scale: Tensor, dtype, march: str, axis: int, gradient: Tensor, rounded_as: str | None
+) -> tuple[Tensor, Tensor]:
     """Numerics 2.2, written out."""
     scale = scale.reshape((1,) * x.dim() if axis < 0 else (-1, *([1] * (x.dim() - 1 - axis))))
-    rounded = _rounded(x / scale, march, axis)
+    rounded = _rounded(x / scale, march, axis, rounded_as)
     inside = (rounded >= dtype.min) & (rounded <= dtype.max)
     return rounded.clamp(dtype.min, dtype.max) * scale, torch.where(inside, gradient, 0.0)
 
 
-def _check(x: Tensor, scale: Tensor, dtype, march: str, axis: int = -1, **options: bool) -> None:
+def _check(
+    x: Tensor, scale: Tensor, dtype, march: str, axis: int = -1, rounded_as: str | None = None, **options: bool
+) -> None:
     gradient = torch.randn_like(x)
-    wanted = _defined(x, scale, dtype, march, axis, gradient)
+    wanted = _defined(x, scale, dtype, march, axis, gradient, rounded_as)
     leaf = x.clone().requires_grad_()
-    values = fake_quantize_values(leaf, scale, dtype, march, axis=axis, **options)
+    values = fake_quantize_values(leaf, scale, dtype, march, axis=axis, rounded_as=rounded_as, **options)
     values.backward(gradient.clone())
-    untrained = fake_quantize_values(x, scale, dtype, march, axis=axis)
+    untrained = fake_quantize_values(x, scale, dtype, march, axis=axis, rounded_as=rounded_as)
     for found, expected in ((values, wanted[0]), (leaf.grad, wanted[1]), (untrained, wanted[0])):
         torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
 
@@ -63,6 +70,13 @@ def _hard(scale: Tensor) -> Tensor:
 def test_one_scale(march: str, dtype) -> None:
     for scale in STEPS:
         _check(_hard(scale), scale.reshape(1), dtype, march)
+
+
+@pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("march", MARCHES)
+def test_sums_of_products(march: str) -> None:
+    for scale in STEPS:
+        _check(_hard(scale), scale.reshape(1), qint8, march, rounded_as="weighted")
 
 
 @pytest.mark.usefixtures("_way")
@@ -120,5 +134,5 @@ def test_threads_change_nothing() -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_pass, "library", lambda _: None)
+    monkeypatch.setattr(one_pass, "compiled_pass", lambda *_: None)
     _check(_hard(STEPS[0]), STEPS[:1], qint8, "bayes")

@@ -129,12 +129,14 @@ def _byte(x: Tensor, part: _Part) -> Tensor:
 
 
 def _offset(x: Tensor) -> Tensor:
-    """int8 as uint8 with zero point 128; what a compiled loop wrote beside `x`, if `x` is as it was then."""
+    """int8 as uint8 with zero point 128; what was made of `x` before, if `x` is as it was then."""
     twin, version = getattr(x, _TWIN, (None, 0))
     if twin is not None and version == x._version:
         found: Tensor = twin
         return found
-    return (x ^ -OFFSET).view(torch.uint8)
+    made = (x ^ -OFFSET).view(torch.uint8)
+    remember(x, made)
+    return made
 
 
 def remember(x: Tensor, twin: Tensor) -> None:

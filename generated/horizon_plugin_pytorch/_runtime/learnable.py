@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .dtype import QuantDType
 from .errors import ArgumentError
 from .fake_quantize import FakeQuantize
 from .observer_base import ObserverBase
@@ -61,11 +62,14 @@ class _LearnableFakeQuantize(FakeQuantize):
         calibrating = not bool(self.fake_quant_enabled[0])
         return super()._observes() and (calibrating or not self.activation_post_process.has_data)
 
+    def _rescale(self, ratio: float) -> None:
+        self._write_scale(self.scale.detach() * ratio)
+
     def _fake_quantize(self, data: Tensor) -> Tensor:
         observer = self.activation_post_process
         self.scale.data.abs_().clamp_(min=torch.finfo(torch.float32).eps)
         factor = (data.numel() * observer.quant_max) ** -0.5 if self.use_grad_scaling and data.numel() else 1.0
-        rounding = rounding_of(self.march, per_channel=self.ch_axis >= 0)
+        rounding = rounding_of(self.march, self.rounding)
         arguments = (self.ch_axis, rounding, observer.quant_min, observer.quant_max, factor)
         x = data.to(torch.float32)
         values: Tensor = _LearnedStep.apply(x, self.scale, *arguments)  # type: ignore[no-untyped-call]
@@ -136,6 +140,11 @@ class PACTFakeQuantize(FakeQuantize):
         self._follow_alpha()
         return super().forward(x)
 
+    def reset_dtype(self, dtype: QuantDType | str | torch.dtype) -> None:
+        """As of `FakeQuantize`; alpha stays, so the scale follows."""
+        self.activation_post_process.set_dtype(dtype)
+        self._follow_alpha()
+
     def _follow_alpha(self) -> None:
         bound = self.alpha.detach()
         self._write_scale(self.activation_post_process.scale_of(-bound, bound))
@@ -147,4 +156,7 @@ class PACTFakeQuantize(FakeQuantize):
         bound = broadcast_scale(self.alpha, data.dim(), self.ch_axis)
         clipped = torch.clamp(data.to(torch.float32), -bound, bound)
         observer = self.activation_post_process
-        return fake_quantize_values(clipped, self.scale, observer.range, self.march, axis=self.ch_axis, saturate=False)
+        grid = observer.range, self.march
+        return fake_quantize_values(
+            clipped, self.scale, *grid, axis=self.ch_axis, rounded_as=self.rounding, saturate=False
+        )

@@ -22,6 +22,7 @@ from .march import require_march
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .recording import is_tracing, unrecorded
+from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
 from .weights import WeightLayout, as_stored, out_channels_first
 
@@ -42,20 +43,21 @@ class QATModule(nn.Module):
     """What every QAT module has: its operator, its march, its qconfig and the fake quantizer of its output.
 
     `_OP` is the operator's id in the support matrix (of an instance, where a class computes several), `_FLOAT_MODULES` the exact classes it replaces, `_REQUIRES` the only
-    values of some attributes that have an integer form.
+    values of some attributes that have an integer form, `_ROUNDED_AS` what the output quantizer rounds, where it is not a value.
     """
 
     _OP: str
     _FLOAT_MODULES: ClassVar[tuple[type[nn.Module], ...]]
     _REQUIRES: ClassVar[Mapping[str, object]] = {}
+    _ROUNDED_AS: ClassVar[RoundedAs | None] = None
     qconfig: QConfig
     march: str
     _admitted: set[QuantDType]
     activation_post_process: FakeQuantizeBase | None
     quantizes: bool = True
     """Whether values are put on the integer grid; `set_fake_quantize` says so, as it does to fake quantizers."""
-    exact: bool = False
-    """Whether forward values are those of the march's integers; `set_fake_quantize` says so."""
+    exact: bool | None = None
+    """Whether forward values are those of the march's integers; None: as far as the march's specs say so."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run forward; in exact QAT its values are those of the quantized module."""
@@ -108,6 +110,18 @@ class QATModule(nn.Module):
     def _set_up(self) -> None:
         """Add fake quantizers; by default one for the output."""
         self.activation_post_process = self._activation_fake_quant()
+        self.simulate(self.exact)
+
+    def simulate(self, exact: bool | None) -> None:
+        """Say how far forward values are those of the march's integers.
+
+        Args:
+            exact: True: bit for bit. False: not at all, they are fake-quantized as any value. None: as the march's specs say.
+        """
+        self.exact = exact
+        output: Any = getattr(self, "activation_post_process", None)
+        if output is not None:
+            output.rounded_as = None if exact is False else self._ROUNDED_AS
 
     def _activation_fake_quant(self) -> FakeQuantizeBase | None:
         if self.qconfig.activation is None:
@@ -148,6 +162,7 @@ class QATWeighted(QATModule):
     """A QAT module with a fake-quantized weight, one scale per output channel."""
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
+    _ROUNDED_AS = "weighted"
     weight: Tensor
     bias: Any  # a Tensor or None, as the float class has it
 
@@ -182,13 +197,14 @@ class QATWeighted(QATModule):
         return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
 
     def simulated_bias(self) -> Tensor | None:
-        """The bias as the march's integers will hold it, with the gradient of the bias itself (straight-through)."""
-        if self.bias is None:
-            return None
+        """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
+        bias: Tensor | None = self.bias
+        if bias is None or not self.quantizes:
+            return bias
         with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            held: Tensor = self.kernels.simulate_bias(self.bias.detach())
-        bias: Tensor = self.bias
-        return bias + (held - bias).detach()
+            plain = bias.detach()
+            held: Tensor = self.kernels.simulate_bias(plain)
+        return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""

@@ -2,10 +2,11 @@
 """The cheapest exact way through a kernel's formula: in int32 where that is proved, in pieces that stay in the cache.
 
 In: a kernel, its derived integers, and what its operands can be. Out: `Tail`, a function of the operands. A kernel computes
-in the type of its parameters, so the same code is the definition (int64) and the narrow form (int32).
+in the type of its parameters, so the same code is the definition (int64) and the narrow form (int32); where its operations
+can be written down, the narrow form is a `Program` of fewer operations in place.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,10 @@ from torch import Tensor
 
 from .dtype import QuantDType
 from .exact import as_integers, proved_region
-from .interval import reach_of
+from .in_place import Program
+from .interval import run_on_intervals
 from .native_loop import Loop, NativeKernel, compiled
 
-_PIECE = 1 << 15
-"""Elements of a piece: its temporaries, int32, stay in a core's cache."""
 _Ends = tuple[Tensor, Tensor]
 
 
@@ -46,6 +46,7 @@ class Tail:
         kernel: integers -> integers, of the march.
         params: the derived integers, int64: the definition's.
         narrow: the same as int32 [1] or [channels]; None where int32 is not proved to hold what is computed.
+        program: the operations in int32; None where they are not known.
         dtypes: the dtype arguments of the kernel.
         proof: such as "int32: -1073676289 .. 1073709056 < 2**31".
         native: the same, compiled; None where that is not wanted or int32 is not proved.
@@ -54,6 +55,7 @@ class Tail:
     kernel: Chain
     params: Any
     narrow: Any
+    program: Program | None
     dtypes: Mapping[str, QuantDType]
     proof: str
     native: NativeKernel | None = None
@@ -74,12 +76,17 @@ class Tail:
             operands: the smallest and the largest integer of each operand, broadcastable against the parameters.
             dtypes: dtype arguments of the kernel; "output" is the result's.
         """
-        reach = reach_of(kernel, params, operands, **dtypes)
-        if reach is None or not reach.fits_int32:
-            why = "no interval is known" if reach is None else f"{reach.low} .. {reach.high} is beyond 2**31"
-            return cls(kernel, params, None, dtypes, f"int64: {why}")
+        known = run_on_intervals(kernel, params, operands, **dtypes)
+        if known is None:
+            return cls(kernel, params, None, None, dtypes, "int64: no interval is known")
+        intervals, expression = known
+        reach = expression.reach
+        if not reach.fits_int32:
+            return cls(kernel, params, None, None, dtypes, f"int64: {reach.low} .. {reach.high} is beyond 2**31")
         narrow = type(params)(*(_narrowed(p) for p in params))
-        return cls(kernel, params, narrow, dtypes, f"int32: {reach.low} .. {reach.high} < 2**31")
+        proof = f"int32: {reach.low} .. {reach.high} < 2**31"
+        program = Program.of(intervals, expression, dtypes["output"].storage)
+        return cls(kernel, params, narrow, program, dtypes, proof)
 
     def defined(self, *operands: Tensor) -> Tensor:
         """By the definition: int64, in one go."""
@@ -95,20 +102,20 @@ class Tail:
         first, *others = operands
         if self.narrow is None or first.device.type != "cpu" or any(x.shape != first.shape for x in others):
             return self.defined(*operands)
-        if self.native is not None:
-            with proved_region("cpu"):
-                made = self.native(operands, axis)
-            if made is not None:
-                return made
         with proved_region("cpu"):
-            moved = [x.movedim(axis, -1) for x in operands]
-            rows = [x.reshape(-1, x.shape[-1]) for x in moved]
-        out = torch.empty(rows[0].shape, dtype=self.dtypes["output"].storage)
-        for begin, end in _pieces(rows[0]):
-            with proved_region("cpu"):
-                pieces = [row[begin:end].to(torch.int32) for row in rows]
-            out[begin:end] = self.kernel(*pieces, self.narrow, **self.dtypes)
-        return out.view(moved[0].shape).movedim(-1, axis)
+            loop = self.loop(tuple([x.dtype for x in operands]), axis, first.dim())
+            if loop is not None:
+                results = loop.empty(first.shape, axis)
+                loop.fill(results, operands, axis)
+                return loop.finished(results)
+            rows = [x.movedim(axis, -1).to(torch.int32) for x in operands]
+        return self.kernel(*rows, self.narrow, **self.dtypes).movedim(-1, axis)
+
+    def loop(self, kinds: tuple[torch.dtype, ...], axis: int, dims: int) -> NativeKernel | Program | None:
+        """What computes in int32 piece by piece, for operands of these types with so many dimensions."""
+        if self.native is not None and self.native.takes(kinds, axis, dims):
+            return self.native
+        return self.program
 
     def compiled(self, header: Path, storages: tuple[torch.dtype, ...]) -> "Tail":
         """The same with a compiled loop, built now.
@@ -137,10 +144,3 @@ def whole_range(dtype: QuantDType) -> _Ends:
 def _narrowed(param: Tensor) -> Tensor:
     flat = param.reshape(-1)
     return flat if flat.dtype == torch.bool else flat.to(torch.int32)
-
-
-def _pieces(rows: Tensor) -> Iterator[tuple[int, int]]:
-    """Ranges of rows."""
-    count = len(rows)
-    step = max(1, _PIECE * count // max(rows.numel(), 1))
-    yield from ((begin, min(begin + step, count)) for begin in range(0, count, step))

@@ -1527,6 +1527,11 @@ def weighted_add_accumulator(acc: int, e: int, p: WeightedAddAccumulatorParams) 
     return wrap(acc + offset + term, 32)
 
 
+def round_weighted(v: int) -> float:
+    """A sum of products over the output's scale, rounded as the last shift of `weighted` does, float32, not saturated."""
+    return float(to_int(f32(v + 0.5), math.floor))
+
+
 def weighted_scale(s_in: int, s_w: float) -> float:
     """The scale of an int32 accumulator, one per output channel."""
     return f32(s_in * s_w)

@@ -31,7 +31,7 @@ class FakeQuantState(Enum):
 _QUANTIZING = frozenset({FakeQuantState.QAT, FakeQuantState.VALIDATION})
 
 
-def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = False) -> None:
+def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool | None = None) -> None:
     """Put the fake quantizers of a model into a state; call `model.train()` or `model.eval()` before.
 
     The state holds until another one is set: a later `eval()` does not end CALIBRATION, a later `train()` does not let
@@ -40,8 +40,10 @@ def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = Fals
     Args:
         model: a prepared model, in train mode for QAT, in eval mode for CALIBRATION and VALIDATION.
         mode: the state.
-        exact: Compute forward values by the integer kernels of the march, so that each layer's values are, bit for bit,
-            those that the converted model will have; gradients stay those of fake quantization. For QAT and VALIDATION.
+        exact: True: Compute forward values by the integer kernels of the march, so that each layer's values are, bit for
+            bit, those that the converted model will have. False: float arithmetic and fake quantization only. None: float
+            arithmetic that follows the march where its integers would be further than a step from it. Gradients are those
+            of fake quantization in any case. For QAT and VALIDATION.
 
     Raises:
         TypeError: `mode` is no `FakeQuantState`.
@@ -62,7 +64,7 @@ def set_fake_quantize(model: nn.Module, mode: FakeQuantState, exact: bool = Fals
         if isinstance(module, FakeQuantizeBase):
             _set_state(module, mode)
         elif isinstance(module, QATModule):
-            module.exact = exact
+            module.simulate(exact)
             module.quantizes = mode in _QUANTIZING
 
 

@@ -4,6 +4,7 @@
 In: for each tensor operand of a kernel the smallest and the largest integer that it can hold, one for all or one for each
 channel, and the kernel's derived integers. Out: the interval of everything that the kernel computes. The kernel itself is
 run, on objects that answer to the torch functions which kernels are made of; so the proof is about the code that will run.
+Each interval also knows the operation that made it, from which the narrow form of a kernel is written down (`in_place`).
 """
 
 from collections.abc import Callable, Mapping
@@ -36,11 +37,15 @@ class Reach:
 
 @dataclass(slots=True, eq=False)
 class Interval:
-    """All integers from `low` to `high`, elementwise (int64); what follows from it shares its `reach`."""
+    """All integers from `low` to `high`, elementwise (int64); what follows from it shares its `reach`.
+
+    `made` is the operation that it is the result of, with its operands; None of an operand of the kernel.
+    """
 
     low: Tensor
     high: Tensor
     reach: Reach = field(default_factory=Reach)
+    made: tuple[Any, ...] | None = None
     dtype: torch.dtype = torch.int32  # a kernel that asks computes as it would in int32
 
     def __post_init__(self) -> None:
@@ -67,44 +72,47 @@ class Interval:
         value = torch.as_tensor(other, dtype=torch.int64)
         return value, value
 
-    def _made(self, *candidates: Tensor) -> "Interval":
+    def _made(self, made: tuple[Any, ...], *candidates: Tensor) -> "Interval":
         stacked = torch.broadcast_tensors(*candidates)  # type: ignore[no-untyped-call]
         low, high = stacked[0], stacked[0]
         for candidate in stacked[1:]:
             low, high = torch.minimum(low, candidate), torch.maximum(high, candidate)
-        return Interval(low, high, self.reach)
+        return Interval(low, high, self.reach, made)
 
     def __add__(self, other: Any) -> "Interval":
         low, high = self._ends(other)
-        return self._made(self.low + low, self.high + high)
+        return self._made(("add", self, other), self.low + low, self.high + high)
 
     __radd__ = __add__
 
     def __neg__(self) -> "Interval":
-        return self._made(-self.low, -self.high)
+        return self * -1
 
     def __sub__(self, other: Any) -> "Interval":
         low, high = self._ends(other)
-        return self._made(self.low - high, self.high - low)
+        return self._made(("sub", self, other), self.low - high, self.high - low)
 
     def __rsub__(self, other: Any) -> "Interval":
         return self.__neg__().__add__(other)
 
     def __mul__(self, other: Any) -> "Interval":
-        return self._made(*(a * b for a in (self.low, self.high) for b in self._ends(other)))
+        products = (a * b for a in (self.low, self.high) for b in self._ends(other))
+        return self._made(("mul", self, other), *products)
 
     __rmul__ = __mul__
 
     def __lshift__(self, other: Any) -> "Interval":
-        return self._made(*(a << b for a in (self.low, self.high) for b in self._ends(other)))
+        shifted = (a << b for a in (self.low, self.high) for b in self._ends(other))
+        return self._made(("lshift", self, other), *shifted)
 
     def __rshift__(self, other: Any) -> "Interval":
-        return self._made(*(a >> b for a in (self.low, self.high) for b in self._ends(other)))
+        shifted = (a >> b for a in (self.low, self.high) for b in self._ends(other))
+        return self._made(("rshift", self, other), *shifted)
 
     def __and__(self, mask: int) -> "Interval":
         """With a mask that is not negative."""
         zero = torch.zeros_like(self.low)
-        return Interval(zero, zero + mask, self.reach)
+        return Interval(zero, zero + mask, self.reach, ("and", self, mask))
 
 
 def _clamp(x: Any, min: Any = None, max: Any = None) -> Interval:
@@ -113,13 +121,14 @@ def _clamp(x: Any, min: Any = None, max: Any = None) -> Interval:
         low, high = low.clamp(min=min), high.clamp(min=min)
     if max is not None:
         low, high = low.clamp(max=max), high.clamp(max=max)
-    return Interval(low, high, x.reach)
+    return Interval(low, high, x.reach, ("clamp", x, min, max))
 
 
 def _where(condition: Tensor, x: Any, y: Any) -> Interval:
     one = x if isinstance(x, Interval) else y
     (x_low, x_high), (y_low, y_high) = one._ends(x), one._ends(y)
-    return Interval(torch.where(condition, x_low, y_low), torch.where(condition, x_high, y_high), one.reach)
+    low, high = torch.where(condition, x_low, y_low), torch.where(condition, x_high, y_high)
+    return Interval(low, high, one.reach, ("where", condition, x, y))
 
 
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Interval]] = {
@@ -135,12 +144,15 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Interval]] = {
 }
 
 
-def reach_of(kernel: Callable[..., Any], params: object, operands: tuple[_Ends, ...], **dtypes: Any) -> Reach | None:
-    """What a kernel computes for operands between given ends; None where it uses what intervals have no rule for."""
+def run_on_intervals(kernel: Callable[..., Any], params: object, operands: tuple[_Ends, ...], **dtypes: Any) -> Any:
+    """What a kernel computes for operands between given ends; None where it uses what intervals have no rule for.
+
+    Returns:
+        The operands' intervals and the result's, which share their `reach`; None: not known.
+    """
     reach = Reach()
     intervals = [Interval(low.to(torch.int64), high.to(torch.int64), reach) for low, high in operands]
     try:
-        kernel(*intervals, params, **dtypes)
+        return intervals, kernel(*intervals, params, **dtypes)
     except (KeyError, TypeError, AttributeError):
         return None
-    return reach

@@ -20,6 +20,7 @@ from .checkpoints import note_march
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
+from .layer_way import Way
 from .native_loop import header_of
 from .qat_module import QATModule
 from .qtensor import QTensor
@@ -145,6 +146,7 @@ class QuantizedModule(nn.Module):
         if len(self._bindings) >= _MOST_BINDINGS:
             self._bindings.clear()
             self._tails.clear()
+            self._ways.clear()
         with deriving(self):
             return derive(*inputs), tuple(x.q_scale() for x in tensors)
 
@@ -196,7 +198,7 @@ class QuantizedModule(nn.Module):
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
-        self._sums_of_image: dict[torch.Size, int] = {}
+        self._ways: dict[int, Way] = {}
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
@@ -215,6 +217,7 @@ class QuantizedModule(nn.Module):
             "_accumulators": {},
             "_fast_sums": {},
             "_tails": {},
+            "_ways": {},
             "_known_scale": None,
         }
 

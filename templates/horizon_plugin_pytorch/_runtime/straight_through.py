@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from .qtensor import broadcast_scale
 from .recording import unrecorded
 
 Rounding = Callable[[Tensor], Tensor]
+RoundedAs = Literal["activation", "weight", "weighted"]
+"""Which quotients are rounded, each by a site of the march: values that enter the integers, weights, sums of products."""
 
 _EXACT_BITS = 24  # integers of no more bits are exact in float32, so that they may be saturated there
 _BETWEEN = 0.5  # the threshold between a mask's 0 and 1
@@ -55,14 +57,13 @@ def _as_operator(x: Tensor, scale: Tensor, dtype: QuantDType, axis: int, march: 
     if axis < 0:
         return torch.fake_quantize_per_tensor_affine(x, scale.reshape(()), zeros[0], dtype.min, dtype.max)
     with unrecorded():  # weights: their ties are rounded here, by the march, for the operator rounds them to even
-        x = Grid(axis, dtype.min, dtype.max, march).values(x.detach(), scale, mask=False)[0]
+        x = Grid(axis, dtype.min, dtype.max, march, "weight").values(x.detach(), scale, mask=False)[0]
     return torch.fake_quantize_per_channel_affine(x, scale.reshape(-1), zeros, axis, dtype.min, dtype.max)
 
 
-def rounding_of(march: str, *, per_channel: bool) -> Rounding:
-    """How quotients are rounded on a march: weights have a scale for each channel, activations one."""
-    kernels = load(march)
-    rounding: Rounding = kernels.round_weight if per_channel else kernels.round_activation
+def rounding_of(march: str, rounded_as: RoundedAs) -> Rounding:
+    """How a march rounds quotients."""
+    rounding: Rounding = getattr(load(march), f"round_{rounded_as}")
     return rounding
 
 
@@ -96,6 +97,7 @@ def fake_quantize_values(
     march: str,
     *,
     axis: int = -1,
+    rounded_as: RoundedAs | None = None,
     saturate: bool = True,
     in_place: bool = False,
     owns_input: bool = False,
@@ -108,7 +110,8 @@ def fake_quantize_values(
         scale: float32, one element, or one for each channel of `axis`; it gets no gradient.
         dtype: its range is the clamp.
         march: its rounding is R.
-        axis: the channels' dimension; -1: one scale for all, rounded as an activation.
+        axis: the channels' dimension; -1: one scale for all.
+        rounded_as: what R rounds; None: a weight where there are channels, else an activation.
         saturate: stop the gradient where R(x / scale) is outside of the range.
         in_place: write the result into `x`.
         owns_input: nobody reads `x` any more, so that it may be overwritten where autograd keeps nothing.
@@ -121,7 +124,8 @@ def fake_quantize_values(
     values = x.to(torch.float32)
     if _MARKS.wanted and dtype.bits <= _MARKED_BITS:
         return _as_operator(values, scale.detach(), dtype, axis, march)
-    grid = Grid(axis, dtype.min, dtype.max, march, owns_gradient)
+    kind: RoundedAs = rounded_as or ("weight" if axis >= 0 else "activation")
+    grid = Grid(axis, dtype.min, dtype.max, march, kind, owns_gradient)
     if values.requires_grad and torch.is_grad_enabled():
         trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]
         return trained
@@ -131,7 +135,7 @@ def fake_quantize_values(
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The grid that values are put on: the channels' dimension (-1: none), the integers, and the march that rounds.
+    """The grid that values are put on: the channels' dimension (-1: none), the integers, the march that rounds, and what.
 
     `owns_gradient`: whether gradients may be overwritten.
     """
@@ -140,15 +144,17 @@ class Grid:
     low: int
     high: int
     march: str
+    rounded_as: RoundedAs
     owns_gradient: bool = False
 
     def values(self, x: Tensor, scale: Tensor, *, mask: bool, overwrite: bool = False) -> tuple[Tensor, Tensor | None]:
         """Values on the grid; and, if wanted, a mask of 0 and 1, one byte an element, of what was not saturated."""
-        compiled = grid_values(x, scale, self.axis, (self.low, self.high), self.march, mask=mask, overwrite=overwrite)
+        rounding = self.march, self.rounded_as
+        compiled = grid_values(x, scale, self.axis, (self.low, self.high), rounding, mask=mask, overwrite=overwrite)
         if compiled is not None:
             return compiled
         steps = broadcast_scale(scale, x.dim(), self.axis)
-        rounded = rounding_of(self.march, per_channel=self.axis >= 0)(x / steps)
+        rounded = rounding_of(*rounding)(x / steps)
         if not mask:
             return rounded.clamp_(self.low, self.high).mul_(steps), None
         clamped = rounded.clamp(self.low, self.high)

@@ -1,0 +1,294 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/in_place.py
+"""A kernel as the fewest torch operations in place, for tensors that lie row by row.
+
+In: what a kernel computed on intervals (`interval`): an expression with the interval of each of its values. Out: `Program`,
+its operations on a few buffers that stay in a core's cache. Left out is what the intervals show to change nothing: a
+saturation that nothing reaches, a shift by 0; and half a unit is added before a shift that rounds, instead of adding
+the bit that was shifted out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .interval import Interval, Reach
+
+_PIECE = 1 << 15
+"""Elements of a piece: its buffers, int32, stay in a core's cache."""
+_ROW = 1 << 11
+"""Elements that one row of a piece has at least: short rows cost more than their elements."""
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "lshift": torch.bitwise_left_shift,
+    "rshift": torch.bitwise_right_shift,
+    "and": torch.bitwise_and,
+    "clamp": torch.clamp,
+}
+_Call = tuple[Callable[..., Tensor], list[Any], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A place of a value while a program runs."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation: operands are buffers, ends of `clamp`, or int32: one for all, or one for each channel."""
+
+    function: Callable[..., Tensor]
+    operands: tuple[Any, ...]
+    out: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A kernel's operations in order.
+
+    Attributes:
+        steps: the first buffers hold the operands of the kernel.
+        buffers: how many there are.
+        last: where the result is.
+        result: its type.
+    """
+
+    steps: tuple[Step, ...]
+    buffers: int
+    last: Buffer
+    result: torch.dtype
+
+    @classmethod
+    def of(cls, operands: list[Interval], expression: Interval, result: torch.dtype) -> "Program | None":
+        """The program of an expression; None where it has an operation without a rule, or leaves int32."""
+        reach = Reach()
+        try:
+            made = _Simplifier({id(x): Interval(x.low, x.high, reach) for x in operands})
+            writer = _Writer.of([made.known[id(x)] for x in operands], made(expression))
+        except (KeyError, TypeError, AttributeError):
+            return None
+        return writer.program(result) if reach.fits_int32 else None
+
+    def empty(self, shape: tuple[int, ...], axis: int) -> list[Tensor]:
+        """Memory for the result, the channels last."""
+        moved = (*shape[:axis], *shape[len(shape) + axis + 1 :], shape[axis])
+        return [torch.empty(moved, dtype=self.result).movedim(-1, axis)]
+
+    def fill(self, results: list[Tensor], operands: tuple[Tensor, ...], axis: int) -> None:
+        """Compute into memory that lies as `empty` gives it, or a part of it along the first dimension.
+
+        Args:
+            results: one.
+            operands: integers, also as floats, of its shape.
+            axis: the dimension of the channels, from the end.
+        """
+        flat = [x.movedim(axis, -1).reshape(-1) for x in operands]
+        self._fill(results[0].movedim(axis, -1).view(-1), flat, results[0].shape[axis])
+
+    @staticmethod
+    def finished(results: list[Tensor]) -> Tensor:
+        """The result."""
+        return results[0]
+
+    def _fill(self, out: Tensor, operands: list[Tensor], channels: int) -> None:
+        rows = max(1, min(_ROW, len(out)) // channels)
+        constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
+        size = min(_PIECE * torch.get_num_threads(), len(out))
+        memory = [torch.empty(size, dtype=torch.int32) for _ in range(self.buffers)]
+        values: list[Tensor] = memory
+        calls: tuple[_Call, ...] = ()
+        for begin, end, width in _pieces(len(out), size, rows * channels):
+            if not calls or values[0].shape != ((end - begin) // width, width):
+                values = [buffer[: end - begin].view(-1, width) for buffer in memory]
+                calls = self._calls(values, {key: x[:width] for key, x in constants.items()})
+            for value, x in zip(values, operands, strict=False):
+                value.copy_(x[begin:end].view(-1, width))
+            for function, given, to in calls:
+                function(*given, out=to)
+            out[begin:end].view(-1, width).copy_(values[self.last.index])
+
+    def _calls(self, values: list[Tensor], constants: Mapping[int, Tensor]) -> tuple[_Call, ...]:
+        """The steps with tensors in the place of buffers, and constants as long as a row."""
+
+        def given(x: Any) -> Any:
+            return values[x.index] if isinstance(x, Buffer) else constants.get(id(x), x)
+
+        return tuple((s.function, [given(x) for x in s.operands], values[s.out.index]) for s in self.steps)
+
+
+def _varies(x: Any) -> bool:
+    """Whether an operand runs along the channels."""
+    return isinstance(x, Tensor) and x.dim() > 0
+
+
+def _pieces(count: int, size: int, width: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, row length) of pieces of whole rows, and of what is left: one shorter row."""
+    whole = count // width * width
+    step = max(size // width, 1) * width
+    for begin in range(0, whole, step):
+        yield begin, min(begin + step, whole), width
+    if whole < count:
+        yield whole, count, count - whole
+
+
+@dataclass(slots=True)
+class _Simplifier:
+    """Rebuilds an expression without what changes nothing; `known` holds what was rebuilt, by the id of the old."""
+
+    known: dict[int, Interval]
+
+    def __call__(self, x: Any) -> Any:
+        if not isinstance(x, Interval):
+            return x
+        if id(x) not in self.known:
+            name, *operands = x.made or ()
+            self.known[id(x)] = _RULES[name](*map(self, operands))
+        return self.known[id(x)]
+
+
+def _sum(x: Any, y: Any) -> Any:
+    x, y = (x, y) if isinstance(x, Interval) else (y, x)
+    if isinstance(y, Interval):
+        return _rounded(x, y) or x + y
+    if x.made and x.made[0] == "add" and not isinstance(x.made[2], Interval):
+        return _sum(x.made[1], x.made[2] + y)
+    return x if _is_zero(y) else x + y
+
+
+def _rounded(x: Interval, y: Interval) -> Interval | None:
+    """(v >> n) + (((v << 1) >> n) & 1) as (v + 2**n // 2) >> n."""
+    if not (x.made and y.made and x.made[0] == "rshift" and y.made[0] == "and" and y.made[2] == 1):
+        return None
+    _, v, n = x.made
+    bit = y.made[1].made
+    if isinstance(n, Interval) or not (bit and bit[0] == "rshift" and bit[2] is n):
+        return None
+    doubled = bit[1].made
+    if not (doubled and doubled[0] == "lshift" and doubled[1] is v and doubled[2] == 1):
+        return None
+    return _shift_right(_sum(v, (1 << n) >> 1), n)
+
+
+def _difference(x: Any, y: Any) -> Any:
+    return x - y if isinstance(y, Interval) else _sum(x, -y)
+
+
+def _product(x: Any, y: Any) -> Any:
+    return x * y
+
+
+def _shift_left(x: Interval, n: Any) -> Interval:
+    return x if _is_zero(n) else x << n
+
+
+def _shift_right(x: Interval, n: Any) -> Interval:
+    return x if _is_zero(n) else x >> n
+
+
+def _masked(x: Interval, mask: int) -> Interval:
+    return x if int(x.low.min()) >= 0 and int(x.high.max()) <= mask else x & mask
+
+
+def _clamped(x: Interval, low: int | None, high: int | None) -> Interval:
+    low = int(x.low.min()) if low is None else low
+    high = int(x.high.max()) if high is None else high
+    if x.made and x.made[0] == "clamp":
+        _, x, inner_low, inner_high = x.made
+        low, high = (min(max(end, low), high) for end in (inner_low, inner_high))
+    if low <= int(x.low.min()) and int(x.high.max()) <= high:
+        return x
+    clamped: Any = torch.clamp(x, low, high)  # type: ignore[call-overload]
+    return clamped  # type: ignore[no-any-return]
+
+
+def _chosen(condition: Tensor, x: Any, y: Any) -> Any:
+    if bool(condition.all()):
+        return x
+    if bool(condition.any()):
+        raise TypeError("an operand for some channels only")
+    return y
+
+
+def _is_zero(x: Any) -> bool:
+    return not isinstance(x, Interval) and not bool(torch.as_tensor(x).any())
+
+
+_RULES: dict[str, Callable[..., Any]] = {
+    "add": _sum,
+    "sub": _difference,
+    "mul": _product,
+    "lshift": _shift_left,
+    "rshift": _shift_right,
+    "and": _masked,
+    "clamp": _clamped,
+    "where": _chosen,
+}
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Gives each value of an expression a buffer, and a buffer that nothing reads any more to the next value."""
+
+    uses: Counter[int]
+    places: dict[int, Buffer]
+    result: Interval
+    buffers: int
+    free: list[Buffer] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, operands: list[Interval], result: Interval) -> "_Writer":
+        """For an expression of these operands."""
+        uses: Counter[int] = Counter()
+        waiting, seen = [result], set()
+        while waiting:
+            x = waiting.pop()
+            uses[id(x)] += 1
+            if id(x) not in seen:
+                seen.add(id(x))
+                waiting += [y for y in (x.made or ())[1:] if isinstance(y, Interval)]
+        return cls(uses, {id(x): Buffer(i) for i, x in enumerate(operands)}, result, len(operands))
+
+    def program(self, kind: torch.dtype) -> Program:
+        """The steps to the result, of a type."""
+        last = self.place(self.result)
+        return Program(tuple(self.steps), self.buffers, last, kind)
+
+    def place(self, x: Interval) -> Buffer:
+        """Where a value is, which is computed first."""
+        if id(x) not in self.places:
+            assert x.made is not None
+            name, *operands = x.made
+            given = tuple(self.place(y) if isinstance(y, Interval) else _constant(name, y) for y in operands)
+            for y in operands:
+                self._read(y)
+            self.places[id(x)] = self._empty()
+            self.steps.append(Step(_FUNCTIONS[name], given, self.places[id(x)]))
+        return self.places[id(x)]
+
+    def _read(self, x: Any) -> None:
+        if isinstance(x, Interval):
+            self.uses[id(x)] -= 1
+            if not self.uses[id(x)]:
+                self.free.append(self.places[id(x)])
+
+    def _empty(self) -> Buffer:
+        if not self.free:
+            self.buffers += 1
+            return Buffer(self.buffers - 1)
+        return self.free.pop()
+
+
+def _constant(name: str, x: Any) -> Any:
+    """An operand that is known: int32 [channels], or without dimensions where it is one for all; ends are numbers."""
+    if name == "clamp":
+        return x
+    flat = torch.as_tensor(x).reshape(-1).to(torch.int32)
+    return flat[0].clone() if bool((flat == flat[0]).all()) else flat

@@ -1,0 +1,182 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/one_pass_conv.py
+"""Convolutions in one pass over memory: 8-bit products, sums in registers, the march's formula, one int8 store.
+
+In: an int8 weight [out, in / groups, h, w], where the window moves, and the tail of the layer. Out: a function from
+int8 features to int8 results. The loops are conv_dense.h and conv_depthwise.h; the formula is the program of the tail, so its
+rounding is stated nowhere else. Which layers are computed like this is `worth`: a rule of shapes.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .exact import channel_sums
+from .int8_sums import OFFSET, Window, available
+from .native_build import library
+from .program_c import LANES, Finish, whole_lanes
+from .tail import Tail
+
+_QUAD = 4
+_LARGEST = 2 * OFFSET - 1
+_INT32 = 1 << 31
+_MOST_RUNS = 64
+_LONG = 512
+ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 3, ctypes.c_int)
+"""Of the compiled loops: the layer; images, height, width; features, what is added, results; threads."""
+
+
+class _Layer(ctypes.Structure):
+    """`struct layer` of conv_layer.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("weight", "start", "params", "ends")),
+        *((name, ctypes.c_int64) for name in ("channels_in", "channels_out", "high", "wide")),
+        *((name, ctypes.c_int64 * 2) for name in ("stride", "padding", "dilation")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OnePassConv:
+    """A convolution of a layer; call it with int8 features, and what the layer adds.
+
+    Attributes:
+        run: the compiled loop.
+        layer: its constants; their memory is that of `held`.
+        held: tensors that `layer` points into.
+        window: where the window moves.
+        size: of the window.
+        channels: of the results.
+        proof: why it is exact.
+    """
+
+    run: Callable[..., int]
+    layer: _Layer
+    held: tuple[Tensor, ...]
+    window: Window
+    size: tuple[int, int]
+    channels: int
+    proof: str
+
+    @classmethod
+    def prove(cls, weight: Tensor, window: Window, tail: Tail, added: int) -> "OnePassConv | None":
+        """None where the shape is not for it, int32 does not hold the sums, or nothing can be compiled.
+
+        Args:
+            weight: int8 [out, in / groups, h, w].
+            window: where it moves.
+            tail: from sums to results.
+            added: how many further operands it takes, all int8: none or one.
+        """
+        largest = int(channel_sums(weight).max())
+        narrow = tail.dtypes["output"].storage == torch.int8 and _LARGEST * largest < _INT32
+        if tail.program is None or not narrow or not possible(weight, window):
+            return None
+        depthwise = window.groups > 1
+        finish = Finish.of(tail.program, 1 + added, len(weight))
+        run = _compiled(finish.text, depthwise)
+        if run is None:
+            return None
+        pack = _depthwise_weight if depthwise else _dense_weight
+        held = (
+            pack(weight, window),
+            whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32)),
+            *(finish.params, finish.ends),
+        )
+        size = (weight.shape[2], weight.shape[3])
+        channels = len(weight) if depthwise else weight.shape[1]
+        layer = _Layer(*(x.data_ptr() for x in held), channels, len(weight), *size)
+        layer.stride, layer.padding, layer.dilation = window.stride, window.padding, window.dilation
+        proof = f"one pass: {_LARGEST} * {largest} = {_LARGEST * largest} < 2**31"
+        return cls(run, layer, held, window, size, len(weight), proof)
+
+    def __call__(self, x: Tensor, *others: Tensor, out: Tensor | None = None) -> Tensor | None:
+        """int8 results [N, C, H, W], channels last; None for operands that lie or look otherwise than expected.
+
+        Args:
+            x: int8 [N, C, H, W].
+            others: what is added, int8 in the shape of the result.
+            out: memory for the result, channels last.
+        """
+        shape = (x.shape[0], self.channels, *self._moved(x.shape[2:]))
+        if x.dtype != torch.int8 or min(shape) < 1 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
+            return None
+        read = [y.contiguous(memory_format=torch.channels_last) for y in (x, *others)]
+        if out is None:
+            out = torch.empty(shape, dtype=torch.int8, memory_format=torch.channels_last)
+        added = read[1].data_ptr() if others else None
+        count, _, high, wide = x.shape
+        where = (read[0].data_ptr(), added, out.data_ptr())
+        failed = self.run(ctypes.byref(self.layer), count, high, wide, *where, torch.get_num_threads())
+        return None if failed else out
+
+    def _moved(self, size: torch.Size) -> tuple[int, int]:
+        """Where the window stands, down and across."""
+        w = self.window
+        high, wide = (
+            (size[i] + 2 * w.padding[i] - w.dilation[i] * (self.size[i] - 1) - 1) // w.stride[i] + 1 for i in range(2)
+        )
+        return high, wide
+
+
+def possible(weight: Tensor, window: Window) -> bool:
+    """Whether there is a loop for a convolution: over all channels together, or over each by itself."""
+    runs = weight.shape[2] * (1 if window.dilation[1] == 1 else weight.shape[3])
+    if weight.device.type != "cpu" or weight.dtype != torch.int8 or runs > _MOST_RUNS:
+        return False
+    return window.groups == 1 or (window.groups == len(weight) and weight.shape[1] == 1)
+
+
+def worth(weight: Tensor, window: Window) -> bool:
+    """Whether one pass is the fastest way as far as known.
+
+    Where the processor multiplies tiles, long sums over a window are left to torch's kernels, which use that.
+    """
+    long = window.groups == 1 and max(weight.shape[2:]) > 1 and weight[0].numel() >= _LONG
+    return not (long and _multiplies_tiles())
+
+
+@functools.cache
+def _multiplies_tiles() -> bool:
+    supported: Any = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return supported is not None and bool(supported()) and available()
+
+
+@functools.cache
+def _compiled(finish: str, depthwise: bool) -> Callable[..., int] | None:
+    """The loop with the formula of a tail; None where nothing can be compiled."""
+    built = library(source(finish, depthwise))
+    if built is None:
+        return None
+    run: Any = built.run
+    run.argtypes, run.restype = ARGUMENTS, ctypes.c_int
+    return run  # type: ignore[no-any-return]
+
+
+def source(finish: str, depthwise: bool, portable: bool = False) -> str:
+    """The C file: the formula of a tail and the loops; `portable`: in plain C for any processor."""
+    names = ("elements.h", "conv_layer.h", "conv_depthwise.h" if depthwise else "conv_dense.h")
+    elements, layer, conv = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)
+    return "\n".join([*["#define PORTABLE"] * portable, elements, finish, layer, conv])
+
+
+def _dense_weight(weight: Tensor, window: Window) -> Tensor:
+    """[out / 16][runs][quads of a run][16][4]."""
+    out, _, high, wide = weight.shape
+    runs = high if window.dilation[1] == 1 else high * wide
+    rows = weight.permute(0, 2, 3, 1).reshape(out, runs, -1)
+    rows = whole_lanes(functional.pad(rows, (0, -rows.shape[2] % _QUAD)))
+    return rows.view(-1, LANES, runs, rows.shape[2] // _QUAD, _QUAD).permute(0, 2, 3, 1, 4).contiguous()
+
+
+def _depthwise_weight(weight: Tensor, window: Window) -> Tensor:
+    """[channels / 16][rows / 4][columns][16][4]."""
+    _, _, high, wide = weight.shape
+    taps = whole_lanes(functional.pad(weight[:, 0], (0, 0, 0, -high % _QUAD)))
+    return taps.view(-1, LANES, taps.shape[1] // _QUAD, _QUAD, wide).permute(0, 2, 4, 1, 3).contiguous()
