@@ -17,7 +17,7 @@ from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
-from .one_pass_conv import OnePassConv, worth
+from .one_pass_conv import OnePassConv
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -120,8 +120,6 @@ class QuantizedWeighted(QuantizedModule):
         """The whole layer as one compiled loop, where this is worth it."""
         window = self._window()
         if not self.compiles or window is None or any(x.dtype.storage != torch.int8 for x in inputs):
-            return None
-        if not worth(self.weight, window):
             return None
         return OnePassConv.prove(self.weight, window, tail, len(inputs) - 1)
 
