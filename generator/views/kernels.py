@@ -16,6 +16,7 @@ from generator.formula.lower_torch import TORCH_HELPERS
 from generator.formula.model import Arg, Compiled, Param
 from generator.link import Catalog, KernelEntry
 from generator.proven import CompiledMarches, Kernels
+from generator.schema import Kernel
 from generator.views.names import camel, label_of, sentence
 
 _TORCH_TYPES = {"tensor": "Tensor", "table": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
