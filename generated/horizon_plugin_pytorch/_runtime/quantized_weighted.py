@@ -18,7 +18,7 @@ from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
-from .one_pass_conv import OnePassConv, worth
+from .one_pass_conv import OnePassConv
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -100,7 +100,7 @@ class QuantizedWeighted(QuantizedModule):
         if found is None or found.params is not p:
             tail = self._tail(p, x, *others)
             sums, accumulator = partial(self._int8_sums, x.dtype), partial(self._accumulator, x.dtype)
-            found = Way(p, tail, self._one_pass(tail, x), sums, accumulator, -1 - self._TRAILING)
+            found = Way(p, tail, self._one_pass(tail, x, *others), sums, accumulator, -1 - self._TRAILING)
             self._ways[id(p)] = found
         return found
 
@@ -118,12 +118,12 @@ class QuantizedWeighted(QuantizedModule):
         window = self._window()
         return None if window is None else Int8Sums.prove(self.weight, window, dtype)
 
-    def _one_pass(self, tail: Tail, x: Input) -> OnePassConv | None:
-        """The whole layer as one compiled loop, where it is one for which this is worth it."""
+    def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | None:
+        """The whole layer as one compiled loop, where this is worth it."""
         window = self._window()
-        if tail.native is None or window is None or x.dtype.storage != torch.int8 or not worth(self.weight, window):
+        if not self.compiles or window is None or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
-        return OnePassConv.prove(self.weight, window, tail.native)
+        return OnePassConv.prove(self.weight, window, tail, len(inputs) - 1)
 
     def _window(self) -> Window | None:
         """Where the window moves; None where there is none on an image, or its padding is a word."""

@@ -202,8 +202,9 @@ class QATWeighted(QATModule):
         if bias is None or not self.quantizes:
             return bias
         with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            held: Tensor = self.kernels.simulate_bias(bias.detach())
-        return bias + (held - bias).detach()
+            plain = bias.detach()
+            held: Tensor = self.kernels.simulate_bias(plain)
+        return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""
