@@ -118,7 +118,8 @@ def channel_sums(channels_first: Tensor) -> Tensor:
     rows = channels_first.flatten(1)
     largest = -torch.iinfo(rows.dtype).min * rows.shape[1]
     wide = torch.int32 if largest <= _INT32_MAX else torch.int64
-    return rows.to(wide).abs_().sum(1, dtype=wide).to(torch.int64)
+    magnitudes = rows.to(torch.int16).abs_() if rows.dtype is torch.int8 else rows.to(wide).abs_()
+    return magnitudes.sum(1, dtype=wide).to(torch.int64)
 
 
 def exact_sum(x: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
