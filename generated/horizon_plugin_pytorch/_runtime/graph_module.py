@@ -111,6 +111,18 @@ class ObservedGraphModule(GraphModuleWithAttr):
 class QuantizedGraphModule(GraphModuleWithAttr):
     """A model that computes on integers: what `convert_fx` returns."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As `forward`: by calling the modules, or what they would compute where nothing can tell the difference."""
+        from .flat_run import NOT_RUN, attempt  # it imports modules that import this one
+
+        result = attempt(self, args, kwargs)
+        return super().__call__(*args, **kwargs) if result is NOT_RUN else result
+
+    def recompile(self) -> Any:
+        """As of every graph module: the graph was edited."""
+        self.__dict__.pop("_flat_run", None)
+        return super().recompile()
+
     def kernel_plan(self) -> Any:
         """How each layer computes and why that is exact (`KernelPlan`); print it."""
         from .kernel_plan import plan_of  # modules of layers import this one

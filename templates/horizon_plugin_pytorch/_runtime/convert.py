@@ -13,9 +13,9 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
-from .bind import bind_scales
 from .composite import QATComposite
 from .fake_quantize import never_observed
+from .flat_run import attach
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
 from .module_tree import swap, swappable
@@ -61,7 +61,7 @@ def convert_fx(
     finish(model, _remove_qconfig)
     converted = become(model, QuantizedGraphModule, model.graph)
     converted.recompile()
-    bind_scales(converted)
+    attach(converted)
     return converted
 
 
