@@ -54,9 +54,10 @@ def convert_fx(
     observed = _checked(graph_module)
     warn_uncollected(_uncollected(observed), stacklevel=3)
     warn_of_shared(observed)
-    model = observed if inplace else observed.structural_clone()
-    model.eval()
+    swapped = [module for _, module in convertible(observed, TABLES.quantized_modules)]
+    model = observed if inplace else observed.structural_clone(swapped)
     convert_modules(model, TABLES.quantized_modules, fast_mode)
+    model.eval()
     finish(model, _remove_qconfig)
     converted = become(model, QuantizedGraphModule, model.graph)
     converted.recompile()

@@ -6,7 +6,6 @@ In: a QAT module with a fake-quantized weight. Out: a module that holds the weig
 
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import torch
@@ -56,7 +55,7 @@ class QuantizedWeighted(QuantizedModule):
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
         fake_quant: Any = mod.weight_fake_quant
-        integers = quantized_weight(self.kernels, weight, fake_quant)
+        integers = quantized_weight(self.march, weight, fake_quant)
         self._set_weight(integers, fake_quant.scale, mod.bias, mod._groups)
 
     def _set_weight(self, channels_first: Tensor, scale: Tensor, bias: Tensor | None, groups: int) -> None:
@@ -248,6 +247,6 @@ class QuantizedWeighted(QuantizedModule):
         return result
 
 
-def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
+def quantized_weight(march: str, weight: Tensor, fake_quant: Any) -> Tensor:
     """The integers of a weight [out, ...], rounded as its fake quantizer rounds: per channel, or as one tensor."""
-    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, kernels, axis=fake_quant.ch_axis)
+    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, march, axis=fake_quant.ch_axis)
