@@ -77,7 +77,7 @@ def test_an_output_that_vanishes_is_not_clean(checkout: Path, monkeypatch: pytes
     def vanished(file: str) -> bytes:
         raise FileNotFoundError(file)
 
-    monkeypatch.setattr(stamp, "_read", vanished)
+    monkeypatch.setattr(stamp, "read_regular", vanished)
     assert stamp.is_clean(str(checkout)) == -1
 
 
