@@ -4,9 +4,11 @@ In: the catalog and the decisions. Out: views of `_marches.py`, `march.py`, `dty
 `functional.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from generator.decide import Decision, Decisions, feature_dtypes
+from generator.integer_forward import integer_cells
 from generator.link import Catalog
 from generator.schema import March
 from generator.schema_op import Op
@@ -80,9 +82,10 @@ class SupportRowView:
 
 @dataclass(frozen=True, slots=True)
 class SupportView:
-    """The support matrix."""
+    """The support matrix, and the rows with cells whose values in QAT are the march's integers."""
 
     rows: tuple[SupportRowView, ...]
+    integer_forward: tuple[SupportRowView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,15 @@ def support_view(catalog: Catalog, decisions: Decisions) -> SupportView:
         for march in catalog.marches:
             cells = sorted((decisions[op, march, dtype] for dtype in columns), key=_said_by_march)
             rows.append(SupportRowView((op, march), tuple(CellView(c.dtype, c.outputs or c.reason) for c in cells)))
-    return SupportView(tuple(rows))
+    return SupportView(tuple(rows), tuple(_integer_rows(catalog)))
+
+
+def _integer_rows(catalog: Catalog) -> Iterator[SupportRowView]:
+    for op in catalog.ops:
+        for march in catalog.marches:
+            cells = tuple(CellView(*cell) for cell in integer_cells(catalog, op, march).items())
+            if cells:
+                yield SupportRowView((op, march), cells)
 
 
 def _said_by_march(decision: Decision) -> bool:
