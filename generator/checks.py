@@ -228,10 +228,10 @@ def _unused_quantizers(catalog: Catalog) -> Iterator[Diagnostic]:
     used = {name for preset in spec.spec.presets.values() for name in (preset.activation, preset.weight)}
     if used - {*spec.spec.quantizers, "none"}:
         return  # a misspelled one may be meant
-    for name in spec.spec.quantizers:
-        if name not in used:
+    for name, quantizer in spec.spec.quantizers.items():
+        if name not in used and not quantizer.public:
             span = spec.key_span("quantizers", name)
-            hint = "remove it, or name it in a preset"
+            hint = "remove it, name it in a preset, or give it a public name"
             yield Diagnostic("C034", f"no preset uses the quantizer {name!r}", span, hint=hint)
 
 
@@ -242,6 +242,7 @@ def _qconfig_defaults(catalog: Catalog) -> Iterator[Diagnostic]:
         "fake_quant": observers.fake_quants,
         "observer": observers.observers,
         "calibration_observer": observers.observers,
+        "search_observer": observers.observers,
         "dtype": catalog.dtypes.spec.dtypes,
     }
     named = [(spec.span("defaults", field), getattr(defaults, field), names) for field, names in known.items()]

@@ -93,6 +93,7 @@ def _package(
     yield _job("_observer_defaults.py", presets_view, ("observers",))
     yield _job("quantization/qconfig.py", presets_view, ("qconfigs", "observers"))
     yield _job("quantization/qconfig_factories.py", presets_view, ("qconfigs", "observers"))
+    yield _job("quantization/quantizer_names.py", presets_view, ("observers",))
     yield _job("quantization/__init__.py", presets_view, ("qconfigs",))
     yield _job("_tools.py", tools.tools_view(catalog), ("tools",))
 

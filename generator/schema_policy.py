@@ -108,7 +108,7 @@ class Observer(Spec):
 
     doc: Sentence
     class_: PythonName = Field(alias="class")
-    arguments: dict[PythonName, Number | tuple[Number, ...]] = Field(default={})
+    arguments: dict[PythonName, Number | PythonName | tuple[Number, ...]] = Field(default={})
     weights: bool = Field(default=True, description="Whether it observes weights, too.")
 
 
@@ -137,6 +137,7 @@ class Quantizer(Spec):
     qscheme: Literal["per_tensor_symmetric", "per_channel_symmetric"] = "per_tensor_symmetric"
     ch_axis: int = -1
     arguments: dict[PythonName, bool | int | float] = Field(default={})
+    public: tuple[PythonName, ...] = Field(default=(), description="Names that users import it by.")
 
 
 class Preset(Spec):
@@ -155,6 +156,7 @@ class QconfigDefaults(Spec):
     fake_quant: Identifier
     observer: Identifier
     calibration_observer: Identifier
+    search_observer: Identifier
     dtype: Identifier
     weight_fake_quants: dict[Identifier, Identifier] = Field(
         default={}, description="Fake quantizer -> the one that weights get in its place."

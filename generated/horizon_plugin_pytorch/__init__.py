@@ -10,7 +10,7 @@ computes in integers only, by the rules of its march.
 from ._runtime.overlays import overlays  # first: what is imported next may come from one
 
 # isort: split
-from . import dtype, functional, jit, march, nn, qat_mode, qconfig, qtensor, quantization, utils
+from . import dtype, functional, fx, jit, march, nn, qat_mode, qconfig, qtensor, quantization, utils
 from .functional import (
     bgr2centered_gray,
     bgr2centered_yuv,
@@ -45,6 +45,7 @@ __all__ = [
     "rgb2yuv",
     "dtype",
     "functional",
+    "fx",
     "get_march",
     "jit",
     "march",

@@ -4,7 +4,7 @@ In: kernel specs. Out: `Compiled` kernels: torch code, exact Python code, readab
 evaluated as Python; no formula is written twice.
 """
 
-from generator.formula.c_helpers import C_HELPERS
+from generator.formula.c_helpers import C_HELPERS, c_helpers_for
 from generator.formula.compiler import compile_kernel
 from generator.formula.lower_c import CBody, c_name, c_type, lower_c
 from generator.formula.lower_elements import ElementBody, lower_elements
@@ -33,6 +33,7 @@ __all__ = [
     "Problem",
     "Proved",
     "RoundingMode",
+    "c_helpers_for",
     "c_name",
     "c_type",
     "compile_kernel",

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from generator.compile import COMMON, CompiledMarches
-from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param, c_name, lower_c
+from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param, c_helpers_for, c_name, lower_c
 from generator.link import Catalog, KernelEntry
 from generator.proven import Kernels
 from generator.schema import Kernel
 from generator.views.names import camel, module_name, sentence
 
 _TORCH_TYPES = {"tensor": "Tensor", "table": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
+_C_TYPES = {"tensor": "float", "dtype": "bpu_dtype"}
 _PYTHON_TYPES = {"tensor": "int", "table": "Sequence[int]", "scale": "float", "int": "int", "dtype": "QuantDType"}
 
 
@@ -101,23 +102,29 @@ def _module(catalog: Catalog, compiled: CompiledMarches, march: str | None, *, t
             )
             for role, kernel in kernels.items()
         ),
-        c_functions=tuple(_c_rounding(kernel) for kernel in kernels.values() if torch and _rounds_one_number(kernel)),
+        c_functions=_c_functions(kernels, entries) if torch else (),
     )
 
 
-def _rounds_one_number(kernel: Compiled) -> bool:
-    """Whether the kernel is a way of rounding: one float32 in, one float32 out, by a site of the march."""
-    return bool(kernel.result == "real" and kernel.sites and not kernel.params) and [
-        arg.kind for arg in kernel.compute_args
-    ] == ["tensor"]
+def _c_functions(kernels: Kernels, entries: Mapping[str, KernelEntry]) -> tuple[str, ...]:
+    """The kernels of floats alone as C, after the helpers that they call."""
+    functions = [_c_function(kernel) for role, kernel in kernels.items() if _is_of_floats(kernel, entries[role].kernel)]
+    return (*c_helpers_for("\n".join(functions)), *functions)
 
 
-def _c_rounding(kernel: Compiled) -> str:
-    """For example `static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }`."""
+def _is_of_floats(kernel: Compiled, spec: Kernel) -> bool:
+    """Whether the kernel makes a float32 of float32s by the march's own rule: how it rounds, or what range it has."""
+    kinds = {arg.kind for arg in kernel.compute_args}
+    floats = set(spec.tensors.values()) == {"real"} and kinds <= _C_TYPES.keys() and not (spec.scales or kernel.params)
+    return floats and kernel.result == "real" and ("dtype" in kinds or bool(kernel.sites))
+
+
+def _c_function(kernel: Compiled) -> str:
+    """For example `static inline float round_weight(float v)`, with its body."""
     body = lower_c(kernel.proved)
-    (argument,) = kernel.compute_args
-    statements = " ".join((*body.compute, f"return {body.result};"))
-    return f"static inline float {kernel.proved.kernel.id}(float {c_name(argument.name)}) {{ {statements} }}"
+    arguments = ", ".join(f"{_C_TYPES[arg.kind]} {c_name(arg.name)}" for arg in kernel.compute_args)
+    statements = "".join(f"    {line}\n" for line in (*body.compute, f"return {body.result};"))
+    return f"static inline float {kernel.proved.kernel.id}({arguments})\n{{\n{statements}}}"
 
 
 def _entries(catalog: Catalog, kernels: Kernels) -> Iterable[KernelEntry]:

@@ -25,6 +25,7 @@ class QuantizerView:
     name: str
     class_name: str
     arguments: str
+    public: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class DefaultsView:
     fake_quant: str
     observer: str
     calibration_observer: str
+    search_class: str
     dtype: str
     weight_fake_quants: str
 
@@ -105,7 +107,8 @@ def presets_view(catalog: Catalog) -> PresetsView:
     )
     aliases = tuple(AliasView(alias, name) for name, p in presets.items() for alias in p.aliases)
     deprecated = tuple(AliasView(alias, name) for name, p in presets.items() for alias in p.deprecated)
-    names = sorted([*presets, *(a.name for a in (*aliases, *deprecated))])
+    public = (name for quantizer in quantizers.values() for name in quantizer.public)
+    names = sorted([*presets, *(a.name for a in (*aliases, *deprecated)), *public])
     return PresetsView(
         observers=named,
         weight_observers=tuple(view for view in named if observers.observers[view.name].weights),
@@ -124,6 +127,7 @@ def presets_view(catalog: Catalog) -> PresetsView:
             fake_quant=defaults.fake_quant,
             observer=defaults.observer,
             calibration_observer=defaults.calibration_observer,
+            search_class=observers.observers[defaults.search_observer].class_,
             dtype=defaults.dtype,
             weight_fake_quants=repr(defaults.weight_fake_quants),
         ),
@@ -162,6 +166,5 @@ def _quantizer(catalog: Catalog, name: str, quantizer: Quantizer) -> QuantizerVi
         f"ch_axis={quantizer.ch_axis}",
         *(f"{key}={value!r}" for key, value in quantizer.arguments.items()),
     ]
-    return QuantizerView(
-        _quantizer_name(name), observers.fake_quants[quantizer.fake_quant].class_, ", ".join(arguments)
-    )
+    class_name = observers.fake_quants[quantizer.fake_quant].class_
+    return QuantizerView(_quantizer_name(name), class_name, ", ".join(arguments), quantizer.public)

@@ -5,6 +5,7 @@ derive the integers and give the results that are written down. `RESTATED` holds
 """
 
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -85,25 +86,36 @@ def _check_preset(name: str, expected: dict[str, Any], build: Build) -> None:
         make, facts = getattr(preset, part), expected[part]
         assert (make is None) is (facts is None)
         if make is not None and facts is not None:
-            with current_march("bayes"):
-                fake_quant = make(channel_len=2)
-            observer = fake_quant.activation_post_process
-            found = {
-                "class": type(fake_quant).__name__,
-                "dtype": str(fake_quant.dtype),
-                "observer": type(observer).__name__,
-                "averaging_constant": observer.averaging_constant,
-                "ch_axis": fake_quant.ch_axis,
-            }
-            if "use_grad_scaling" in facts:
-                found["use_grad_scaling"] = fake_quant.use_grad_scaling
-            assert found == facts
+            assert _facts_of(make, facts) == facts
+
+
+def _check_quantizer(name: str, expected: dict[str, Any], build: Build) -> None:
+    assert _facts_of(getattr(build.presets, name), expected) == expected
+
+
+def _facts_of(make: Callable[..., Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """What a factory of fake quantizers makes, in the words of the facts."""
+    with current_march("bayes"):
+        fake_quant = make(channel_len=2)
+    observer = fake_quant.activation_post_process
+    found = {
+        "class": type(fake_quant).__name__,
+        "dtype": str(fake_quant.dtype),
+        "observer": type(observer).__name__,
+        "averaging_constant": observer.averaging_constant,
+        "ch_axis": fake_quant.ch_axis,
+    }
+    return found | ({"use_grad_scaling": fake_quant.use_grad_scaling} if "use_grad_scaling" in facts else {})
 
 
 def _presets() -> tuple[Golden, ...]:
-    """One golden a preset."""
-    presets = DOCUMENT["presets"].items()
-    return tuple(Golden(f"preset {name}", COMMON, partial(_check_preset, name, expected)) for name, expected in presets)
+    """One golden a preset, and one a quantizer with a public name."""
+    checks = (("presets", _check_preset), ("quantizers", _check_quantizer))
+    return tuple(
+        Golden(f"{section} {name}", COMMON, partial(check, name, expected))
+        for section, check in checks
+        for name, expected in DOCUMENT[section].items()
+    )
 
 
 GOLDENS = (*_goldens(), *_presets())

@@ -39,7 +39,9 @@ def declarations(entry: KernelEntry) -> frozenset[Property]:
 
 
 def _names(catalog: Catalog) -> Iterator[Property]:
-    """The further names of presets."""
+    """The further names of presets, and the public ones of quantizers."""
+    for name, quantizer in catalog.qconfigs.spec.quantizers.items():
+        yield from ((f"quantizers.{name}.public", public) for public in quantizer.public)
     for name, preset in catalog.qconfigs.spec.presets.items():
         yield from ((f"presets.{name}.aliases", alias) for alias in preset.aliases)
         yield from ((f"presets.{name}.deprecated", old) for old in preset.deprecated)

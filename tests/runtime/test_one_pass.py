@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from horizon_plugin_pytorch._runtime import one_pass
-from horizon_plugin_pytorch._runtime.one_pass import extremes, torch_operations_only
+from horizon_plugin_pytorch._runtime.one_pass import extremes
+from horizon_plugin_pytorch._runtime.passes import torch_operations_only
 from horizon_plugin_pytorch._runtime.straight_through import fake_quantize_values
 from horizon_plugin_pytorch.dtype import qint4, qint8, qint16
 
@@ -133,5 +134,5 @@ def test_threads_change_nothing() -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_pass, "library", lambda _: None)
+    monkeypatch.setattr(one_pass, "compiled_pass", lambda *_: None)
     _check(_hard(STEPS[0]), STEPS[:1], qint8, "bayes")

@@ -1,7 +1,7 @@
 """Convolutions in one compiled pass: the bits of exact sums and the march's kernel, for every way that a window moves."""
 
 import shutil
-from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +13,6 @@ from horizon_plugin_pytorch._marches import MARCH_IDS
 from horizon_plugin_pytorch._runtime import one_pass_conv
 from horizon_plugin_pytorch._runtime.int8_sums import Window
 from horizon_plugin_pytorch._runtime.native_build import library
-from horizon_plugin_pytorch._runtime.native_loop import header_of
 from horizon_plugin_pytorch._runtime.one_pass_conv import OnePassConv
 from horizon_plugin_pytorch._runtime.tail import Chain, Tail, whole_range
 from horizon_plugin_pytorch.dtype import qint8
@@ -62,8 +61,7 @@ def tail_of(march: str, weight: Tensor, adds: bool) -> Tail:
     else:
         p = kernels.derive_weighted(one, s_w, s_out, bias, output=qint8)
     chain = Chain((kernels.weighted_add if adds else kernels.weighted, kernels.relu))
-    kinds = (torch.float32, *[torch.int8] * adds)
-    return Tail.prove(chain, p, tuple(ends), {"output": qint8}).compiled(header_of(kernels), kinds)
+    return Tail.prove(chain, p, tuple(ends), {"output": qint8})
 
 
 def check(march: str, shape: tuple, depthwise: bool, adds: bool) -> None:
@@ -71,9 +69,8 @@ def check(march: str, shape: tuple, depthwise: bool, adds: bool) -> None:
     images, channels, out, high, wide, size, stride, padding, dilation = shape
     weight = integers(out, 1 if depthwise else channels, *size).clamp(-127, 127)
     tail = tail_of(march, weight, adds)
-    assert tail.native is not None
     window = Window(*((n, n) for n in (stride, padding, dilation)), channels if depthwise else 1)
-    conv = OnePassConv.prove(weight, window, tail.native)
+    conv = OnePassConv.prove(weight, window, tail, adds)
     assert conv is not None
     x = integers(images, channels, high, wide)
     sums = functional.conv2d(x.double(), weight.double(), None, stride, padding, dilation, window.groups)
@@ -106,8 +103,8 @@ def test_on_every_march(march: str, depthwise: bool) -> None:
 
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_the_plain_c_of_other_processors_has_the_same_bits(depthwise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def portable(loop, depthwise):
-        run = library(one_pass_conv.source(loop, depthwise, portable=True)).run
+    def portable(finish: str, depthwise: bool) -> Any:
+        run = library(one_pass_conv.source(finish, depthwise, portable=True)).run
         run.argtypes = one_pass_conv.ARGUMENTS
         return run
 
@@ -129,21 +126,20 @@ def test_two_threads_have_the_same_bits(depthwise: bool) -> None:
 
 def test_extreme_products_do_not_saturate() -> None:
     weight = torch.full((16, 64, 3, 3), 127, dtype=torch.int8)
-    tail = tail_of("bayes", weight, False)
-    flat = replace(tail.native, params=tuple(torch.zeros_like(p) for p in tail.native.params))
-    mult = next(i for i, name in enumerate(tail.params._fields) if name.endswith("mult"))
-    flat.params[mult].fill_(1)
-    flat.params[mult + 1].fill_(16)  # the shift before the multiplication
-    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), flat)
+    sums = torch.tensor([128 * 127 * 576])
+    kernels = load("bayes")
+    p = kernels.derive_weighted(*torch.tensor([1.0, 1.0, 2.0**17, 0.0]).unsqueeze(1), output=qint8)
+    tail = Tail.prove(Chain((kernels.weighted,)), p, ((-sums, sums),), {"output": qint8})
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail, 0)
     assert conv is not None
     for value in (-128, 127):
         x = torch.full((1, 64, 3, 3), value, dtype=torch.int8)
-        assert conv(x).unique().tolist() == [max(value * 127 * 576 >> 16, 0)]
+        assert conv(x).unique().tolist() == [round(value * 127 * 576 / 2**17)]
 
 
 def test_operands_that_it_is_not_for_are_left_to_others() -> None:
     weight = integers(16, 16, 1, 1)
-    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, True).native)
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, True), 1)
     assert conv is not None
     x = integers(2, 16, 4, 4)
     assert conv(x, integers(1, 16, 4, 4)) is None
@@ -155,12 +151,12 @@ def test_operands_that_it_is_not_for_are_left_to_others() -> None:
 def test_some_groups_of_channels_are_left_to_others() -> None:
     weight = integers(16, 8, 3, 3)
     window = Window((1, 1), (1, 1), (1, 1), 2)
-    assert OnePassConv.prove(weight, window, tail_of("bayes", weight, False).native) is None
+    assert OnePassConv.prove(weight, window, tail_of("bayes", weight, False), 0) is None
 
 
 def test_the_result_is_written_where_it_is_wanted() -> None:
     weight = integers(16, 16, 1, 1)
-    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, False).native)
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, False), 0)
     assert conv is not None
     x, out = integers(2, 16, 4, 4), integers(2, 16, 4, 4)
     assert conv(x, out=out) is out

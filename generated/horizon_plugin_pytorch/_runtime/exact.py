@@ -27,11 +27,11 @@ _INT32_MAX = 2**31 - 1
 _BYTES_IN_FLOAT32 = 2  # integers of so many bytes are exact in float32
 
 
-class _Depth(threading.local):
-    value = 0
+class _Proved(threading.local):
+    devices: tuple[str, ...] = ()
 
 
-_DEPTH = _Depth()
+_PROVED = _Proved()
 
 
 class _Definition(threading.local):
@@ -58,7 +58,7 @@ def may_choose(x: Tensor) -> bool:
 
 def in_proved_region() -> bool:
     """Whether this thread is inside of float arithmetic that was proved to be exact."""
-    return _DEPTH.value > 0
+    return bool(_PROVED.devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +200,17 @@ def proved_region(device: str) -> Iterator[None]:
 
     A recorded graph holds operations only, so there nothing is switched; what is not plain must be off when it runs.
     """
-    if is_exporting():
+    if device in _PROVED.devices or is_exporting():
         yield
         return
+    outside = _PROVED.devices
     with ExitStack() as stack:
         _plain_arithmetic(stack, device)
-        _DEPTH.value += 1
-        stack.callback(_leave)
-        yield
-
-
-def _leave() -> None:
-    _DEPTH.value -= 1
+        _PROVED.devices = (*outside, device)
+        try:
+            yield
+        finally:
+            _PROVED.devices = outside
 
 
 def _plain_arithmetic(stack: ExitStack, device: str) -> None:

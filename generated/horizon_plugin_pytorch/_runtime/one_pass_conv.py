@@ -1,9 +1,9 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/one_pass_conv.py
 """Convolutions in one pass over memory: 8-bit products, sums in registers, the march's formula, one int8 store.
 
-In: an int8 weight [out, in / groups, h, w], where the window moves, and the compiled tail of the layer. Out: a function from
-int8 features to int8 results. The loops are conv_dense.h and conv_depthwise.h; the formula is the tail's chain of C functions
-of <march>.h, so its rounding is stated nowhere else. Which layers are computed like this is `worth`: a rule of shapes.
+In: an int8 weight [out, in / groups, h, w], where the window moves, and the tail of the layer. Out: a function from
+int8 features to int8 results. The loops are conv_dense.h and conv_depthwise.h; the formula is the program of the tail, so its
+rounding is stated nowhere else. Which layers are computed like this is `worth`: a rule of shapes.
 """
 
 import ctypes
@@ -20,9 +20,9 @@ from torch.nn import functional
 from .exact import channel_sums
 from .int8_sums import OFFSET, Window, available
 from .native_build import library
-from .native_loop import Loop, NativeKernel
+from .program_c import LANES, Finish, whole_lanes
+from .tail import Tail
 
-LANES = 16
 _QUAD = 4
 _LARGEST = 2 * OFFSET - 1
 _INT32 = 1 << 31
@@ -30,16 +30,6 @@ _MOST_RUNS = 64
 _LONG = 512
 ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 3, ctypes.c_int)
 """Of the compiled loops: the layer; images, height, width; features, what is added, results; threads."""
-_FINISH = """
-#define PARAMS ({count} * 16)
-#define ADDS {adds}
-static inline __attribute__((always_inline)) void finish(const int32_t *restrict x, const int32_t *restrict e,
-    const int32_t *restrict p, const int32_t *restrict ends, int32_t *restrict y)
-{{
-    for (int j = 0; j < 16; ++j)
-        y[j] = {value};
-}}
-"""
 
 
 class _Layer(ctypes.Structure):
@@ -75,22 +65,29 @@ class OnePassConv:
     proof: str
 
     @classmethod
-    def prove(cls, weight: Tensor, window: Window, native: NativeKernel) -> "OnePassConv | None":
-        """None where the shape is not for it, int32 does not hold the sums, or nothing can be compiled."""
-        loop = native.loop
-        depthwise = window.groups > 1
-        if not possible(weight, window) or {loop.result, *loop.operands[1:]} != {torch.int8}:
-            return None
+    def prove(cls, weight: Tensor, window: Window, tail: Tail, added: int) -> "OnePassConv | None":
+        """None where the shape is not for it, int32 does not hold the sums, or nothing can be compiled.
+
+        Args:
+            weight: int8 [out, in / groups, h, w].
+            window: where it moves.
+            tail: from sums to results.
+            added: how many further operands it takes, all int8: none or one.
+        """
         largest = int(channel_sums(weight).max())
-        run = _compiled(loop, depthwise) if _LARGEST * largest < _INT32 else None
+        narrow = tail.dtypes["output"].storage == torch.int8 and _LARGEST * largest < _INT32
+        if tail.program is None or not narrow or not possible(weight, window):
+            return None
+        depthwise = window.groups > 1
+        finish = Finish.of(tail.program, 1 + added, len(weight))
+        run = _compiled(finish.text, depthwise)
         if run is None:
             return None
         pack = _depthwise_weight if depthwise else _dense_weight
         held = (
             pack(weight, window),
-            _whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32)),
-            _interleaved(native.params, len(weight)),
-            torch.tensor(native.ends, dtype=torch.int32),
+            whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32)),
+            *(finish.params, finish.ends),
         )
         size = (weight.shape[2], weight.shape[3])
         channels = len(weight) if depthwise else weight.shape[1]
@@ -152,9 +149,9 @@ def _multiplies_tiles() -> bool:
 
 
 @functools.cache
-def _compiled(loop: Loop, depthwise: bool) -> Callable[..., int] | None:
+def _compiled(finish: str, depthwise: bool) -> Callable[..., int] | None:
     """The loop with the formula of a tail; None where nothing can be compiled."""
-    built = library(source(loop, depthwise))
+    built = library(source(finish, depthwise))
     if built is None:
         return None
     run: Any = built.run
@@ -162,34 +159,11 @@ def _compiled(loop: Loop, depthwise: bool) -> Callable[..., int] | None:
     return run  # type: ignore[no-any-return]
 
 
-def source(loop: Loop, depthwise: bool, portable: bool = False) -> str:
-    """The C file: the march's functions, the formula of a tail, the loops; `portable`: in plain C for any processor."""
-    names = ["elements.h", "conv_layer.h", "conv_depthwise.h" if depthwise else "conv_dense.h"]
+def source(finish: str, depthwise: bool, portable: bool = False) -> str:
+    """The C file: the formula of a tail and the loops; `portable`: in plain C for any processor."""
+    names = ("elements.h", "conv_layer.h", "conv_depthwise.h" if depthwise else "conv_dense.h")
     elements, layer, conv = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)
-    march = loop.header.read_text(encoding="utf-8")
-    return "\n".join([*["#define PORTABLE"] * portable, elements, march, _finish(loop), layer, conv])
-
-
-def _finish(loop: Loop) -> str:
-    """The C function that makes 16 results of 16 sums."""
-    read = ["x[j]", *(["e[j]"] if len(loop.operands) > 1 else [])]
-    read += [f"p[{LANES * i} + j]" for i in range(len(loop.varying))]
-    read += [f"ends[{i}]" for i in range(loop.ends)]
-    value = f"{loop.kernels[0]}({', '.join(read)})"
-    for name in loop.kernels[1:]:
-        value = f"{name}({value})"
-    return _FINISH.format(count=len(loop.varying), adds=len(loop.operands) - 1, value=value)
-
-
-def _whole_lanes(channels: Tensor) -> Tensor:
-    """[channels, ...] filled up with zeros to whole vectors."""
-    return functional.pad(channels, (*[0] * (2 * channels.dim() - 1), -len(channels) % LANES))
-
-
-def _interleaved(params: tuple[Tensor, ...], channels: int) -> Tensor:
-    """Derived integers as [channels / 16][parameters][16]."""
-    each = _whole_lanes(torch.stack([p.expand(channels) for p in params], 1))
-    return each.view(-1, LANES, len(params)).transpose(1, 2).contiguous()
+    return "\n".join([*["#define PORTABLE"] * portable, elements, finish, layer, conv])
 
 
 def _dense_weight(weight: Tensor, window: Window) -> Tensor:
@@ -197,12 +171,12 @@ def _dense_weight(weight: Tensor, window: Window) -> Tensor:
     out, _, high, wide = weight.shape
     runs = high if window.dilation[1] == 1 else high * wide
     rows = weight.permute(0, 2, 3, 1).reshape(out, runs, -1)
-    rows = _whole_lanes(functional.pad(rows, (0, -rows.shape[2] % _QUAD)))
+    rows = whole_lanes(functional.pad(rows, (0, -rows.shape[2] % _QUAD)))
     return rows.view(-1, LANES, runs, rows.shape[2] // _QUAD, _QUAD).permute(0, 2, 3, 1, 4).contiguous()
 
 
 def _depthwise_weight(weight: Tensor, window: Window) -> Tensor:
     """[channels / 16][rows / 4][columns][16][4]."""
     _, _, high, wide = weight.shape
-    taps = _whole_lanes(functional.pad(weight[:, 0], (0, 0, 0, -high % _QUAD)))
+    taps = whole_lanes(functional.pad(weight[:, 0], (0, 0, 0, -high % _QUAD)))
     return taps.view(-1, LANES, taps.shape[1] // _QUAD, _QUAD, wide).permute(0, 2, 4, 1, 3).contiguous()

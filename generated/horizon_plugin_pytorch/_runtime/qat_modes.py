@@ -82,7 +82,8 @@ class QATWithNorm(QATWeighted):
     def _weighted(self, x: Tensor) -> Tensor:
         x = self._admit(x)
         if not self.bn.training:
-            bias = self.kernels.simulate_bias(self._folded_bias())
+            bias = self._folded_bias()
+            bias = self.kernels.simulate_bias(bias) if self.quantizes else bias
             return self._multiply(x, self._stored(self._deployed_weight()), bias)
         product = self._unfolded_product(x) if self.reverse_fold else self._product(x)
         normalized: Tensor = self.bn(product)

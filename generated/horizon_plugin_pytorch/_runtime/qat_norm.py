@@ -50,9 +50,9 @@ class QATNorm(QATModule):
         return self.kernels.quantize_weight(weight, scale, output=qint8), scale
 
     def forward(self, input: Tensor) -> Tensor:
-        """Batch statistics in training; the integer grid's affine map otherwise."""
+        """Batch statistics in training; the integer grid's affine map otherwise, where the model quantizes."""
         x = self._admit(input)
-        if self.training:
+        if self.training or not self.quantizes:
             normalized: Tensor = super().forward(x)
             return self._finish(normalized)
         integers, scale = self.integer_weight()

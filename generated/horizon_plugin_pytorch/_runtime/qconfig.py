@@ -189,6 +189,44 @@ def get_default_calib_qconfig(
     return get_default_qconfig(names, fake_quant, fake_quant, observer, weight_observer, arguments, None, "calibration")
 
 
+def get_qconfig(
+    names: QuantizerNames,
+    observer: type[ObserverBase],
+    in_dtype: Any,
+    weight_dtype: Any,
+    out_dtype: Any,
+    fix_scale: bool,
+    fake_quant: str,
+    weight_observer: str,
+) -> QConfig:
+    """The newer `get_qconfig`.
+
+    Args:
+        names: what the names stand for.
+        observer: class of the observer of outputs.
+        in_dtype: None; inputs have the dtype of the layer that they come from.
+        weight_dtype: of the weight.
+        out_dtype: of the output; None: it is not quantized.
+        fix_scale: keep a scale that was calibrated, in QAT.
+        fake_quant: name of the fake quantizer of both.
+        weight_observer: name of the observer of weights.
+
+    Raises:
+        ArgumentError: `in_dtype` is given, or `observer` is no observer class.
+    """
+    if in_dtype is not None:
+        raise ArgumentError(
+            f"get_qconfig: in_dtype={in_dtype} has no effect here, since an input has the dtype of the layer that it comes "
+            "from; give that layer (or its QuantStub) a qconfig with this out_dtype"
+        )
+    if not isinstance(observer, type) or not issubclass(observer, ObserverBase):
+        raise ArgumentError(f"get_qconfig: observer must be a class of observer_v2, not {observer!r}")
+    arguments = {"dtype": out_dtype, "observer": observer, **({"averaging_constant": 0.0} if fix_scale else {})}
+    activation = None if out_dtype is None else fake_quant
+    weight = {"dtype": weight_dtype}
+    return get_default_qconfig(names, activation, fake_quant, weight_observer, weight_observer, arguments, weight)
+
+
 def _look_up(argument: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         near = did_you_mean(str(name), known)

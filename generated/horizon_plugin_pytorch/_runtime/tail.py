@@ -79,12 +79,14 @@ class Tail:
         known = run_on_intervals(kernel, params, operands, **dtypes)
         if known is None:
             return cls(kernel, params, None, None, dtypes, "int64: no interval is known")
-        reach = known[1].reach
+        intervals, expression = known
+        reach = expression.reach
         if not reach.fits_int32:
             return cls(kernel, params, None, None, dtypes, f"int64: {reach.low} .. {reach.high} is beyond 2**31")
         narrow = type(params)(*(_narrowed(p) for p in params))
         proof = f"int32: {reach.low} .. {reach.high} < 2**31"
-        return cls(kernel, params, narrow, Program.of(*known), dtypes, proof)
+        program = Program.of(intervals, expression, dtypes["output"].storage)
+        return cls(kernel, params, narrow, program, dtypes, proof)
 
     def defined(self, *operands: Tensor) -> Tensor:
         """By the definition: int64, in one go."""
@@ -100,25 +102,20 @@ class Tail:
         first, *others = operands
         if self.narrow is None or first.device.type != "cpu" or any(x.shape != first.shape for x in others):
             return self.defined(*operands)
-        if self.native is not None:
-            with proved_region("cpu"):
-                made = self.native(operands, axis)
-            if made is not None:
-                return made
         with proved_region("cpu"):
-            moved = [x.movedim(axis, -1) for x in operands]
-            rows = [x.reshape(-1, x.shape[-1]) for x in moved]
-        out = torch.empty(rows[0].shape, dtype=self.dtypes["output"].storage)
-        with proved_region("cpu"):
-            self._fill(out, rows)
-        return out.view(moved[0].shape).movedim(-1, axis)
+            loop = self.loop(tuple([x.dtype for x in operands]), axis, first.dim())
+            if loop is not None:
+                results = loop.empty(first.shape, axis)
+                loop.fill(results, operands, axis)
+                return loop.finished(results)
+            rows = [x.movedim(axis, -1).to(torch.int32) for x in operands]
+        return self.kernel(*rows, self.narrow, **self.dtypes).movedim(-1, axis)
 
-    def _fill(self, out: Tensor, rows: list[Tensor]) -> None:
-        """The result of rows of channels."""
-        if self.program is not None:
-            self.program.fill(out.view(-1), tuple(x.reshape(-1) for x in rows), out.shape[-1])
-        else:
-            out.copy_(self.kernel(*(x.to(torch.int32) for x in rows), self.narrow, **self.dtypes))
+    def loop(self, kinds: tuple[torch.dtype, ...], axis: int, dims: int) -> NativeKernel | Program | None:
+        """What computes in int32 piece by piece, for operands of these types with so many dimensions."""
+        if self.native is not None and self.native.takes(kinds, axis, dims):
+            return self.native
+        return self.program
 
     def compiled(self, header: Path, storages: tuple[torch.dtype, ...]) -> "Tail":
         """The same with a compiled loop, built now.

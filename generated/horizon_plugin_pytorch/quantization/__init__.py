@@ -3,6 +3,7 @@
 # specs: qconfigs
 """The flow: fuse -> prepare (calibration, QAT) -> convert, and what it is configured with."""
 
+from .._runtime.bias_correction import correct_bias
 from .._runtime.calibrate import calibrate
 from .._runtime.check_model import check_model
 from .._runtime.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
@@ -12,18 +13,23 @@ from .._runtime.eager_fuse import fuse_known_modules, fuse_modules
 from .._runtime.errors import CompilerUnavailableError
 from .._runtime.exact import by_definition
 from .._runtime.explain import Explanation, explain
+from .._runtime.legacy_calibration import prepare_calibration, prepare_calibration_fx
 from .._runtime.observer_params import load_observer_params
 from .._runtime.shared_calls import shared_module_ranges
 from . import fake_quantize, misc, observer, observer_v2, qconfig, quantization_mappings, quantize_fx, stubs
 from .fake_quantize import FakeQuantize, FakeQuantState, PACTFakeQuantize, freeze_activation_scale, set_fake_quantize
+from .misc import QATMode, get_qat_mode, set_qat_mode
 from .observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
 from .observer_v2 import FixedScaleObserver
 from .qconfig import (
     QConfig,
+    default_8bit_fake_quant,
+    default_16bit_fake_quant,
     default_calib_8bit_fake_quant_qconfig,
     default_calib_8bit_weight_16bit_act_fake_quant_qconfig,
     default_calib_8bit_weight_32bit_out_fake_quant_qconfig,
     default_calib_16bit_fake_quant_qconfig,
+    default_calib_fake_quant,
     default_calib_out_8bit_fake_quant_qconfig,
     default_qat_8bit_fake_quant_qconfig,
     default_qat_8bit_fixed_act_fake_quant_qconfig,
@@ -36,17 +42,23 @@ from .qconfig import (
     default_qat_16bit_lsq_quant_qconfig,
     default_qat_16bit_pact_quant_qconfig,
     default_qat_out_8bit_fake_quant_qconfig,
+    default_weight_8bit_fake_quant,
+    default_weight_16bit_fake_quant,
+    default_weight_calib_fake_quant,
     get_default_calib_qconfig,
     get_default_qat_out_qconfig,
     get_default_qat_qconfig,
     get_default_qconfig,
+    get_qconfig,
+    per_channel_8bit_fake_quant,
 )
 from .quantize_fx import convert_fx, fuse_fx, prepare_qat_fx
-from .stubs import QuantStub
+from .stubs import DeQuantStub, QuantStub
 
 __all__ = [
     "CheckpointError",
     "CompilerUnavailableError",
+    "DeQuantStub",
     "Explanation",
     "FakeQuantState",
     "FakeQuantize",
@@ -54,6 +66,7 @@ __all__ = [
     "MovingAverageMinMaxObserver",
     "MovingAveragePerChannelMinMaxObserver",
     "PACTFakeQuantize",
+    "QATMode",
     "QConfig",
     "QuantStub",
     "by_definition",
@@ -62,10 +75,14 @@ __all__ = [
     "compile_model",
     "convert",
     "convert_fx",
+    "correct_bias",
+    "default_16bit_fake_quant",
+    "default_8bit_fake_quant",
     "default_calib_16bit_fake_quant_qconfig",
     "default_calib_8bit_fake_quant_qconfig",
     "default_calib_8bit_weight_16bit_act_fake_quant_qconfig",
     "default_calib_8bit_weight_32bit_out_fake_quant_qconfig",
+    "default_calib_fake_quant",
     "default_calib_out_8bit_fake_quant_qconfig",
     "default_qat_16bit_fake_quant_qconfig",
     "default_qat_16bit_lsq_quant_qconfig",
@@ -78,6 +95,10 @@ __all__ = [
     "default_qat_8bit_weight_16bit_fixed_act_fake_quant_qconfig",
     "default_qat_8bit_weight_32bit_out_fake_quant_qconfig",
     "default_qat_out_8bit_fake_quant_qconfig",
+    "default_weight_16bit_fake_quant",
+    "default_weight_8bit_fake_quant",
+    "default_weight_calib_fake_quant",
+    "per_channel_8bit_fake_quant",
     "explain",
     "export_hbir",
     "fake_quantize",
@@ -89,12 +110,16 @@ __all__ = [
     "get_default_qat_out_qconfig",
     "get_default_qat_qconfig",
     "get_default_qconfig",
+    "get_qat_mode",
+    "get_qconfig",
     "load_checkpoint",
     "load_observer_params",
     "misc",
     "observer",
     "observer_v2",
     "perf_model",
+    "prepare_calibration",
+    "prepare_calibration_fx",
     "prepare_qat",
     "prepare_qat_fx",
     "qconfig",
@@ -102,6 +127,7 @@ __all__ = [
     "quantize_fx",
     "save_checkpoint",
     "set_fake_quantize",
+    "set_qat_mode",
     "shared_module_ranges",
     "stubs",
     "visualize_model",

@@ -19,14 +19,18 @@ from .qconfig_factories import (
     get_default_qat_out_qconfig,
     get_default_qat_qconfig,
     get_default_qconfig,
+    get_qconfig,
 )
 
 __all__ = [
     "QConfig",
+    "default_16bit_fake_quant",
+    "default_8bit_fake_quant",
     "default_calib_16bit_fake_quant_qconfig",
     "default_calib_8bit_fake_quant_qconfig",
     "default_calib_8bit_weight_16bit_act_fake_quant_qconfig",
     "default_calib_8bit_weight_32bit_out_fake_quant_qconfig",
+    "default_calib_fake_quant",
     "default_calib_out_8bit_fake_quant_qconfig",
     "default_qat_16bit_fake_quant_qconfig",
     "default_qat_16bit_lsq_quant_qconfig",
@@ -39,13 +43,28 @@ __all__ = [
     "default_qat_8bit_weight_16bit_fixed_act_fake_quant_qconfig",
     "default_qat_8bit_weight_32bit_out_fake_quant_qconfig",
     "default_qat_out_8bit_fake_quant_qconfig",
+    "default_weight_16bit_fake_quant",
+    "default_weight_8bit_fake_quant",
+    "default_weight_calib_fake_quant",
+    "per_channel_8bit_fake_quant",
     "get_default_calib_qconfig",
     "get_default_qat_out_qconfig",
     "get_default_qat_qconfig",
     "get_default_qconfig",
+    "get_qconfig",
 ]
 
 _WEIGHT = FakeQuantize.with_args(observer=MinMaxObserver, dtype=qint8, qscheme=torch.per_channel_symmetric, ch_axis=0)
+default_weight_8bit_fake_quant = _WEIGHT
+default_weight_calib_fake_quant = _WEIGHT
+_WEIGHT16 = FakeQuantize.with_args(
+    observer=MinMaxObserver, dtype=qint16, qscheme=torch.per_channel_symmetric, ch_axis=0
+)
+default_weight_16bit_fake_quant = _WEIGHT16
+_CHANNELS8 = FakeQuantize.with_args(
+    observer=MinMaxObserver, dtype=qint8, qscheme=torch.per_channel_symmetric, ch_axis=1
+)
+per_channel_8bit_fake_quant = _CHANNELS8
 _LSQ_WEIGHT = _LearnableFakeQuantize.with_args(
     observer=MinMaxObserver,
     dtype=qint8,
@@ -58,10 +77,13 @@ _PACT_WEIGHT = PACTFakeQuantize.with_args(
     observer=MinMaxObserver, dtype=qint8, qscheme=torch.per_channel_symmetric, ch_axis=0
 )
 _QAT8 = FakeQuantize.with_args(observer=MinMaxObserver, dtype=qint8, qscheme=torch.per_tensor_symmetric, ch_axis=-1)
+default_8bit_fake_quant = _QAT8
 _QAT16 = FakeQuantize.with_args(observer=MinMaxObserver, dtype=qint16, qscheme=torch.per_tensor_symmetric, ch_axis=-1)
+default_16bit_fake_quant = _QAT16
 _CALIBRATION8 = FakeQuantize.with_args(
     observer=PercentileObserver, dtype=qint8, qscheme=torch.per_tensor_symmetric, ch_axis=-1
 )
+default_calib_fake_quant = _CALIBRATION8
 _CALIBRATION16 = FakeQuantize.with_args(
     observer=PercentileObserver, dtype=qint16, qscheme=torch.per_tensor_symmetric, ch_axis=-1
 )

@@ -6,49 +6,10 @@
 from typing import Any
 
 from .._runtime import qconfig as _make
-from .._runtime.fake_quantize import FakeQuantize
-from .._runtime.learnable import PACTFakeQuantize, _LearnableFakeQuantize
-from .._runtime.qconfig import QConfig, QuantizerNames
-from .observer_v2 import (
-    ClipObserver,
-    ClipStdObserver,
-    FixedScaleObserver,
-    KLObserver,
-    MinMaxObserver,
-    MixObserver,
-    MSEObserver,
-    PercentileObserver,
-)
-
-FAKE_QUANTS: dict[str, type[FakeQuantize]] = {
-    "fake_quant": FakeQuantize,
-    "lsq": _LearnableFakeQuantize,
-    "pact": PACTFakeQuantize,
-}
-"""Name -> fake quantizer."""
-
-NAMES = QuantizerNames(
-    FAKE_QUANTS,
-    {
-        "min_max": MinMaxObserver,
-        "percentile": PercentileObserver,
-        "mse": MSEObserver,
-        "kl": KLObserver,
-        "mix": MixObserver,
-        "clip": ClipObserver,
-        "clip_std": ClipStdObserver,
-        "fixed_scale": FixedScaleObserver,
-    },
-    {
-        "min_max": MinMaxObserver,
-        "percentile": PercentileObserver,
-        "mse": MSEObserver,
-        "clip": ClipObserver,
-        "clip_std": ClipStdObserver,
-        "fixed_scale": FixedScaleObserver,
-    },
-)
-"""What the names in `get_default_qconfig` stand for."""
+from .._runtime.observer_base import ObserverBase
+from .._runtime.qconfig import QConfig
+from .observer_v2 import MSEObserver
+from .quantizer_names import NAMES
 
 
 def get_default_qconfig(
@@ -92,5 +53,16 @@ def get_default_calib_qconfig(
     dtype: str = "qint8", calib_qkwargs: dict[str, Any] | None = None, backend: str = ""
 ) -> QConfig:
     """The older form of the calibration preset."""
-    names = ("fake_quant", "percentile", "min_max")
+    names = ("fake_quant", "calib", "min_max")
     return _make.get_default_calib_qconfig(NAMES, dtype, calib_qkwargs, *names)
+
+
+def get_qconfig(
+    observer: type[ObserverBase] = MSEObserver,
+    in_dtype: Any = None,
+    weight_dtype: Any = "qint8",
+    out_dtype: Any = "qint8",
+    fix_scale: bool = False,
+) -> QConfig:
+    """The form of newer releases: outputs of `out_dtype` (None: not quantized), whose scale `fix_scale` keeps as loaded."""
+    return _make.get_qconfig(NAMES, observer, in_dtype, weight_dtype, out_dtype, fix_scale, "fake_quant", "min_max")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .dtype import QuantDType
 from .errors import ArgumentError
 from .fake_quantize import FakeQuantize
 from .observer_base import ObserverBase
@@ -60,6 +61,9 @@ class _LearnableFakeQuantize(FakeQuantize):
     def _observes(self) -> bool:
         calibrating = not bool(self.fake_quant_enabled[0])
         return super()._observes() and (calibrating or not self.activation_post_process.has_data)
+
+    def _rescale(self, ratio: float) -> None:
+        self._write_scale(self.scale.detach() * ratio)
 
     def _fake_quantize(self, data: Tensor) -> Tensor:
         observer = self.activation_post_process
@@ -135,6 +139,11 @@ class PACTFakeQuantize(FakeQuantize):
         """As `FakeQuantize`, with the scale that alpha makes."""
         self._follow_alpha()
         return super().forward(x)
+
+    def reset_dtype(self, dtype: QuantDType | str | torch.dtype) -> None:
+        """As of `FakeQuantize`; alpha stays, so the scale follows."""
+        self.activation_post_process.set_dtype(dtype)
+        self._follow_alpha()
 
     def _follow_alpha(self) -> None:
         bound = self.alpha.detach()

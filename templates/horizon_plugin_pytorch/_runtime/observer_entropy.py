@@ -5,7 +5,6 @@ In: float tensors, whose absolute values are counted over all batches. Out: ever
 candidate bounds are tried in a few tensor expressions.
 """
 
-import math
 import warnings
 from typing import Any
 
@@ -14,17 +13,15 @@ from torch import Tensor
 
 from .._observer_defaults import KL_BINS, KL_UPDATE_INTERVAL
 from .errors import ArgumentError
-from .histogram import counts_of
-from .observer_base import COUNTS, ObserverBase
+from .observer_counts import CountingObserver
 
 _LEAST_BINS = 256
 _FIRST_CANDIDATE = 128
 _SMOOTHING = 9
-_MOST_BINS = 1 << 14  # beyond these, neighbouring bins are merged, so that an early small batch costs no memory
 _BLOCK = 1 << 20  # elements of one intermediate tensor
 
 
-class KLObserver(ObserverBase):
+class KLObserver(CountingObserver):
     """The clipping bound with the least Kullback-Leibler divergence between counts and quantized counts. Per tensor.
 
     Counts absolute values in bins of one width, that of the first batch's range divided by `bins`; later batches add
@@ -38,20 +35,10 @@ class KLObserver(ObserverBase):
         bins: of the first batch's range, at least 256.
         update_interval: search at every so many batches only; until the first search the scale is 1.
         kwargs: as `ObserverBase` takes them.
-
-    Buffers:
-        histogram: float64 [bins], counts; empty until a batch holds more than zeros.
-        bin_width: float64 [1].
-        steps: int64 [1], batches so far.
     """
 
-    _PER_CHANNEL = False
-    histogram: Tensor
-    bin_width: Tensor
-    steps: Tensor
-
     def __init__(self, bins: int = KL_BINS, update_interval: int = KL_UPDATE_INTERVAL, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(bins, **kwargs)
         if bins < _LEAST_BINS:
             raise ArgumentError(f"KLObserver: bins must be at least {_LEAST_BINS}, not {bins}")
         if update_interval < 1:
@@ -61,11 +48,7 @@ class KLObserver(ObserverBase):
                 "KLObserver searches at every batch; a larger update_interval, at most the number of batches, is quicker",
                 stacklevel=2,
             )
-        self.bins = bins
         self.update_interval = update_interval
-        self.register_buffer("histogram", torch.empty(0, dtype=torch.float64))
-        self.register_buffer("bin_width", torch.zeros(1, dtype=torch.float64))
-        self.register_buffer("steps", torch.zeros(1, dtype=torch.int64))
 
     def _observe(self, x: Tensor) -> None:
         self._require_finite(*self._range_of(x))
@@ -75,53 +58,25 @@ class KLObserver(ObserverBase):
             bound = self._bound().to(torch.float32)
             self._merge(-bound, bound)
 
-    def reset_min_max_vals(self) -> None:
-        """Forget all data, counts too."""
-        super().reset_min_max_vals()
-        self.histogram = self.histogram.new_empty(0)
-        self.steps.zero_()
-
-    def _count(self, x: Tensor) -> None:
-        """Add a batch to the histogram, which grows to hold it."""
-        lowest, highest = torch.aminmax(x)
-        largest = torch.maximum(-lowest, highest).to(torch.float64)
-        if self.histogram.numel() == 0:
-            if not bool(largest > 0):
-                return
-            self.histogram = self.histogram.new_zeros(self.bins)
-            self.bin_width.copy_(largest / self.bins)
-        needed = math.ceil((largest / self.bin_width).item() - 1e-9)
-        while needed > _MOST_BINS:
-            self._merge_neighbours()
-            needed = math.ceil((largest / self.bin_width).item() - 1e-9)
-        if needed > self.histogram.numel():
-            self.histogram = torch.nn.functional.pad(self.histogram, (0, needed - self.histogram.numel()))
-        self.histogram += counts_of(x, 0.0, self.bin_width.item(), self.histogram.numel(), magnitudes=True)
-
-    def _merge_neighbours(self) -> None:
-        counts = torch.nn.functional.pad(self.histogram, (0, self.histogram.numel() % 2))
-        self.histogram = counts.reshape(-1, 2).sum(1)
-        self.bin_width.mul_(2)
-        if self.histogram.numel() < self.bins:
-            self.histogram = torch.nn.functional.pad(self.histogram, (0, self.bins - self.histogram.numel()))
-
     def _bound(self) -> Tensor:
         """The bound with the last least smoothed divergence, [1]; 0 when only zeros were seen."""
         if self.histogram.numel() == 0:
             return self.bin_width
-        first = min(_FIRST_CANDIDATE, self.histogram.numel())
-        bounds = torch.arange(first, self.histogram.numel() + 1, device=self.histogram.device)
-        counts = torch.cat([self.histogram[1:2], self.histogram[1:]])
-        divergences = smoothed(divergences_of(counts, bounds, -self.quant_min))
-        best = divergences.numel() - 1 - divergences.flip(0).argmin()
-        return bounds[best] * self.bin_width
+        return least_divergent(self.histogram, -self.quant_min) * self.bin_width
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Counts are taken from a state that has them; the state of another observer starts them anew."""
-        for name in COUNTS:
-            state_dict.setdefault(prefix + name, torch.zeros_like(getattr(self, name)))
-        self.histogram = self.histogram.new_empty(state_dict[prefix + "histogram"].shape)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+def least_divergent(histogram: Tensor, levels: int) -> Tensor:
+    """How many bins the bound with the last least smoothed divergence keeps, int64 [].
+
+    Args:
+        histogram: float64 [bins], counts, not empty.
+        levels: how many levels the kept bins are quantized to.
+    """
+    first = min(_FIRST_CANDIDATE, histogram.numel())
+    bounds = torch.arange(first, histogram.numel() + 1, device=histogram.device)
+    counts = torch.cat([histogram[1:2], histogram[1:]])
+    divergences = smoothed(divergences_of(counts, bounds, levels))
+    return bounds[divergences.numel() - 1 - divergences.flip(0).argmin()]
 
 
 def divergences_of(histogram: Tensor, bounds: Tensor, levels: int) -> Tensor:

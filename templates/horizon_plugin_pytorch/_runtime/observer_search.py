@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._observer_defaults import MIX_BINS, MIX_PERCENTILES, MSE_STRIDE
+from .._observer_defaults import MIX_BINS, MIX_PERCENTILES, MSE_STRIDE, NORM_NORM, NORM_STRIDE
 from ..kernels import load
+from . import one_pass
 from .errors import ArgumentError
 from .histogram import counts_of
 from .observer_base import ObserverBase
@@ -23,6 +24,7 @@ _BLOCK = 1 << 18  # elements of one intermediate tensor
 _BINS_A_STEP = 16
 _COUNTED_FROM = 1 << 14  # elements of a batch
 _MOST_LEVELS = 1 << 8
+_SQUARED = 2.0
 
 
 class MSEObserver(MinMaxObserver):
@@ -35,21 +37,41 @@ class MSEObserver(MinMaxObserver):
         kwargs: as `ObserverBase` takes them.
     """
 
+    _norm: float = _SQUARED
+
     def __init__(self, stride: int = MSE_STRIDE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if stride < 1:
-            raise ArgumentError(f"MSEObserver: stride must be positive, not {stride}")
+            raise ArgumentError(f"{type(self).__name__}: stride must be positive, not {stride}")
         self.stride = stride
 
     def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lowest, highest = super()._range_of(x)
         self._require_finite(lowest, highest)
-        percents = torch.tensor(tuple(_PERCENTS)[:: self.stride], dtype=torch.float32, device=x.device)
-        fractions = (percents / 100.0)[:, None]
+        fractions = fractions_of_range(self.stride, x.device)[:, None]
         scales = self.scale_of(fractions * lowest, fractions * highest)
-        errors = batch_errors(self, x, (lowest, highest), scales)
-        best = fractions.flatten()[_last_least(errors)]
+        errors = batch_errors(self, x, (lowest, highest), scales, self._norm)
+        best = fractions.flatten()[last_least(errors)]
         return best * lowest, best * highest
+
+
+class NormObserver(MSEObserver):
+    """The fraction (1.00, 0.99, ... 0.06) of the batch's range with the least p-norm of the error, moving average.
+
+    Per tensor or per channel. A larger exponent weighs clipped outliers more against the rounding of all values. Of equal
+    errors the smallest range wins.
+
+    Args:
+        norm: the exponent, positive; 2 is `MSEObserver`.
+        stride: try every `stride`-th fraction only; 1..20 is sensible.
+        kwargs: as `ObserverBase` takes them.
+    """
+
+    def __init__(self, norm: float = NORM_NORM, stride: int = NORM_STRIDE, **kwargs: Any) -> None:
+        super().__init__(stride, **kwargs)
+        if not norm > 0:
+            raise ArgumentError(f"NormObserver: norm must be positive, not {norm}")
+        self._norm = float(norm)
 
 
 class MixObserver(ObserverBase):
@@ -76,12 +98,19 @@ class MixObserver(ObserverBase):
         self._require_finite(lowest, highest)
         lows, highs = percentile_ranges(x, lowest, highest, self.percentiles, self.bins)
         errors = batch_errors(self, x, (lowest, highest), self.scale_of(lows, highs)[:, None])
-        best = _last_least(errors)
+        best = last_least(errors)
         return lows[best], highs[best]
 
 
-def batch_errors(observer: ObserverBase, x: Tensor, extremes: tuple[Tensor, Tensor], scales: Tensor) -> Tensor:
-    """What quantizing a batch loses: float64 sums of squares, of the scales' shape.
+def fractions_of_range(stride: int, device: torch.device) -> Tensor:
+    """The fractions of a range that are tried, from the widest: float32 [fractions]."""
+    return torch.tensor(tuple(_PERCENTS)[::stride], dtype=torch.float32, device=device) / 100.0
+
+
+def batch_errors(
+    observer: ObserverBase, x: Tensor, extremes: tuple[Tensor, Tensor], scales: Tensor, norm: float = _SQUARED
+) -> Tensor:
+    """What quantizing a batch loses: float64 sums of powers, by default of squares, of the scales' shape.
 
     A large batch with one scale is counted first, 16 bins to the widest step, and the middle of a bin stands for what is in
     it: that takes the same from the error of every range. Steps of sixteen bits are too fine for that.
@@ -91,28 +120,36 @@ def batch_errors(observer: ObserverBase, x: Tensor, extremes: tuple[Tensor, Tens
         x: float32, finite.
         extremes: its smallest and largest value, or those of each channel.
         scales: float32 [ranges, channels], the widest first.
+        norm: the exponent.
     """
     rows = observer._channels_first(x)
     levels = observer.quant_max - observer.quant_min + 1
     if observer.is_per_channel or x.numel() <= _COUNTED_FROM or levels > _MOST_LEVELS:
-        return squared_errors(observer, rows, scales)
+        return errors_of(observer, rows, scales, norm=norm)
     low, high = (extreme.item() for extreme in extremes)
     width = scales[0].item() / _BINS_A_STEP
     counts = counts_of(x, low, width, int((high - low) / width) + 1)
     used = counts.nonzero().flatten()
     middles = (low + (used + 0.5) * width).to(torch.float32)
-    return squared_errors(observer, middles[None], scales, counts[used].to(torch.float64))
+    return errors_of(observer, middles[None], scales, counts[used].to(torch.float64), norm)
 
 
-def squared_errors(observer: ObserverBase, x: Tensor, scales: Tensor, counts: Tensor | None = None) -> Tensor:
-    """What quantizing loses: float64 sums of squares, of the scales' shape.
+def errors_of(
+    observer: ObserverBase, x: Tensor, scales: Tensor, counts: Tensor | None = None, norm: float = _SQUARED
+) -> Tensor:
+    """What quantizing loses: float64 sums of powers, by default of squares, of the scales' shape.
 
     Args:
         observer: whose march rounds, to whose range.
         x: float32 [channels, n].
         scales: float32 [ranges, channels].
         counts: float64 [n], how often each value occurs; by default once.
+        norm: the exponent.
     """
+    bounds = (observer.quant_min, observer.quant_max)
+    compiled = one_pass.squared_errors(x, counts, scales, bounds, observer.march, is_weight=observer.is_per_channel)
+    if compiled is not None:
+        return compiled
     kernels = load(observer.march)
     rounded = kernels.round_weight if observer.is_per_channel else kernels.round_activation
     errors = torch.zeros(scales.shape, dtype=torch.float64, device=x.device)
@@ -120,11 +157,12 @@ def squared_errors(observer: ObserverBase, x: Tensor, scales: Tensor, counts: Te
     weights = (None,) * x.shape[1] if counts is None else torch.split(counts, size)
     for block, weight in zip(torch.split(x, size, dim=1), weights, strict=False):
         steps = block / scales[:, :, None]
-        lost = rounded(steps).clamp_(observer.quant_min, observer.quant_max).sub_(steps).square_()
+        lost = rounded(steps).clamp_(observer.quant_min, observer.quant_max).sub_(steps)
+        lost = lost.square_() if norm == _SQUARED else lost.abs_().pow_(norm)
         errors += lost.sum(-1) if weight is None else lost.to(torch.float64) @ weight
-    return errors * scales.to(torch.float64).square()
+    return errors * scales.to(torch.float64).pow(norm)
 
 
-def _last_least(errors: Tensor) -> Tensor:
+def last_least(errors: Tensor) -> Tensor:
     """For each channel the last of the rows with the least error; ranges are listed from the widest."""
     return errors.shape[0] - 1 - errors.flip(0).argmin(0)

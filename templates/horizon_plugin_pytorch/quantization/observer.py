@@ -1,6 +1,7 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/quantization/observer.py
 """Observers under their first names; `observer_v2` has the present ones."""
 
+from .._runtime.observer_histogram import CalibObserver
 from .._runtime.observers_v1 import (
     ClipObserver,
     FixedScaleObserver,
@@ -13,6 +14,7 @@ from .._runtime.observers_v1 import (
 MovingAveragePerTensorMinMaxObserver = MovingAverageMinMaxObserver
 
 __all__ = [
+    "CalibObserver",
     "ClipObserver",
     "FixedScaleObserver",
     "MinMaxObserver",

@@ -1,6 +1,7 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/utils/quant_profiler.py
 """Analysis tools: compare two stages of a model, look at its tensors, check its configuration, rank its layers."""
 
+from .._runtime.onnx_export import export_quantized_onnx, export_to_onnx
 from .._runtime.profiler.called_count import get_module_called_count
 from .._runtime.profiler.deploy import check_deploy_device, set_preserve_qat_mode
 from .._runtime.profiler.memory import show_cuda_memory_consumption
@@ -20,6 +21,8 @@ __all__ = [
     "check_unfused_operations",
     "compare_script_models",
     "compare_weights",
+    "export_quantized_onnx",
+    "export_to_onnx",
     "featuremap_similarity",
     "get_module_called_count",
     "get_raw_features",
