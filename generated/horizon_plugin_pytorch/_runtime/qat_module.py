@@ -199,13 +199,14 @@ class QATWeighted(QATModule):
         return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
 
     def simulated_bias(self) -> Tensor | None:
-        """The bias as the march's integers will hold it, with the gradient of the bias itself (straight-through)."""
-        if self.bias is None:
-            return None
+        """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
+        bias: Tensor | None = self.bias
+        if bias is None or not self.quantizes:
+            return bias
         with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            held: Tensor = self.kernels.simulate_bias(self.bias.detach())
-        bias: Tensor = self.bias
-        return bias + (held - bias).detach()
+            plain = bias.detach()
+            held: Tensor = self.kernels.simulate_bias(plain)
+        return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""
