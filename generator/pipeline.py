@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.checks import check_catalog
-from generator.compile import CompiledMarches, compile_all
 from generator.composite.check import check_composites
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
@@ -21,6 +20,7 @@ from generator.overlaps import diagnostics
 from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
+from generator.proven import CompiledMarches, compile_all
 from generator.ratchet import check_todo_cells
 from generator.source import Doc, load_tree
 
@@ -102,6 +102,7 @@ def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
+            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)

@@ -6,8 +6,11 @@ In: the catalog and the decisions. Out: views of `_marches.py`, `march.py`, `dty
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
-from generator.decide import Decision, Decisions, feature_dtypes
+from generator.decide import Decisions, feature_dtypes
+from generator.inputs import Inputs
 from generator.integer_forward import integer_cells
 from generator.link import Catalog
 from generator.schema import March
@@ -170,14 +173,9 @@ def dtypes_view(catalog: Catalog) -> DtypesView:
     return DtypesView(views, exports, tuple(v.name for v in views if v.name in _TORCH_QUANTIZED))
 
 
-def support_view(catalog: Catalog, decisions: Decisions) -> SupportView:
+def support_view(catalog: Catalog, decisions: Decisions, inputs: Inputs) -> SupportView:
     """The matrix as a table."""
-    columns = feature_dtypes(catalog)
-    rows = []
-    for op in catalog.ops:
-        for march in catalog.marches:
-            cells = sorted((decisions[op, march, dtype] for dtype in columns), key=_said_by_march)
-            rows.append(SupportRowView((op, march), tuple(CellView(c.dtype, c.outputs or c.reason) for c in cells)))
+    rows = chain.from_iterable(inputs.every("support", partial(_support, catalog, decisions)))
     return SupportView(tuple(rows), tuple(_integer_rows(catalog)))
 
 
@@ -189,8 +187,14 @@ def _integer_rows(catalog: Catalog) -> Iterator[SupportRowView]:
                 yield SupportRowView((op, march), cells)
 
 
-def _said_by_march(decision: Decision) -> bool:
-    return decision.status != "supported" and decision.chain[-1].text.startswith("features.")
+def _support(catalog: Catalog, decisions: Decisions, op: str) -> tuple[SupportRowView, ...]:
+    """A row a march; what the march says stands behind what the operator says."""
+    rows = []
+    for march in catalog.marches:
+        row = (decisions[op, march, dtype] for dtype in feature_dtypes(catalog))
+        cells = sorted(row, key=lambda cell: cell.of_march)
+        rows.append(SupportRowView((op, march), tuple(CellView(c.dtype, c.outputs or c.reason) for c in cells)))
+    return tuple(rows)
 
 
 def colors_view(catalog: Catalog) -> ColorsView:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
+from growth import growth
 from nets import mobilenet_v2, resnet18, resnet50
 from torch import Tensor, nn
 from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
@@ -137,31 +138,13 @@ def compare(names: list[str], rounds: int, clock: Clock) -> int:
     return missed
 
 
-def growth(rounds: int, clock: Clock) -> None:
-    """How time grows, beside the float model's: with the batch, the resolution and the number of layers."""
-    sizes = {"batch 4, 16": ((32, 4), (32, 16)), "resolution 32, 64": ((32, 8), (64, 8))}
-    made: dict[str, list[tuple[nn.Module, Tensor]]] = {
-        name: [(resnet18(32), torch.rand(b, 3, s, s) * 2 - 1) for s, b in pair] for name, pair in sizes.items()
-    }
-    x = torch.rand(8, 3, 32, 32) * 2 - 1
-    made["layers 21, 54"] = [(resnet18(32), x), (resnet50(32), x)]
-    for name, cases in made.items():
-        spent = []
-        for net, images in cases:
-            net.average = nn.AdaptiveAvgPool2d(1)
-            runs = variants(randomized(net), images)
-            spent.append(medians({run: runs[run] for run in ("float", "eager", "fast")}, images, rounds, clock))
-        factors = "  ".join(f"{run} x{spent[1][run] / spent[0][run]:.2f}" for run in spent[0])
-        print(f"{name:22} {factors}", flush=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--march", default="bayes")
-    parser.add_argument("--growth", action="store_true", help="print how time grows instead")
+    parser.add_argument("--growth", action="store_true", help="print how time and memory grow instead")
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time: for one thread, on a busy machine"
     )
@@ -174,7 +157,9 @@ def main() -> int:
             torch.set_num_threads(threads)
             print(f"{threads} threads, {arguments.march}, ratios to float eager")
             if arguments.growth:
-                growth(arguments.rounds, clock)
+                missed += growth(
+                    lambda net, x: variants(randomized(net), x), partial(medians, rounds=arguments.rounds, clock=clock)
+                )
             else:
                 missed += compare(arguments.nets, arguments.rounds, clock)
     return 1 if missed else 0
