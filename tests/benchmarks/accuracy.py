@@ -6,7 +6,7 @@ the digits, so that three seeds validate on every digit once. Run: python tests/
 processes of one thread each; figures do not depend on their number.
 
 How both sides train, equally: from the same float network, for the same epochs of the same batches in the same order, with the
-same optimizer, the same rate and its one cycle of cosines; ranges of activations are observed from the first step, and frozen
+same optimizer, rate and schedule (SGD and half a cosine); ranges of activations are observed from the first step, and frozen
 before the last epoch together with the statistics of normalizations (as Jacob et al. 2018 and Krishnamoorthi 2018 advise; ours
 are folded from the start). torch.ao runs its `onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
 
@@ -36,7 +36,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from digits import FOLDS, Digits, fold, points, train
+from digits import FOLDS, Digits, fine_tune, fold, points, train
 from nets import small_mobilenet, small_resnet
 from torch import Tensor, nn
 from torch.ao.nn.intrinsic.qat import freeze_bn_stats
@@ -62,7 +62,7 @@ CORRECTED = "mse + bias correction"
 CALIBRATION_BATCHES = 8
 FLOAT_RATE = 4e-3
 QAT_EPOCHS = 3
-QAT_RATE = 5e-4
+QAT_RATE = 1e-3
 AFTER_QAT = {"bernoulli": 1.0, "bernoulli2": 0.5, "bayes": 0.5, "bayes-e": 0.5}
 """Points that integers may lose against float after QAT, on average."""
 AFTER_CALIBRATION = {"bernoulli2": 1.0, "bayes": 1.0, "bayes-e": 1.0}
@@ -103,7 +103,7 @@ def qat_trained(
     qat = prepare_qat_fx(model, rules("min_max"))
     qat.load_state_dict(start.state_dict())
     set_fake_quantize(qat.train(), FakeQuantState.QAT, exact=exact)
-    train(qat, data, epochs, QAT_RATE, seed, freeze_activation_scale)
+    fine_tune(qat, data, epochs, QAT_RATE, seed, freeze_activation_scale)
     set_fake_quantize(qat.eval(), FakeQuantState.VALIDATION, exact=exact)
     return qat
 
@@ -114,7 +114,7 @@ def torch_ao(model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterat
     torch.backends.quantized.engine = "onednn"
     mapping = get_default_qat_qconfig_mapping("onednn")
     prepared = quantize_fx.prepare_qat_fx(copy.deepcopy(model).train(), mapping, (training.images[:1],))
-    train(prepared, training, QAT_EPOCHS, QAT_RATE, seed, freeze_torch_ao)
+    fine_tune(prepared, training, QAT_EPOCHS, QAT_RATE, seed, freeze_torch_ao)
     prepared.eval()
     yield "torch.ao", "QAT", points(prepared, validation)
     yield "torch.ao", "QAT integers", points(quantize_fx.convert_fx(prepared), validation)
