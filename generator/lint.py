@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from generator.diag import Diagnostic, Span
-from generator.layout import GENERATOR, TEMPLATES
+from generator.disk import Disk
+from generator.layout import GENERATOR, TEMPLATES, files_below
 from generator.plan import PipelineResult
 
 MIRRORED = "# mirrored to generated/ by the generator; edit only templates/{}"
@@ -30,15 +31,20 @@ def lint(planned: PipelineResult, texts: Mapping[str, str]) -> tuple[Diagnostic,
     return tuple(found)
 
 
-def lint_texts_of(root: Path) -> dict[str, str]:
-    """The texts of templates, of mechanism and of the generator by path."""
-    files = [*sorted((root / TEMPLATES).rglob("*.j2")), *sorted((root / TEMPLATES).rglob("*.py"))]
-    files += sorted((root / GENERATOR).rglob("*.py"))
+def linted_files(root: Path) -> dict[str, str]:
+    """What is linted: templates, mechanism and the generator; path relative to the root -> path to open."""
     return {
-        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8", errors="replace")
-        for file in files
-        if "__pycache__" not in file.parts
+        f"{folder}/{path}": file
+        for folder in (TEMPLATES, GENERATOR)
+        for path, file, regular in files_below(str(root / folder))
+        if regular and path.endswith((".j2", ".py"))
     }
+
+
+def lint_texts_of(root: Path, disk: Disk | None = None) -> dict[str, str]:
+    """The texts of `linted_files`."""
+    disk = disk or Disk()
+    return {path: disk.read(file).decode("utf-8", "replace") for path, file in linted_files(root).items()}
 
 
 def _is_mechanism(path: str) -> bool:

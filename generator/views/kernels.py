@@ -9,12 +9,15 @@ In: compiled kernels. Out: `KernelModuleView` (torch code) and `ReferenceModuleV
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from generator.compile import COMMON, CompiledMarches
-from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param, c_helpers_for, c_name, lower_c
+from generator.formula.c_helpers import c_helpers_for
+from generator.formula.lower_c import c_name, lower_c
+from generator.formula.lower_python import PYTHON_HELPERS
+from generator.formula.lower_torch import TORCH_HELPERS
+from generator.formula.model import Arg, Compiled, Param
 from generator.link import Catalog, KernelEntry
-from generator.proven import Kernels
+from generator.proven import CompiledMarches, Kernels
 from generator.schema import Kernel
-from generator.views.names import camel, module_name, sentence
+from generator.views.names import camel, label_of, sentence
 
 _TORCH_TYPES = {"tensor": "Tensor", "table": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
 _C_TYPES = {"tensor": "float", "dtype": "bpu_dtype"}
@@ -132,11 +135,6 @@ def _entries(catalog: Catalog, kernels: Kernels) -> Iterable[KernelEntry]:
     return (entry for entry in catalog.kernels if label_of(entry.kernel) in labels)
 
 
-def label_of(kernel: Kernel) -> str:
-    """What a compiled kernel of this spec is called."""
-    return f"{kernel.id}/{kernel.variant}" if kernel.variant else kernel.id
-
-
 def _closure(helpers: Mapping[str, str], needed: Iterable[str]) -> dict[str, str]:
     """The helper functions named, and those that they call, in the order of the table."""
     wanted = set(needed)
@@ -199,8 +197,3 @@ def _arguments(args: tuple[Arg, ...], *, torch: bool) -> tuple[str, ...]:
 
 def _proof_lines(kernel: Compiled) -> tuple[str, ...]:
     return ("Proved ranges:", *(f"    {line}" for line in kernel.proof), "") if kernel.proof else ()
-
-
-def module_path(march: str | None) -> str:
-    """The file name of a march's module, without suffix."""
-    return module_name(march) if march else COMMON

@@ -53,6 +53,31 @@ def grid_values(
     return values, inside
 
 
+def integers(x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march: str) -> Tensor | None:
+    """clamp(R(x / scale), bounds) as int8, of NaN 0.
+
+    Args:
+        x: float32.
+        scale: float32, one element; or one for each channel of `axis`, the first.
+        axis: 0: quotients are rounded as those of weights; -1: as those of activations.
+        bounds: the smallest and the largest integer, within int8.
+        march: whose rounding is R.
+
+    Returns:
+        None when there is no code for this.
+    """
+    rows, inner = (1 if axis < 0 else scale.numel()), _elements_per_scale(x, axis)
+    if axis > 0 or rows * inner != x.numel() or not _are_plain_floats((x, scale)) or not scale.is_contiguous():
+        return None
+    function = compiled_pass(march, "integers")
+    if function is None:
+        return None
+    found = torch.empty_like(x, dtype=torch.int8)
+    how = (scale.data_ptr(), axis == 0, *bounds, torch.get_num_threads())
+    function(x.data_ptr(), found.data_ptr(), rows, inner, *how)
+    return found
+
+
 def extremes(x: Tensor, march: str) -> tuple[Tensor, Tensor] | None:
     """(smallest, largest) of each row of a float32 matrix, NaN where there is one; None when there is no code for it."""
     if not is_plain(x) or x.dtype is not torch.float32 or not x.is_contiguous() or not x.numel():

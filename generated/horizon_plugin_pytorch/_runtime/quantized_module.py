@@ -118,6 +118,10 @@ class QuantizedModule(nn.Module):
         """
         return None if self.scale is None or self.dtype is None else Scaled(self.own_scale(), self.dtype)
 
+    def direct(self, *inputs: Scaled) -> Callable[..., Tensor] | None:
+        """The module as a function from the integers of inputs of these scales to its own; None where it is to be called."""
+        return None
+
     def own_scale(self) -> Tensor:
         """The scale of the output as the object that integers were derived for, where a recorder shows a stand-in too."""
         scale = self.scale

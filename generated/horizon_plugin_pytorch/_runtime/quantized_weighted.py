@@ -4,8 +4,8 @@
 In: a QAT module with a fake-quantized weight. Out: a module that holds the weight's integers and one scale a channel.
 """
 
+from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import torch
@@ -17,7 +17,7 @@ from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
-from .one_pass_conv import OnePassConv, worth
+from .one_pass_conv import OnePassConv
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -41,6 +41,7 @@ class QuantizedWeighted(QuantizedModule):
     _TRAILING: ClassVar[int]
     _FUSED: ClassVar[tuple[str, ...]] = ()  # kernels behind the requantization
     _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
+    _DIRECT: ClassVar[bool] = False  # whether calling the module is no more than its way
     _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
@@ -54,7 +55,7 @@ class QuantizedWeighted(QuantizedModule):
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
         fake_quant: Any = mod.weight_fake_quant
-        integers = quantized_weight(self.kernels, weight, fake_quant)
+        integers = quantized_weight(self.march, weight, fake_quant)
         self._set_weight(integers, fake_quant.scale, mod.bias, mod._groups)
 
     def _set_weight(self, channels_first: Tensor, scale: Tensor, bias: Tensor | None, groups: int) -> None:
@@ -121,8 +122,6 @@ class QuantizedWeighted(QuantizedModule):
         window = self._window()
         if not self.compiles or window is None or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
-        if not worth(self.weight, window):
-            return None
         return OnePassConv.prove(self.weight, window, tail, len(inputs) - 1)
 
     def _window(self) -> Window | None:
@@ -163,6 +162,14 @@ class QuantizedWeighted(QuantizedModule):
         if whole is None and self._int8_sums(x.dtype) is None:
             self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
+
+    def direct(self, *inputs: Scaled) -> Callable[..., Tensor] | None:
+        """The layer's way, with operands in the order of the call."""
+        if self.dtype is None or not self._DIRECT:
+            return None
+        x, *others = reversed(inputs) if self._swap_inputs else inputs
+        way = self.way(self.bound(self._derive_add if others else self._derive, x, *others), x, *others)
+        return (lambda e, x: way(x, e)) if self._swap_inputs and others else way
 
     def _derive(self, x: Input) -> Any:
         """The kernel's integers for an input."""
@@ -240,6 +247,6 @@ class QuantizedWeighted(QuantizedModule):
         return result
 
 
-def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
+def quantized_weight(march: str, weight: Tensor, fake_quant: Any) -> Tensor:
     """The integers of a weight [out, ...], rounded as its fake quantizer rounds: per channel, or as one tensor."""
-    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, kernels, axis=fake_quant.ch_axis)
+    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, march, axis=fake_quant.ch_axis)

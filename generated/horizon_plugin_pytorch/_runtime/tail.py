@@ -6,6 +6,7 @@ in the type of its parameters, so the same code is the definition (int64) and th
 can be written down, the narrow form is a `Program` of fewer operations in place.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from .dtype import QuantDType
 from .exact import as_integers, proved_region
 from .in_place import Program
-from .interval import run_on_intervals
+from .interval import Interval, run_on_intervals
 from .native_loop import Loop, NativeKernel, compiled
 
 _Ends = tuple[Tensor, Tensor]
@@ -38,6 +39,19 @@ class Chain:
         return out
 
 
+class _Written:
+    """The operations of an expression, written down when they are first asked for."""
+
+    def __init__(self, operands: list[Interval], expression: Interval, result: torch.dtype) -> None:
+        self._expression = (operands, expression, result)
+
+    @functools.cached_property
+    def program(self) -> Program | None:
+        """None where an operation has no rule."""
+        with torch.inference_mode(False):  # it outlives the caller's mode
+            return Program.of(*self._expression)
+
+
 @dataclass(frozen=True, slots=True)
 class Tail:
     """A kernel with its integers, in the narrowest proved width.
@@ -46,7 +60,7 @@ class Tail:
         kernel: integers -> integers, of the march.
         params: the derived integers, int64: the definition's.
         narrow: the same as int32 [1] or [channels]; None where int32 is not proved to hold what is computed.
-        program: the operations in int32; None where they are not known.
+        written: the operations in int32; None where int32 is not proved.
         dtypes: the dtype arguments of the kernel.
         proof: such as "int32: -1073676289 .. 1073709056 < 2**31".
         native: the same, compiled; None where that is not wanted or int32 is not proved.
@@ -55,7 +69,7 @@ class Tail:
     kernel: Chain
     params: Any
     narrow: Any
-    program: Program | None
+    written: "_Written | None"
     dtypes: Mapping[str, QuantDType]
     proof: str
     native: NativeKernel | None = None
@@ -85,8 +99,13 @@ class Tail:
             return cls(kernel, params, None, None, dtypes, f"int64: {reach.low} .. {reach.high} is beyond 2**31")
         narrow = type(params)(*(_narrowed(p) for p in params))
         proof = f"int32: {reach.low} .. {reach.high} < 2**31"
-        program = Program.of(intervals, expression, dtypes["output"].storage)
-        return cls(kernel, params, narrow, program, dtypes, proof)
+        written = _Written(intervals, expression, dtypes["output"].storage)
+        return cls(kernel, params, narrow, written, dtypes, proof)
+
+    @property
+    def program(self) -> Program | None:
+        """The operations in int32, written down when they are first asked for; None where they are not known."""
+        return None if self.written is None else self.written.program
 
     def defined(self, *operands: Tensor) -> Tensor:
         """By the definition: int64, in one go."""

@@ -69,6 +69,21 @@ void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int
     }
 }
 
+/* The integers alone, of a range within int8; NaN is 0. */
+void integers(const float *x, int8_t *y, int64_t rows, int64_t inner, const float *scale, int is_weight, float low,
+              float high, int threads)
+{
+    #pragma omp parallel for num_threads(threads) schedule(static) if (rows * inner > 2 * BLOCK && threads > 1)
+    for (int64_t row = 0; row < rows; row++) {
+        const float step = scale[row];
+        for (int64_t i = row * inner; i < (row + 1) * inner; i++) {
+            const float steps = x[i] / step, q = is_weight ? round_weight(steps) : round_activation(steps);
+            const float raised = q < low ? low : q, kept = raised > high ? high : raised;
+            y[i] = (int8_t)(kept == kept ? kept : 0);
+        }
+    }
+}
+
 /* The extremes of a run; `odd` is NaN where one of its values is NaN or infinite. */
 #define RUN(NAME, PRAGMA)                                                                                       \\
 static inline void NAME(const float *x, int64_t n, float *lowest, float *highest, float *odd, int threads)      \\
@@ -193,6 +208,7 @@ void clear_outside(float *gradient, const uint8_t *inside, int64_t count, int th
 
 _POINTER, _COUNT, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
 _TYPES = {
+    "integers": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
     "squared_errors": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
     "fake_quantize": (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, _FLOAT, _FLOAT, _INT),
     "pass_inside": (*[_POINTER] * 3, _COUNT, _INT),
