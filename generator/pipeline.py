@@ -11,6 +11,7 @@ from generator.checks import check_catalog
 from generator.composite.check import check_composites
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
+from generator.integer_forward import check_integer_forward
 from generator.layout import SPECS
 from generator.link import Catalog, link
 from generator.memo import Memo
@@ -70,7 +71,7 @@ def understand_docs(
     patterns, nameless = expand(catalog)
     overlapping = tuple(diagnostics(patterns))
     compiled, unproved = compile_all(catalog, memo)
-    rose = check_todo_cells(catalog, decisions)
+    rose = (*check_todo_cells(catalog, decisions), *check_integer_forward(catalog, decisions))
     unfit = check_composites(catalog, decisions)
     found = (*unreadable, *dangling, *undecided, *rose, *nameless, *overlapping, *unproved, *unfit)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)

@@ -79,6 +79,12 @@ def _facts(spec: Op) -> Iterator[tuple[str, str]]:
         if python.class_ and python.file:
             yield f"{folder} class", _code((f"{_PACKAGE}.nn.{folder}.{python.file}.{python.class_}",))
     yield "scale of the output", "its own" if spec.scale == "own" else "that of the input"
+    yield "values in QAT that are the integers", "; ".join(_integer_cells(spec))
+
+
+def _integer_cells(spec: Op) -> Iterator[str]:
+    for march, row in spec.integer_forward.items():
+        yield f"{march}: {', '.join(f'{source} to {target}' for source, targets in row.items() for target in targets)}"
 
 
 def _arguments(spec: Op) -> tuple[str, ...]:

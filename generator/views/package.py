@@ -4,12 +4,14 @@ In: the catalog and the decisions. Out: views of `_marches.py`, `march.py`, `dty
 `functional.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
 from generator.decide import Decisions, feature_dtypes
 from generator.inputs import Inputs
+from generator.integer_forward import integer_cells
 from generator.link import Catalog
 from generator.schema import March
 from generator.schema_op import Op
@@ -83,9 +85,10 @@ class SupportRowView:
 
 @dataclass(frozen=True, slots=True)
 class SupportView:
-    """The support matrix."""
+    """The support matrix, and the rows with cells whose values in QAT are the march's integers."""
 
     rows: tuple[SupportRowView, ...]
+    integer_forward: tuple[SupportRowView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,16 @@ def dtypes_view(catalog: Catalog) -> DtypesView:
 
 def support_view(catalog: Catalog, decisions: Decisions, inputs: Inputs) -> SupportView:
     """The matrix as a table."""
-    return SupportView(tuple(chain.from_iterable(inputs.every("support", partial(_support, catalog, decisions)))))
+    rows = chain.from_iterable(inputs.every("support", partial(_support, catalog, decisions)))
+    return SupportView(tuple(rows), tuple(_integer_rows(catalog)))
+
+
+def _integer_rows(catalog: Catalog) -> Iterator[SupportRowView]:
+    for op in catalog.ops:
+        for march in catalog.marches:
+            cells = tuple(CellView(*cell) for cell in integer_cells(catalog, op, march).items())
+            if cells:
+                yield SupportRowView((op, march), cells)
 
 
 def _support(catalog: Catalog, decisions: Decisions, op: str) -> tuple[SupportRowView, ...]:

@@ -19,7 +19,6 @@ from generator.views.modules import class_name
 from generator.views.names import label_of, module_path
 from generator.views.runtime_modules import float_classes
 
-_DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _COMPARED_WITH_FLOAT = "qint16"  # composites: their results in 8 bits are as coarse as those of any operator
 _LIST_FAMILIES = frozenset({"concat"})
@@ -192,12 +191,11 @@ def _has_stub(catalog: Catalog, dtype: str) -> bool:
 
 
 def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
-    """How far integers may be from QAT: what the operator says for the march, else what the dtype's width implies.
+    """How far integers may be from QAT: what the operator says for the march, else one step.
 
     Once that is measured no more than one step beyond the measured number, which another machine's QAT may make.
     """
-    own = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
-    allowed = {**_DTYPE_STEPS, **own}
+    allowed = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
     measured = worst_steps(catalog, op.id, march).items()
     return allowed | {dtype: min(allowed.get(dtype, 1), worst + 1) for dtype, worst in measured}
 

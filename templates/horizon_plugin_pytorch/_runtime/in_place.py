@@ -98,13 +98,14 @@ class Program:
         return results[0]
 
     def _fill(self, out: Tensor, operands: list[Tensor], channels: int) -> None:
-        rows = max(1, min(_ROW, len(out)) // channels)
+        count = out.numel()
+        rows = max(1, min(_ROW, count) // channels)
         constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
-        size = min(_PIECE * torch.get_num_threads(), len(out))
+        size = min(_PIECE * torch.get_num_threads(), count)
         memory = [torch.empty(size, dtype=torch.int32) for _ in range(self.buffers)]
         values: list[Tensor] = memory
         calls: tuple[_Call, ...] = ()
-        for begin, end, width in _pieces(len(out), size, rows * channels):
+        for begin, end, width in _pieces(count, size, rows * channels):
             if not calls or values[0].shape != ((end - begin) // width, width):
                 values = [buffer[: end - begin].view(-1, width) for buffer in memory]
                 calls = self._calls(values, {key: x[:width] for key, x in constants.items()})

@@ -51,10 +51,10 @@ class Way:
         if self.whole is not None and (made := self.whole(x, *others)) is not None:
             return made
         sums, size = self.sums(), self.sizes.get(x.shape[1:], 0)
-        if sums is None or size * len(x) <= _CACHED:
+        if sums is None or size * x.shape[0] <= _CACHED:
             return self._at_once(x, *others)
         loop = self.tail.loop((sums.result, *[y.dtype for y in others]), self.axis, x.dim())
-        if loop is None or any(len(y) != len(x) for y in others):
+        if loop is None or any(y.shape[0] != x.shape[0] for y in others):
             return self._at_once(x, *others)
         return in_slices(sums, loop, max(1, _CACHED // size), self.axis, x, *others)
 
@@ -69,7 +69,7 @@ class Way:
                 x = x.contiguous(memory_format=torch.channels_last)
             return self.accumulator().floats(x)
         sums = fast(x)
-        self.sizes[x.shape[1:]] = sums.numel() // max(len(x), 1)
+        self.sizes[x.shape[1:]] = sums.numel() // max(x.shape[0], 1)
         return sums
 
 
