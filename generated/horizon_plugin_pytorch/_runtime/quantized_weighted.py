@@ -119,7 +119,7 @@ class QuantizedWeighted(QuantizedModule):
 
     def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
         window = self._window()
-        return None if window is None else Int8Sums.prove(self.weight, window, dtype)
+        return None if window is None else Int8Sums.prove(self.weight, self._channel_sums(self.weight), window, dtype)
 
     def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | None:
         """The whole layer as one compiled loop, where this is worth it."""
