@@ -1,10 +1,10 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/one_pass_conv.py
 """Convolutions in one pass over memory: 8-bit products, sums in registers, the march's formula, one int8 store.
 
-In: an int8 weight [out, in / groups, h, w], where the window moves, and the tail of the layer. Out: a function from
-int8 features to int8 results, or to int32 accumulators. The loops are conv_dense.h and conv_depthwise.h; the formula is the program of the tail, so its
-rounding is stated nowhere else. There are three loops: of each channel by itself; of all channels by matrix tiles where the
-processor has them, else in registers.
+In: an int8 weight [out, in / groups, h, w], where the window moves, and the program of the layer's tail. Out: a function from
+int8 features to int8 results, or to int32 accumulators. There are three loops: of each channel by itself (conv_depthwise.h);
+of all channels by matrix tiles where the processor has them (conv_tiles.h), else in registers (conv_dense.h). The formula
+behind the sums is the tail's program, so its rounding is stated nowhere else.
 """
 
 import ctypes
