@@ -102,11 +102,12 @@ class Compiler:
             number: sorted(_words(entry.kernel) & self.roles.keys()) for number, entry in self.entries.items()
         }
         self.shared = digest(self.dtypes, self.rounding)
+        self.chosen = {march: self._choose(march) for march in self.facts}
 
     def compile(self, march: str | None) -> Kernels:
         """The kernels of one march (or for None those of no march), by role; kernels with problems are left out."""
         keys = {}
-        for role, number in self._chosen(march).items():
+        for role, number in self.chosen[march].items():
             key = self.memo.key("kernel", self._reads(number, self.facts[march]))
             try:
                 if not self.memo.knows(key):
@@ -117,7 +118,7 @@ class Compiler:
                 keys[role] = key
         return Kernels(self.memo, keys, partial(self.prove, march))
 
-    def _chosen(self, march: str | None) -> dict[str, str]:
+    def _choose(self, march: str | None) -> dict[str, str]:
         """The entry of each role that a march computes; that of the variant that it chose."""
         scope, algorithms = "march" if march else "common", self.facts[march].algorithms
         return {
@@ -128,7 +129,7 @@ class Compiler:
 
     def prove(self, march: str | None, role: str) -> Compiled:
         """One kernel of a march."""
-        kernel = self.entries[self._chosen(march)[role]].kernel
+        kernel = self.entries[self.chosen[march][role]].kernel
         return self._prove(kernel, self.facts[march])
 
     def _prove(self, kernel: Kernel, facts: MarchFacts) -> Compiled:

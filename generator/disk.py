@@ -16,6 +16,7 @@ from generator.manifest import body_hash
 
 _SETTLED = 2_000_000_000  # nanoseconds; the clocks of some file systems count in steps of two seconds
 _State = tuple[int, int, int, int, int]
+_File = tuple[_State, bytes, str]
 
 
 class Disk:
@@ -23,7 +24,16 @@ class Disk:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._known: dict[str, tuple[_State, bytes, str]] = {}
+        self._known: dict[str, _File] = {}
+        self._still: dict[str, _File] | None = None
+
+    def __enter__(self) -> None:
+        """Look at each file once only until the block ends: all that is done in it sees the same bytes."""
+        self._still = {}
+
+    def __exit__(self, *_: object) -> None:
+        """Look again at every read."""
+        self._still = None
 
     def read(self, file: str) -> bytes:
         """The bytes of a file; OSError when it cannot be read or is no regular file."""
@@ -33,7 +43,14 @@ class Disk:
         """The hash of a file's bytes, as in MANIFEST; the same errors."""
         return self._get(file)[2]
 
-    def _get(self, file: str) -> tuple[_State, bytes, str]:
+    def _get(self, file: str) -> _File:
+        if self._still is None:
+            return self._look(file)
+        if file not in self._still:
+            self._still[file] = self._look(file)
+        return self._still[file]
+
+    def _look(self, file: str) -> _File:
         found = os.stat(file)
         state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         known = self._known.pop(file, None)

@@ -14,6 +14,7 @@ from generator.plan import PipelineResult
 
 MIRRORED = "# mirrored to generated/ by the generator; edit only templates/{}"
 RUNTIME = "_runtime"
+_WORD = re.compile("[a-z0-9]+")
 
 
 def lint(planned: PipelineResult, texts: Mapping[str, str]) -> tuple[Diagnostic, ...]:
@@ -21,13 +22,15 @@ def lint(planned: PipelineResult, texts: Mapping[str, str]) -> tuple[Diagnostic,
     from generator.templates_lint import check_template  # which imports Jinja; often nothing is to be checked anew
 
     found: list[Diagnostic] = []
+    plain = set(planned.plain_words)
+    words = {name: _words(name) for name in sorted(planned.names, key=len, reverse=True) if name not in plain}
     for path, text in texts.items():
         if path.endswith(".j2"):
             found.extend(check_template(path, text))
         elif path.startswith(f"{TEMPLATES}/") and path.endswith(".py"):
             found.extend(_check_mirrored(path, text))
         if _is_mechanism(path):
-            found.extend(_check_names(path, text, planned.names, planned.plain_words))
+            found.extend(_check_names(path, text, words))
     return tuple(found)
 
 
@@ -57,15 +60,17 @@ def _check_mirrored(path: str, text: str) -> Iterator[Diagnostic]:
         yield Diagnostic("T011", "a mirrored module says so on its first line", Span(path, 1, 1), hint=expected)
 
 
-def _check_names(path: str, text: str, names: tuple[str, ...], plain: tuple[str, ...]) -> Iterator[Diagnostic]:
-    """Ids of marches, operators and patterns; ids that are ordinary words cannot be told from words."""
-    searched = [name for name in names if name not in plain]
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def _check_names(path: str, text: str, words: Mapping[str, frozenset[str]]) -> Iterator[Diagnostic]:
+    """Ids of marches, operators and patterns, each with its words; only those are searched whose words the text has."""
+    present = _words(text)
+    searched = [re.escape(name) for name, parts in words.items() if parts <= present]
     if not searched:
         return
-    pattern = re.compile(
-        rf"(?<![A-Za-z0-9])(?:{'|'.join(f'(?:{re.escape(n)})' for n in sorted(searched, key=len, reverse=True))})(?![A-Za-z0-9])",
-        re.IGNORECASE,
-    )
+    pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(searched)})(?![A-Za-z0-9])", re.IGNORECASE)
     for number, line in enumerate(text.splitlines(), 1):
         for match in pattern.finditer(line):
             hint = "a field is missing in a spec: let the view carry the name"

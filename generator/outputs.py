@@ -51,7 +51,7 @@ def jobs_of(
     return (
         *_package(catalog, decisions, patterns, compiled, inputs),
         *_kernels(catalog, compiled, inputs),
-        *_modules(catalog, patterns, compiled),
+        *inputs.memo.known(("modules", inputs.tables), lambda: tuple(_modules(catalog, patterns, compiled))),
         *_headers(catalog, compiled, inputs),
         *_tests(catalog, compiled, tests, inputs),
         *docs_jobs(catalog, decisions, patterns, compiled, tests, inputs),

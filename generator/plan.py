@@ -126,7 +126,7 @@ def _unusable(path: str) -> str:
     """Return why an output path cannot be used, or ''."""
     if path != posixpath.normpath(path) or path.startswith(("/", "..")) or path == "." or "\\" in path or not path:
         return "the path must be plain, relative and inside generated/"
-    if path in RESERVED or any(c.isspace() or not c.isprintable() for c in path):
+    if path in RESERVED or " " in path or not path.isprintable():
         return "the name is reserved or holds blanks"
     return ""
 

@@ -11,14 +11,16 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from generator.diag import Diagnostic
-from generator.link import Catalog
-from generator.memo import Memo
+from generator.link import Catalog, Linked
+from generator.memo import Memo, digest
+from generator.schema import March
 
 if TYPE_CHECKING:
     from generator.formula.model import Compiled
 
 COMMON = "common"
 """What the kernels of no march are called."""
+_PROSE = ("title", "boards", "doc")
 Keys = Mapping[str | None, dict[str, str]]
 """March, or None for what is common to all -> role -> the key by which the memo knows the kernel."""
 T = TypeVar("T")
@@ -116,7 +118,7 @@ def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMar
     """The kernels of every march; proved when a spec that they may read has changed."""
     memo = memo or Memo()
     read = [entry.family.digest for entry in catalog.kernels]
-    read += [march.digest for march in catalog.marches.values()]
+    read += [_read_of(march) for march in catalog.marches.values()]
     read += [catalog.dtypes.digest, catalog.rounding.digest]
     keys, found = memo.recall("compiled", tuple(read), partial(_prove_all, catalog, memo))
     kernels = {
@@ -126,6 +128,12 @@ def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMar
     for of_march in kernels.values():
         of_march.keep()
     return CompiledMarches({name: kernels[name] for name in catalog.marches}, kernels[None]), found
+
+
+def _read_of(march: Linked[March]) -> str:
+    """A digest of what kernels may read of a march, and of where everything stands that a diagnostic may show."""
+    said = {name: value for name, value in march.spec if name not in _PROSE}
+    return digest(said, list(march.origins.items()))
 
 
 def _prove_all(catalog: Catalog, memo: Memo) -> tuple[Keys, tuple[Diagnostic, ...]]:

@@ -76,7 +76,7 @@ def compare(
             edited.append(path)
         (write if path in outputs else remove if ours else foreign).append(path)
     links = tuple(path for path, (_, regular) in found.items() if not regular)
-    links += tuple(path for path in outputs if (home / path).is_dir() and not (home / path).is_symlink())
+    links += tuple(path for path in outputs if path not in found and (home / path).is_dir())
     links += ("",) if home.is_symlink() else ()
     return Change(
         tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links, _shown(root, folder)

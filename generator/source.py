@@ -95,7 +95,7 @@ def load_tree(
 
 def document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
     """Return the document in `text` and its findings: the very same object as long as the text is the same."""
-    return memo.remember("document", (path, text), partial(_document, path, text, memo))
+    return memo.known(("document", path, text), partial(_document, path, text, memo))
 
 
 def _document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagnostic, ...]]:

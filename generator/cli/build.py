@@ -27,8 +27,9 @@ def run(args: argparse.Namespace, root: Path, memo: Memo | None = None) -> int:
     if args.specs or args.package or args.out:
         return _run_overlay(args, root)
     memo = memo or Memo(root / STATE)
-    inputs = input_digest(str(root), memo.disk)
-    made = produce(root, trust=True, memo=memo)
+    with memo.disk:
+        inputs = input_digest(str(root), memo.disk)
+        made = produce(root, trust=True, memo=memo)
     sys.stdout.write(render(made.diagnostics, made.texts))
     if made.failed:
         return DIAGNOSTICS

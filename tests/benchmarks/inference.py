@@ -1,19 +1,22 @@
 """How fast converted models are beside the float model: ratios to float eager, each measured in the same rounds.
 
-Four networks; ours by the definition, eager and fast, and torch.ao's FX int8 (x86), whose arithmetic is no NPU's. Rounds are
-interleaved, so that other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared
-with the definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
+Four networks; ours by the definition, eager and fast, and two whose arithmetic is no NPU's: torch.ao's FX int8 (x86) and,
+where it is installed, onnxruntime on our export with QuantizeLinear and DequantizeLinear. Rounds are interleaved, so that
+other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared with the
+definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
 [--march bayes] [--growth] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is missed.
 """
 
 import argparse
 import copy
+import io
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.util import find_spec
 
 import torch
 from growth import growth
@@ -31,6 +34,7 @@ from horizon_plugin_pytorch.quantization import (
     set_fake_quantize,
 )
 from horizon_plugin_pytorch.quantization.qconfig import QConfig
+from horizon_plugin_pytorch.utils.onnx_helper import export_to_onnx
 
 Run = Callable[[Tensor], Tensor]
 Clock = Callable[[], float]
@@ -81,6 +85,22 @@ def defined(model: nn.Module, x: Tensor) -> Tensor:
         return model(x)
 
 
+def onnx_runtime(prepared: nn.Module, x: Tensor) -> dict[str, Run]:
+    """onnxruntime's 8-bit kernels on the exported fake-quantized model; empty where that is not installed."""
+    if not find_spec("onnxruntime"):
+        return {}
+    import onnxruntime
+
+    file, options = io.BytesIO(), onnxruntime.SessionOptions()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_to_onnx(prepared, x, file, opset_version=13)
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return {"onnxruntime": lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])}
+
+
 def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
     few = x[:4]
     prepared = calibrated(net, few)
@@ -89,6 +109,7 @@ def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
     return {
         "float": net,
         "torch.ao": torch_ao(net, few),
+        **onnx_runtime(prepared, x),
         "definition": partial(defined, eager),
         "eager": eager,
         "fast": fast,

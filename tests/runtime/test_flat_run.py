@@ -60,6 +60,13 @@ def test_the_plan_names_flat_layers() -> None:
     assert any(line.split()[:3] == ["stem", "ConvReLU2d", "flat"] for line in str(model.kernel_plan()).splitlines())
 
 
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_images_with_other_channels_are_an_error(fast_mode: bool) -> None:
+    model = converted(Net(), "bayes", IMAGES, fast_mode=fast_mode)
+    with pytest.raises(RuntimeError, match="convolution"):
+        model(IMAGES[:, :2])
+
+
 class TestOnlookers:
     def test_a_hook_of_a_layer_is_called(self, runs: list[FlatRun]) -> None:
         model = converted(Net(), "bayes", IMAGES)

@@ -25,6 +25,7 @@ from .program_c import LANES, Finish, whole_lanes
 from .tail import Tail
 
 _QUAD = 4
+_IMAGE_DIMS = 4
 _LARGEST = 2 * OFFSET - 1
 _INT32 = 1 << 31
 _MOST_RUNS = 64
@@ -105,8 +106,10 @@ class OnePassConv:
             others: what is added, int8 in the shape of the result.
             out: memory for the result, channels last.
         """
+        if x.dtype != torch.int8 or x.dim() != _IMAGE_DIMS or x.shape[1] != self.layer.channels_in:
+            return None
         shape = (x.shape[0], self.channels, *self._moved(x.shape[2:]))
-        if x.dtype != torch.int8 or min(shape) < 1 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
+        if min(shape) < 1 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
             return None
         read = [y.contiguous(memory_format=torch.channels_last) for y in (x, *others)]
         if out is None:
