@@ -15,6 +15,7 @@ from generator.composite.read import read_graph
 from generator.link import Catalog
 from generator.schema_composite import Child
 from generator.schema_op import Op
+from generator.views.functional import method_alone
 from generator.views.names import sentence
 
 _BASES = {"plain": "QATComposite", "cell": "QATCell", "attention": "QATAttention"}
