@@ -19,14 +19,16 @@ _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 def _dangling_sites(catalog: Catalog) -> Iterator[Diagnostic]:
     """A rounding site that a kernel names and no march has."""
     known = {site for march in catalog.marches.values() for site in march.spec.rounding}
-    for span, site in _read_sites(catalog):
+    for entry, place, offset, site in _read_sites(catalog):
         if site not in known:
+            span = entry.span(*place)
+            span = Span(span.path, span.line, span.col + offset)
             yield Diagnostic("C040", f"no march has the rounding site {site!r}", span, hint=did_you_mean(site, known))
 
 
 def _unused_sites(catalog: Catalog) -> Iterator[Diagnostic]:
     """A rounding site that no kernel reads, on any march, is a leftover or a misspelling."""
-    named = {site for _, site in _read_sites(catalog)}
+    named = {site for *_, site in _read_sites(catalog)}
     read = named | {word for text in _formula_texts(catalog) for word in _WORD.findall(text)}
     known = {site for march in catalog.marches.values() for site in march.spec.rounding}
     if named - known:
@@ -40,19 +42,18 @@ def _unused_sites(catalog: Catalog) -> Iterator[Diagnostic]:
                 )
 
 
-def _read_sites(catalog: Catalog) -> Iterator[tuple[Span, str]]:
-    """(place, site) wherever a kernel declares a site, or gives one to a kernel that it calls."""
+def _read_sites(catalog: Catalog) -> Iterator[tuple[KernelEntry, tuple[str, str], int, str]]:
+    """(kernel, field, column in it, site) wherever a kernel declares a site, or gives one to a kernel that it calls."""
     keys = {key for entry in catalog.kernels for key in entry.kernel.sites}
     given = re.compile(rf"\b(?:{'|'.join(keys)})\s*=\s*({_WORD.pattern})") if keys else re.compile(r"(?!)")
     for entry in catalog.kernels:
         for key, site in entry.kernel.sites.items():
-            yield entry.span("sites", key), site
+            yield entry, ("sites", key), 0, site
         for section in ("derive", "compute"):
             for target, text in getattr(entry.kernel, section).items():
                 for match in given.finditer(str(text)):
                     if match[1] not in entry.kernel.sites:
-                        span = entry.span(section, target)
-                        yield Span(span.path, span.line, span.col + match.start(1)), match[1]
+                        yield entry, (section, target), match.start(1), match[1]
 
 
 def _formula_texts(catalog: Catalog) -> Iterator[str]:
@@ -61,15 +62,15 @@ def _formula_texts(catalog: Catalog) -> Iterator[str]:
 
 
 def _duplicate_kernels(catalog: Catalog) -> Iterator[Diagnostic]:
-    seen: dict[tuple[str, str | None], Span] = {}
+    seen: dict[tuple[str, str | None], KernelEntry] = {}
     for entry in catalog.kernels:
         kernel = entry.kernel
         key = (kernel.id, kernel.variant)
         name = f"{kernel.id}/{kernel.variant}" if kernel.variant else kernel.id
         if key in seen:
-            related = ((seen[key], "first here"),)
+            related = ((seen[key].span("id"), "first here"),)
             yield Diagnostic("C023", f"kernel {name!r} is defined twice", entry.span("id"), related=related)
-        seen.setdefault(key, entry.span("id"))
+        seen.setdefault(key, entry)
 
 
 def _kernel_dtypes(catalog: Catalog) -> Iterator[Diagnostic]:
@@ -85,22 +86,23 @@ def _kernel_dtypes(catalog: Catalog) -> Iterator[Diagnostic]:
                     span = entry.span("types", parameter, index)
                     yield Diagnostic("C024", f"unknown dtype {name!r}", span, hint=did_you_mean(name, dtypes))
         known = {*entry.kernel.types, *dtypes, _REAL}
-        for span, name in _used_types(entry):
+        for place, name in _used_types(entry.kernel):
             if name not in known:
+                span = entry.span(*place)
                 message = f"{name!r} is no dtype and no type parameter of {entry.kernel.id}"
                 yield Diagnostic("C024", message, span, hint=did_you_mean(name, known))
 
 
-def _used_types(entry: KernelEntry) -> Iterator[tuple[Span, str]]:
-    """The types that tensors and the result name; ranges of integers name none."""
-    for tensor, kind in entry.kernel.tensors.items():
+def _used_types(kernel: Kernel) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The types that tensors and the result name, and the fields that name them; ranges of integers name none."""
+    for tensor, kind in kernel.tensors.items():
         if isinstance(kind, str):
-            yield entry.span("tensors", tensor), kind
-    for table, (kind, _) in entry.kernel.tables.items():
+            yield ("tensors", tensor), kind
+    for table, (kind, _) in kernel.tables.items():
         if isinstance(kind, str):
-            yield entry.span("tables", table, 0), kind
-    if isinstance(entry.kernel.result, str):
-        yield entry.span("result"), entry.kernel.result
+            yield ("tables", table, 0), kind
+    if isinstance(kernel.result, str):
+        yield ("result",), kernel.result
 
 
 def _kernel_ranges(catalog: Catalog) -> Iterator[Diagnostic]:

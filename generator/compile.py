@@ -6,57 +6,40 @@ formula's own line and column for everything that cannot be proved.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
-from generator import formula
 from generator.compile_problems import Problems, unknown_names
 from generator.diag import Diagnostic, did_you_mean
-from generator.formula import Compiled, MarchFacts
+from generator.formula import model
+from generator.formula.compiler import compile_kernel
+from generator.formula.model import Compiled, MarchFacts
+from generator.formula.parse import parse
+from generator.formula.problems import Problem
 from generator.link import Catalog, KernelEntry, Linked
 from generator.memo import Memo, digest
-from generator.proven import Kernels
+from generator.proven import COMMON, Kernels, Keys
 from generator.schema import Kernel, March
 from generator.schema_base import Spec
 
-COMMON = "common"
 _WORD = re.compile(r"\w+")
 ABSENT = "none"
 """What a march chooses for a role of which it has no kernel."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledMarches:
-    """Compiled kernels by role: of every march, and of the kernels that no march changes."""
-
-    by_march: Mapping[str, Kernels]
-    common: Kernels
-
-    def compute_dtypes(self, role: str) -> tuple[str, ...]:
-        """The dtype arguments of a kernel's compute function.
-
-        Those that any of its variants reads, so that callers need not know which one a march chose.
-        """
-        variants = [kernels.facts[role] for kernels in (*self.by_march.values(), self.common) if role in kernels]
-        return tuple(sorted({name for facts in variants for name in facts.compute_dtypes}))
-
-
-def compile_all(catalog: Catalog, memo: Memo | None = None) -> tuple[CompiledMarches, tuple[Diagnostic, ...]]:
-    """Compile every kernel for every march that it applies to; what has not changed is taken from the memo."""
+def prove_all(catalog: Catalog, memo: Memo) -> tuple[Keys, tuple[Diagnostic, ...]]:
+    """Prove every kernel for every march that it applies to, but for those that the memo knows; all it knows is their keys."""
     if dangling := (*_check_algorithms(catalog), *_check_rounding(catalog)):
-        return CompiledMarches({}, Kernels(Memo())), dangling
-    compiler = _Compiler(catalog, memo)
-    by_march = {name: compiler.compile(facts, "march") for name, facts in compiler.facts.items()}
-    common = compiler.compile(MarchFacts(COMMON, {}, {}, {}), "common")
-    compiled = CompiledMarches(by_march, common)
-    return compiled, compiler.problems.diagnostics() or tuple(_idle_sites(catalog, compiled))
+        return {}, dangling
+    compiler = Compiler(catalog, memo)
+    kernels = {name: compiler.compile(name) for name in compiler.facts}
+    keys = {name: found.keys_by_role for name, found in kernels.items()}
+    return keys, compiler.problems.diagnostics() or tuple(_idle_sites(catalog, kernels))
 
 
-def _idle_sites(catalog: Catalog, compiled: CompiledMarches) -> Iterator[Diagnostic]:
+def _idle_sites(catalog: Catalog, compiled: Mapping[str | None, Kernels]) -> Iterator[Diagnostic]:
     """Rounding sites that a march states and that none of the kernels it chose reads."""
     for name, march in catalog.marches.items():
-        kernels = compiled.by_march[name]
-        read = {site for role in kernels for site in kernels.facts[role].sites}
+        read = {site for facts in compiled[name].facts.values() for site in facts.sites}
         for site in march.spec.rounding:
             origin = march.origin("rounding", site)
             if site not in read and origin.how == "own":
@@ -76,10 +59,10 @@ def march_facts(march: Linked[March], catalog: Catalog) -> MarchFacts:
     return MarchFacts(spec.id, dict(_constants(spec)), dict(spec.rounding), algorithms)
 
 
-def formula_dtypes(catalog: Catalog) -> dict[str, formula.Dtype]:
+def formula_dtypes(catalog: Catalog) -> dict[str, model.Dtype]:
     """The dtypes as formulas know them."""
     dtypes = catalog.dtypes.spec.dtypes
-    return {name: formula.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in dtypes.items()}
+    return {name: model.Dtype(name, d.bits, d.min, d.max, d.storage) for name, d in dtypes.items()}
 
 
 def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -92,12 +75,15 @@ def _constants(spec: Spec, prefix: str = "") -> Iterator[tuple[str, int]]:
             yield f"{prefix}{name}", value
 
 
-class _Compiler:
+class Compiler:
     """Holds what every compilation shares, and collects problems."""
 
     def __init__(self, catalog: Catalog, memo: Memo | None = None) -> None:
         self.memo = memo or Memo()
-        self.facts = {name: march_facts(march, catalog) for name, march in catalog.marches.items()}
+        self.facts: dict[str | None, MarchFacts] = {
+            name: march_facts(march, catalog) for name, march in catalog.marches.items()
+        }
+        self.facts[None] = MarchFacts(COMMON, {}, {}, {})
         self.entries = {str(number): entry for number, entry in enumerate(catalog.kernels)}
         self.problems = Problems(catalog, self.entries)
         self.kernels = {
@@ -106,7 +92,7 @@ class _Compiler:
         }
         self.dtypes = formula_dtypes(catalog)
         self.rounding = {
-            name: formula.RoundingMode(name, m.real, m.shift, m.doc) for name, m in catalog.rounding.spec.modes.items()
+            name: model.RoundingMode(name, m.real, m.shift, m.doc) for name, m in catalog.rounding.spec.modes.items()
         }
         self.roles: dict[str, list[str]] = {}
         for number, entry in self.entries.items():
@@ -116,27 +102,38 @@ class _Compiler:
             number: sorted(_words(entry.kernel) & self.roles.keys()) for number, entry in self.entries.items()
         }
         self.shared = digest(self.dtypes, self.rounding)
+        self.chosen = {march: self._choose(march) for march in self.facts}
 
-    def compile(self, facts: MarchFacts, scope: str) -> Kernels:
-        """The kernels of one march (or the common ones), by role; kernels with problems are left out."""
-        compiled = Kernels(self.memo)
-        for number, entry in self.entries.items():
-            kernel = entry.kernel
-            chosen = kernel.variant is None or facts.algorithms.get(kernel.id) == kernel.variant
-            if entry.family.spec.scope != scope or not chosen:
-                continue
-            key, prove = self.memo.key("kernel", self._reads(number, facts)), partial(self._prove, kernel, facts)
+    def compile(self, march: str | None) -> Kernels:
+        """The kernels of one march (or for None those of no march), by role; kernels with problems are left out."""
+        keys = {}
+        for role, number in self.chosen[march].items():
+            key = self.memo.key("kernel", self._reads(number, self.facts[march]))
             try:
                 if not self.memo.knows(key):
-                    self.memo.result(key, prove)
+                    self.memo.result(key, partial(self.prove, march, role))
             except _RefusedError as error:
-                self.problems.add(error.problems, number, facts.id)
+                self.problems.add(error.problems, number, self.facts[march].id)
             else:
-                compiled.add(kernel.id, key, prove)
-        return compiled
+                keys[role] = key
+        return Kernels(self.memo, keys, partial(self.prove, march))
+
+    def _choose(self, march: str | None) -> dict[str, str]:
+        """The entry of each role that a march computes; that of the variant that it chose."""
+        scope, algorithms = "march" if march else "common", self.facts[march].algorithms
+        return {
+            entry.kernel.id: number
+            for number, entry in self.entries.items()
+            if entry.family.spec.scope == scope and entry.kernel.variant in (None, algorithms.get(entry.kernel.id))
+        }
+
+    def prove(self, march: str | None, role: str) -> Compiled:
+        """One kernel of a march."""
+        kernel = self.entries[self.chosen[march][role]].kernel
+        return self._prove(kernel, self.facts[march])
 
     def _prove(self, kernel: Kernel, facts: MarchFacts) -> Compiled:
-        result = formula.compile_kernel(
+        result = compile_kernel(
             self.kernels[kernel.id, kernel.variant or ""], facts, self.kernels, self.dtypes, self.rounding
         )
         if isinstance(result, tuple):
@@ -167,7 +164,7 @@ class _Compiler:
 class _RefusedError(Exception):
     """A kernel cannot be proved."""
 
-    def __init__(self, problems: tuple[formula.Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__()
         self.problems = problems
 
@@ -177,9 +174,9 @@ def _words(kernel: Kernel) -> frozenset[str]:
     return frozenset(_WORD.findall(" ".join(map(str, (*kernel.derive.values(), *kernel.compute.values())))))
 
 
-def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
+def _to_formula(entry: KernelEntry, number: str) -> model.Kernel:
     kernel = entry.kernel
-    return formula.Kernel(
+    return model.Kernel(
         id=kernel.id,
         variant=kernel.variant or "",
         doc=kernel.doc,
@@ -196,9 +193,9 @@ def _to_formula(entry: KernelEntry, number: str) -> formula.Kernel:
     )
 
 
-def _formulas(lines: Mapping[str, str | int], where: str) -> tuple[formula.Formula, ...]:
+def _formulas(lines: Mapping[str, str | int], where: str) -> tuple[model.Formula, ...]:
     return tuple(
-        formula.Formula(tuple(target.strip() for target in targets.split(",")), str(text), f"{where}.{targets}")
+        model.Formula(tuple(target.strip() for target in targets.split(",")), str(text), f"{where}.{targets}")
         for targets, text in lines.items()
     )
 
@@ -208,7 +205,7 @@ def _check_rounding(catalog: Catalog) -> tuple[Diagnostic, ...]:
     problems = Problems(catalog, {})
     for name, mode in catalog.rounding.spec.modes.items():
         for form, text, known in (("real", mode.real, {"x"}), ("shift", mode.shift, {"x", "n"})):
-            expr = formula.parse(text, f"rounding:{name}.{form}") if text is not None else ()
+            expr = parse(text, f"rounding:{name}.{form}") if text is not None else ()
             problems.add(expr if isinstance(expr, tuple) else unknown_names(expr, known), "", COMMON)
     return problems.diagnostics()
 

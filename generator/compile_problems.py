@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from generator.diag import Diagnostic, Span, did_you_mean
-from generator.formula import Problem
+from generator.formula.problems import Problem
 from generator.formula.syntax import Expr, names
 from generator.link import Catalog, KernelEntry
 

@@ -1,11 +1,11 @@
 """(operator, march, dtype) to a Decision: supported, unsupported with a reason, or todo with a reason.
 
-In: the Catalog. Out: a decision for every cell, with the chain of reasons and their places, and a diagnostic for every
-cell that no spec decides. A march takes its own entry, else its parent's, else the operator's `default`; else a float
+In: the Catalog. Out: a decision for every cell, and a diagnostic for every cell that no spec decides; for a reader also the
+chain of reasons and their places. A march takes its own entry, else its parent's, else the operator's `default`; else a float
 operator of the host takes float32 alone; else what the march's `features` say of the dtype.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -45,7 +45,7 @@ class Decision:
     status: Status
     outputs: tuple[str, ...]
     reason: str
-    chain: tuple[Reason, ...]
+    of_march: bool = False  # the operator says nothing: the march takes no such features from any
 
 
 Decisions = Mapping[tuple[str, str, str], Decision]
@@ -131,20 +131,16 @@ def _dangling(catalog: Catalog, op: Linked[Op], columns: tuple[str, ...]) -> lis
 
 
 def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decision | Diagnostic:
-    chain: list[Reason] = []
-    cell = _written(catalog, op, march, dtype, chain)
+    cell = next((cell for _, _, cell in _entries(catalog, op.spec.id, march, dtype) if cell is not None), None)
     if cell is not None:
-        return _from_cell(op.spec.id, march, dtype, cell, tuple(chain))
+        return _from_cell(op.spec.id, march, dtype, cell)
     if op.spec.host is not None:
         outputs, reason = ((FLOAT,), "") if dtype == FLOAT else ((), HOST[op.spec.host])
-        chain.append(Reason(f"{op.spec.id} runs on the host CPU", op.span("host")))
-        return Decision(
-            op.spec.id, march, dtype, "supported" if outputs else "unsupported", outputs, reason, tuple(chain)
-        )
+        return Decision(op.spec.id, march, dtype, "supported" if outputs else "unsupported", outputs, reason)
     linked = catalog.marches[march]
     feature = linked.spec.features.get(dtype)
-    origin = linked.origin("features", dtype)
     if feature is None or feature == "supported":
+        origin = linked.origin("features", dtype)
         return Diagnostic(
             "D001",
             f"{op.spec.id} is undecided for {dtype} on {march}",
@@ -152,24 +148,33 @@ def _decide(catalog: Catalog, op: Linked[Op], march: str, dtype: str) -> Decisio
             hint=f"say under support.{march}.{dtype} which dtypes come out, or {{unsupported: the reason}}",
             related=((origin.span, f"{march} computes {dtype} features, so the operator must decide"),),
         )
-    chain.append(Reason(f"features.{dtype} of {march} ({origin.how}): {feature}", origin.span))
-    return Decision(op.spec.id, march, dtype, "unsupported", (), feature, tuple(chain))
+    return Decision(op.spec.id, march, dtype, "unsupported", (), feature, of_march=True)
 
 
-def _written(catalog: Catalog, op: Linked[Op], march: str, dtype: str, chain: list[Reason]) -> Cell | None:
-    """The cell that the operator, or one that it is like, writes for the march or a parent; the search goes to `chain`."""
-    for source in catalog.likes(op.spec.id):
+def _entries(catalog: Catalog, op: str, march: str, dtype: str) -> Iterator[tuple[Linked[Op], str, Cell | None]]:
+    """(operator, march, its cell or None) in the order in which they count; the first cell decides."""
+    for source in catalog.likes(op):
         for ancestor in (*catalog.lineage(march), DEFAULT):
-            cell = source.spec.support.get(ancestor, {}).get(dtype)
-            if cell is not None:
-                own = "" if ancestor == march else f" (inherited by {march})"
-                text = f"{source.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}"
-                chain.append(Reason(text, source.span("support", ancestor, dtype)))
-                return cell
-            chain.append(Reason(f"{source.spec.id} says nothing of {dtype} on {ancestor}", source.span("support")))
-        if source.spec.like:
-            chain.append(Reason(f"{source.spec.id} is like {source.spec.like}", source.span("like")))
-    return None
+            yield source, ancestor, source.spec.support.get(ancestor, {}).get(dtype)
+
+
+def reasons(catalog: Catalog, decision: Decision) -> Iterator[Reason]:
+    """Why a decision is as it is: each place that was looked at, up to the one that decides."""
+    march, dtype = decision.march, decision.dtype
+    for source, ancestor, cell in _entries(catalog, decision.op, march, dtype):
+        if cell is not None:
+            own = "" if ancestor == march else f" (inherited by {march})"
+            text = f"{source.spec.id} on {ancestor}, {dtype}: {_text(cell, dtype)}{own}"
+            yield Reason(text, source.span("support", ancestor, dtype))
+            return
+        yield Reason(f"{source.spec.id} says nothing of {dtype} on {ancestor}", source.span("support"))
+        if ancestor == DEFAULT and source.spec.like:
+            yield Reason(f"{source.spec.id} is like {source.spec.like}", source.span("like"))
+    if not decision.of_march:
+        yield Reason(f"{decision.op} runs on the host CPU", catalog.ops[decision.op].span("host"))
+        return
+    origin = catalog.marches[march].origin("features", dtype)
+    yield Reason(f"features.{dtype} of {march} ({origin.how}): {decision.reason}", origin.span)
 
 
 def _text(cell: Cell, dtype: str) -> str:
@@ -182,9 +187,9 @@ def _outputs(cell: tuple[str, ...] | str, dtype: str) -> tuple[str, ...]:
     return (dtype,) if isinstance(cell, str) else cell
 
 
-def _from_cell(op: str, march: str, dtype: str, cell: Cell, chain: tuple[Reason, ...]) -> Decision:
+def _from_cell(op: str, march: str, dtype: str, cell: Cell) -> Decision:
     if isinstance(cell, Refusal):
         if cell.unsupported:
-            return Decision(op, march, dtype, "unsupported", (), cell.unsupported, chain)
-        return Decision(op, march, dtype, "todo", (), cell.todo or "", chain)
-    return Decision(op, march, dtype, "supported", _outputs(cell, dtype), "", chain)
+            return Decision(op, march, dtype, "unsupported", (), cell.unsupported)
+        return Decision(op, march, dtype, "todo", (), cell.todo or "")
+    return Decision(op, march, dtype, "supported", _outputs(cell, dtype), "")

@@ -99,6 +99,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "D002": "support for an unknown march",
     "D003": "support for a dtype that is no feature of any march",
     "D004": "the number of cells that are to do is not the one that is written",
+    "D005": "QAT is to take the integers of a cell that is not supported",
     # G0xx graphs of composites.
     "G001": "a child of a composite is no operator that can be one",
     "G002": "unknown name in a composite",

@@ -3,7 +3,7 @@
 In: the Docs of all marches by id. Out: the `Inherited` value of one of them, or what is wrong with its chain of parents.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from generator.diag import Diagnostic, Span, did_you_mean
@@ -31,9 +31,24 @@ class Inherited:
     parents: tuple[str, ...]
 
 
-def own_origins(doc: Doc) -> dict[Pointer, Origin]:
+class OwnOrigins(Mapping[Pointer, Origin]):
     """The origins of a spec that inherits nothing."""
-    return {pointer: Origin(span, "own", doc.key_spans.get(pointer)) for pointer, span in doc.spans.items()}
+
+    def __init__(self, doc: Doc) -> None:
+        """Take the spec as it was read."""
+        self._spans, self._keys = doc.spans, doc.key_spans
+
+    def __getitem__(self, pointer: Pointer) -> Origin:
+        """The origin of one field."""
+        return Origin(self._spans[pointer], "own", self._keys.get(pointer))
+
+    def __iter__(self) -> Iterator[Pointer]:
+        """Every field."""
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        """The number of fields."""
+        return len(self._spans)
 
 
 def inherit(doc: Doc, marches: Mapping[str, Doc]) -> Inherited | Diagnostic | None:
@@ -68,9 +83,9 @@ def _cycle(chain: list[Doc], first: Doc) -> Diagnostic | None:
     return Diagnostic("L003", message, chain[0].spans["extends",], hint="one march of a family must stand alone")
 
 
-def _origins(doc: Doc, inherited: Mapping[str, object] | None) -> dict[Pointer, Origin]:
+def _origins(doc: Doc, inherited: Mapping[str, object] | None) -> Mapping[Pointer, Origin]:
     if inherited is None:
-        return own_origins(doc)
+        return OwnOrigins(doc)
     how = f"extends {doc.value['id']}"
     return {
         pointer: Origin(span, how, doc.key_spans.get(pointer))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.diag import Diagnostic, Span
+from generator.disk import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,26 +25,28 @@ TOLERATED = (".md",)  # notes for readers may lie beside the specs
 _BAD_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-def read_texts(specs_dir: Path, root: Path, found: list[Diagnostic], shown: dict[str, str]) -> dict[str, str]:
+def read_texts(
+    specs_dir: Path, root: Path, found: list[Diagnostic], shown: dict[str, str], disk: Disk | None = None
+) -> dict[str, str]:
     """Return the text of every spec that can be read, sorted by path; `shown` gets the others too, for snippets."""
-    read = {}
+    read, disk = {}, disk or Disk()
     for path, file in sorted(_files(specs_dir, root, found)):
-        data = _read(file, path, found)
+        data = _read(file, path, found, disk)
         if data is not None and (text := decode(data, path, found, shown)) is not None:
             read[path] = text
     return read
 
 
-def _files(specs_dir: Path, root: Path, found: list[Diagnostic]) -> Iterator[tuple[str, Path]]:
+def _files(specs_dir: Path, root: Path, found: list[Diagnostic]) -> Iterator[tuple[str, str]]:
     """Yield (path relative to the root, path to open) of every spec; report what lies there and is none."""
     home = os.path.realpath(specs_dir)
     for folder, subfolders, names in os.walk(specs_dir, onerror=lambda error: found.append(_unreadable(error, root))):
         linked = [name for name in subfolders if Path(folder, name).is_symlink()]
         subfolders[:] = [name for name in subfolders if name not in linked and not name.startswith(".")]
+        here = "" if _shown(folder, root) == "." else f"{_shown(folder, root)}/"
         for name in (*linked, *(name for name in names if not name.startswith("."))):
-            file = Path(folder, name)
-            path = _shown(file, root)
-            if name in linked or not os.path.realpath(file).startswith(home + os.sep):
+            file, path = os.path.join(folder, name), here + name
+            if name in linked or (os.path.islink(file) and not os.path.realpath(file).startswith(home + os.sep)):
                 found.append(Diagnostic("S114", "a symbolic link to a folder, or out of specs/", Span(path, 1, 1)))
             elif name.endswith(SUFFIX):
                 yield path, file
@@ -55,18 +57,16 @@ def _files(specs_dir: Path, root: Path, found: list[Diagnostic]) -> Iterator[tup
                 )
 
 
-def _read(file: Path, path: str, found: list[Diagnostic]) -> bytes | None:
+def _read(file: str, path: str, found: list[Diagnostic], disk: Disk) -> bytes | None:
     """Return the bytes of a file, or None after reporting why not."""
     try:
-        with open(file, "rb", opener=_open_regular) as stream:
-            data = stream.read(MAX_BYTES + 1)
+        if os.stat(file).st_size <= MAX_BYTES:
+            return disk.read(file)
     except OSError as error:
         found.append(Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1)))
         return None
-    if len(data) > MAX_BYTES:
-        found.append(Diagnostic("S102", f"larger than {MAX_BYTES} bytes", Span(path, 1, 1)))
-        return None
-    return data
+    found.append(Diagnostic("S102", f"larger than {MAX_BYTES} bytes", Span(path, 1, 1)))
+    return None
 
 
 def decode(data: bytes, path: str, found: list[Diagnostic], shown: dict[str, str]) -> str | None:
@@ -87,24 +87,15 @@ def decode(data: bytes, path: str, found: list[Diagnostic], shown: dict[str, str
     return text
 
 
-def _open_regular(path: str, flags: int) -> int:
-    """Open a regular file only: a pipe or a device would block."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(0, "not a regular file")
-    return handle
-
-
 def _place(path: str, before: str) -> Span:
     return Span(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-def _shown(file: Path, root: Path) -> str:
+def _shown(file: str, root: Path) -> str:
     """A path relative to the root, also where it leads out of it, as an overlay's does."""
     return os.path.relpath(file, root).replace(os.sep, "/")
 
 
 def _unreadable(error: OSError, root: Path) -> Diagnostic:
-    path = _shown(Path(error.filename), root)
+    path = _shown(error.filename, root)
     return Diagnostic("S101", f"cannot be read: {error.strerror}", Span(path, 1, 1))

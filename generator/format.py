@@ -3,6 +3,7 @@
 In: texts by path. Out: bytes by path; text that the formatter cannot read is a diagnostic that names the output's template.
 """
 
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -13,6 +14,7 @@ from generator.diag import Diagnostic
 from generator.layout import INSTALL
 
 _SUFFIX = ".py"
+_FEW = 8  # starting the threads of the formatter takes longer than formatting so many files
 
 
 def format_texts(
@@ -38,8 +40,9 @@ def format_texts(
         if not _binary():
             return {}, (Diagnostic("T018", "the formatter ruff is not installed", None, hint=INSTALL),)
         options = ("--no-cache", "--config", str(root / "pyproject.toml"), str(stage))
-        _ruff("check", "--fix-only", "--quiet", "--select", "I,F401", *options)
-        done = _ruff("format", *options)
+        threads = {"RAYON_NUM_THREADS": "1"} if len(python) < _FEW else {}
+        _ruff("check", "--fix-only", "--quiet", "--select", "I,F401", *options, threads=threads)
+        done = _ruff("format", *options, threads=threads)
         if done.returncode:
             return {}, tuple(_failures(done.stderr, templates, stage))
         return result | {path: (stage / path).read_bytes() for path in python}, ()
@@ -47,8 +50,10 @@ def format_texts(
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def _ruff(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([_binary(), *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - own arguments
+def _ruff(*arguments: str, threads: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - own arguments
+        [_binary(), *arguments], capture_output=True, text=True, check=False, env={**os.environ, **threads}
+    )
 
 
 def _binary() -> str:

@@ -4,14 +4,18 @@ In: the linked specs, the compiled kernels and the patterns of one run. Out: a d
 cover too much, which costs time; it must not cover too little, and a test that edits every kind of leaf holds it to that.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TypeVar
 
-from generator.compile import CompiledMarches
 from generator.decide import march_facts
 from generator.link import Catalog, Linked
-from generator.memo import digest
+from generator.memo import Memo, digest
+from generator.proven import CompiledMarches
 from generator.schema import Kernels
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,12 @@ class Inputs:
 
     catalog: Catalog
     compiled: CompiledMarches
+    memo: Memo = field(default_factory=Memo)
+
+    def every(self, name: str, make: Callable[[str], T]) -> Iterator[T]:
+        """What follows from each operator alone, made anew where the inputs of that one changed."""
+        for op in self.catalog.ops:
+            yield self.memo.known((name, self.op(op)), partial(make, op))
 
     def kernel_module(self, march: str | None) -> str:
         """Of what is made from the kernels of one march, or from those of none: code, references, tests, headers."""
@@ -56,9 +66,15 @@ class Inputs:
 
     def op(self, name: str) -> str:
         """Of what is made from one operator and the kernels that its role may choose."""
-        catalog = self.catalog
-        used = [keys.get(catalog.ops[name].spec.kernel or "") for _, keys in self._keys]
-        return digest(name, [op.digest for op in catalog.likes(name)], used, self._march_facts, self._tables)
+        return self._ops[name]
+
+    @cached_property
+    def _ops(self) -> dict[str, str]:
+        catalog, found = self.catalog, {}
+        for name, linked in catalog.ops.items():
+            used = [keys.get(linked.spec.kernel or "") for _, keys in self._keys]
+            found[name] = digest(name, [op.digest for op in catalog.likes(name)], used, self._march_facts, self._tables)
+        return found
 
     @cached_property
     def _kernels(self) -> str:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from generator.declared import declared_kind
 from generator.diag import Diagnostic, Span
-from generator.extends import Inherited, Origin, inherit, own_origins
+from generator.extends import Inherited, Origin, OwnOrigins, inherit
 from generator.memo import Memo, digest
 from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
 from generator.schema_base import Spec
@@ -154,7 +154,7 @@ class _Linker:
 
     def _typed(self, kind: str, doc: Doc) -> tuple[tuple[Linked[Spec], ...], tuple[Diagnostic, ...]]:
         alone = _Linker()
-        found = alone.add(kind, doc, doc.value, own_origins(doc))
+        found = alone.add(kind, doc, doc.value, OwnOrigins(doc))
         return tuple(alone.by_kind[kind]), found
 
     def add_march(self, march: Inherited) -> None:

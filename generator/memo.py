@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+from generator.disk import Disk
 from generator.layout import files_below
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Memo:
 
     def __init__(self, state: Path | None = None) -> None:
         """Read what the last run left in the folder `state`; None: remember nothing beyond this process."""
+        self.disk = Disk()
         self._file = state / _FILE if state else None
         self._saved: dict[str, bytes] = _read(self._file) if self._file else {}
         self._known: dict[Hashable, Any] = {}  # those of this process alone have a tuple for their key
@@ -71,7 +73,11 @@ class Memo:
 
     def remember(self, name: str, parts: tuple[object, ...], make: Callable[[], T]) -> T:
         """The same for this process alone: what is made sooner than read."""
-        return self._get((name, self.key(name, parts)), make)
+        return self.known((name, self.key(name, parts)), make)
+
+    def known(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """The same under a key that says everything already."""
+        return self._get(key, make)
 
     def of(self, name: str, item: object, make: Callable[[], T]) -> T:
         """What follows from one object alone: made once while that very object lives, and never saved."""

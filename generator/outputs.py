@@ -7,23 +7,21 @@ marches, kernels or the operators of a family.
 from collections.abc import Iterator
 from functools import partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.inputs import Inputs
 from generator.link import Catalog
+from generator.memo import Memo
 from generator.outputs_docs import docs_jobs
 from generator.patterns import Expanded
 from generator.plan import Job, Later
+from generator.proven import CompiledMarches
 from generator.schema_export import schema_jobs
 from generator.views import (
-    c_header,
     composite,
     exports,
     kernel_names,
-    kernels,
     limits,
     modules,
-    native,
     norm,
     package,
     presets,
@@ -33,6 +31,8 @@ from generator.views import (
 )
 from generator.views import functional as functional_views
 from generator.views.accuracy import GeneratedTests
+from generator.views.from_formulas import FormulaViews
+from generator.views.names import module_path
 from generator.views.runtime_modules import runtime_files, runtime_functions_views
 
 PACKAGE = "horizon_plugin_pytorch"
@@ -43,14 +43,15 @@ def jobs_of(
     decisions: Decisions,
     patterns: tuple[Expanded, ...],
     compiled: CompiledMarches,
+    memo: Memo | None = None,
 ) -> tuple[Job, ...]:
     """Every output of a build; a view that is costly says what it follows from, and is made only for what is new."""
-    tests = GeneratedTests(catalog, decisions, compiled)
-    inputs = Inputs(catalog, compiled)
+    inputs = Inputs(catalog, compiled, memo or Memo())
+    tests = GeneratedTests(catalog, decisions, compiled, inputs)
     return (
         *_package(catalog, decisions, patterns, compiled, inputs),
         *_kernels(catalog, compiled, inputs),
-        *_modules(catalog, patterns, compiled),
+        *inputs.memo.known(("modules", inputs.tables), lambda: tuple(_modules(catalog, patterns, compiled))),
         *_headers(catalog, compiled, inputs),
         *_tests(catalog, compiled, tests, inputs),
         *docs_jobs(catalog, decisions, patterns, compiled, tests, inputs),
@@ -77,9 +78,11 @@ def _package(
     yield _job("kernels/__init__.py", marches, every_march)
     yield _job("dtype.py", package.dtypes_view(catalog), ("dtypes",))
     yield _job(
-        "_support.py", Later(inputs.every_op, partial(package.support_view, catalog, decisions)), ("marches", "ops")
+        "_support.py",
+        Later(inputs.every_op, partial(package.support_view, catalog, decisions, inputs)),
+        ("marches", "ops"),
     )
-    yield _job("_limits.py", Later(inputs.every_op, partial(limits.limits_view, catalog)), ("marches", "ops"))
+    yield _job("_limits.py", Later(inputs.every_op, partial(limits.limits_view, catalog, inputs)), ("marches", "ops"))
     in_tables = Later(inputs.tables, partial(tables.tables_view, catalog, patterns, compiled))
     yield _job("_tables.py", in_tables, ("ops", "patterns", "qtensor"))
     colors = package.colors_view(catalog)
@@ -99,14 +102,15 @@ def _package(
 
 
 def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
+    from_formulas = FormulaViews(catalog, compiled)
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
-        view = Later(inputs.kernel_module(march), partial(kernels.torch_module, catalog, compiled, march))
-        yield _job(f"kernels/{kernels.module_path(march)}.py", view, specs, "kernels/[march].py")
+        view = Later(inputs.kernel_module(march), partial(from_formulas.torch_module, march))
+        yield _job(f"kernels/{module_path(march)}.py", view, specs, "kernels/[march].py")
     for march in catalog.marches:
         specs = ("kernels", f"march/{march}", "rounding")
-        in_c = Later(inputs.kernel_module(march), partial(native.native_view, compiled, march))
-        yield _job(f"kernels/{kernels.module_path(march)}.h", in_c, specs, "kernels/[march].h")
+        in_c = Later(inputs.kernel_module(march), partial(from_formulas.element_functions, march))
+        yield _job(f"kernels/{module_path(march)}.h", in_c, specs, "kernels/[march].h")
     names = Later(inputs.every_op, partial(kernel_names.kernel_names_view, catalog, compiled))
     yield _job("_kernel_names.py", names, ("kernels", "ops"))
 
@@ -114,8 +118,8 @@ def _kernels(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Ite
 def _headers(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels", "colors")
-        view = Later(inputs.kernel_module(march), partial(c_header.header_view, catalog, compiled, march))
-        yield Job(f"c/{kernels.module_path(march)}.h", "c/[march].h.j2", view, specs)
+        view = Later(inputs.kernel_module(march), partial(FormulaViews(catalog, compiled).c_header, march))
+        yield Job(f"c/{module_path(march)}.h", "c/[march].h.j2", view, specs)
 
 
 def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: CompiledMarches) -> Iterator[Job]:
@@ -201,13 +205,13 @@ def _classes(family: str, file: str | None, view: object, specs: tuple[str, ...]
 
 def _tests(catalog: Catalog, compiled: CompiledMarches, tests: GeneratedTests, inputs: Inputs) -> Iterator[Job]:
     for march in (*catalog.marches, None):
-        name, own = kernels.module_path(march), inputs.kernel_module(march)
+        name, own = module_path(march), inputs.kernel_module(march)
         specs = ("kernels", f"march/{march}", "rounding") if march else ("kernels",)
-        reference = Later(own, partial(kernels.reference_module, catalog, compiled, march))
+        reference = Later(own, partial(FormulaViews(catalog, compiled).reference_module, march))
         yield Job(f"tests/reference/{name}.py", "tests/reference/[march].py.j2", reference, specs)
         cases = Later(own, partial(tests.kernels, march))
         yield Job(f"tests/test_kernels_{name}.py", "tests/test_kernels_[march].py.j2", cases, specs)
     for march in catalog.marches:
         view = Later(inputs.every_op, partial(tests.ops, march))
-        path = f"tests/test_ops_{kernels.module_path(march)}.py"
+        path = f"tests/test_ops_{module_path(march)}.py"
         yield Job(path, "tests/test_ops_[march].py.j2", view, (f"march/{march}", "ops"))

@@ -6,14 +6,15 @@ In: the checked knowledge. Out: jobs of generated/docs.
 from collections.abc import Iterator
 from functools import partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions
 from generator.inputs import Inputs
 from generator.link import Catalog
 from generator.patterns import Expanded
 from generator.plan import Job, Later
-from generator.views import docs, docs_ops, formula_pages, mutation
+from generator.proven import CompiledMarches
+from generator.views import docs, docs_ops, mutation
 from generator.views.accuracy import GeneratedTests
+from generator.views.from_formulas import FormulaViews
 
 
 def docs_jobs(
@@ -26,11 +27,14 @@ def docs_jobs(
 ) -> Iterator[Job]:
     """The matrix, accuracy, patterns, a page a march and a page an operator."""
     yield _job(
-        "support-matrix.md", Later(inputs.every_op, partial(docs.matrix_view, catalog, decisions)), ("marches", "ops")
+        "support-matrix.md",
+        Later(inputs.every_op, partial(docs.matrix_view, catalog, decisions, inputs)),
+        ("marches", "ops"),
     )
     yield _job("patterns.md", docs.patterns_view(catalog, patterns), ("patterns",))
-    for linked, make in formula_pages.formula_pages(catalog, compiled):
-        page, family = Later(inputs.family(linked), make), linked.spec.family
+    for linked in {entry.family.doc.path: entry.family for entry in catalog.kernels}.values():
+        family, make = linked.spec.family, partial(FormulaViews(catalog, compiled).page, linked)
+        page = Later(inputs.family(linked), make)
         yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
     yield _job("accuracy.md", Later(inputs.every_op, tests.accuracy), ("marches", "ops", "kernels", "ratchet"))
     if (score := mutation.mutation_view(catalog)) is not None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.checks import check_catalog
-from generator.compile import CompiledMarches, compile_all
 from generator.composite.check import check_composites
 from generator.decide import Decisions, decide
 from generator.diag import Diagnostic, errors
+from generator.integer_forward import check_integer_forward
 from generator.layout import SPECS
 from generator.link import Catalog, link
 from generator.memo import Memo
@@ -20,6 +20,7 @@ from generator.overlaps import diagnostics
 from generator.overlay import merge, missing
 from generator.patterns import Expanded, expand
 from generator.plan import Job, PipelineResult
+from generator.proven import CompiledMarches, compile_all
 from generator.ratchet import check_todo_cells
 from generator.source import Doc, load_tree
 
@@ -70,7 +71,7 @@ def understand_docs(
     patterns, nameless = expand(catalog)
     overlapping = tuple(diagnostics(patterns))
     compiled, unproved = compile_all(catalog, memo)
-    rose = check_todo_cells(catalog, decisions)
+    rose = (*check_todo_cells(catalog, decisions), *check_integer_forward(catalog, decisions))
     unfit = check_composites(catalog, decisions)
     found = (*unreadable, *dangling, *undecided, *rose, *nameless, *overlapping, *unproved, *unfit)
     return Understood(Knowledge(catalog, decisions, patterns, compiled), found, texts)
@@ -101,6 +102,7 @@ def run(root: Path, overlays: tuple[Path, ...] = (), memo: Memo | None = None) -
             understood.knowledge.decisions,
             understood.knowledge.patterns,
             understood.knowledge.compiled,
+            memo,
         )
     if understood.knowledge is not None:
         names, plain = policy_names(understood.knowledge)

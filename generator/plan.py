@@ -6,12 +6,14 @@ template's place decides the place of its output: templates/ is the tree of gene
 
 from __future__ import annotations
 
+import os
 import posixpath
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from generator.diag import Diagnostic
+from generator.layout import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -84,14 +86,13 @@ def plan_mirrors(templates_dir: Path) -> tuple[Mirror, ...]:
 
     Caches, hidden files and the folder of macros are left out.
     """
-    found = (path for path in templates_dir.rglob("*") if path.is_file() and path.suffix != TEMPLATE_SUFFIX)
-    names = (path.relative_to(templates_dir).as_posix() for path in found)
-    return tuple(Mirror(name) for name in sorted(names) if _is_mirrored(name))
+    found = ((name, os.path.isfile(file)) for name, file, _ in files_below(str(templates_dir)))
+    return tuple(Mirror(name) for name, is_file in found if is_file and _is_mirrored(name))
 
 
 def plan_templates(templates_dir: Path) -> tuple[str, ...]:
     """Return the relative path of every template, macros included, sorted."""
-    return tuple(sorted(p.relative_to(templates_dir).as_posix() for p in templates_dir.rglob(f"*{TEMPLATE_SUFFIX}")))
+    return tuple(name for name, _, _ in files_below(str(templates_dir)) if name.endswith(TEMPLATE_SUFFIX))
 
 
 def check_plan(jobs: Iterable[Job], mirrors: Iterable[Mirror], templates: Iterable[str]) -> tuple[Diagnostic, ...]:
@@ -125,7 +126,7 @@ def _unusable(path: str) -> str:
     """Return why an output path cannot be used, or ''."""
     if path != posixpath.normpath(path) or path.startswith(("/", "..")) or path == "." or "\\" in path or not path:
         return "the path must be plain, relative and inside generated/"
-    if path in RESERVED or any(c.isspace() or not c.isprintable() for c in path):
+    if path in RESERVED or " " in path or not path.isprintable():
         return "the name is reserved or holds blanks"
     return ""
 
@@ -140,5 +141,8 @@ def _folders(path: str) -> Iterable[str]:
 def _is_mirrored(name: str) -> bool:
     parts = name.split("/")
     return (
-        parts[0] not in (MACROS, OVERLAY) and "__pycache__" not in parts and not any(p.startswith(".") for p in parts)
+        not name.endswith(TEMPLATE_SUFFIX)
+        and parts[0] not in (MACROS, OVERLAY)
+        and "__pycache__" not in parts
+        and not any(p.startswith(".") for p in parts)
     )

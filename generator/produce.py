@@ -6,14 +6,13 @@ file is as we wrote it are taken from disk, unless everything is to be made anew
 
 import os
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from generator.diag import Diagnostic, errors
+from generator.disk import Disk
 from generator.format import format_texts
 from generator.layout import GENERATED, STATE, TEMPLATES
-from generator.lint import lint, lint_texts_of
-from generator.manifest import Entries, body_hash
+from generator.lint import lint, lint_texts_of, linted_files
 from generator.memo import Memo
 from generator.pipeline import run
 from generator.plan import Job, PipelineResult, check_plan, plan_mirrors, plan_templates
@@ -53,17 +52,16 @@ def produce(root: Path, *, trust: bool, memo: Memo | None = None) -> Produced:
     if not errors(found):
         found = (*found, *check_plan(planned.jobs, mirrors, plan_templates(templates)))
     if not errors(found):
-        lint_texts = lint_texts_of(root)
-        parts = (sorted((path, body_hash(text.encode())) for path, text in lint_texts.items()), planned.names)
-        linted = memo.recall("lint", (*parts, planned.plain_words), partial(lint, planned, lint_texts))
+        linted, lint_texts = _linted(planned, root, memo)
         found, texts = (*found, *linted), texts | lint_texts
     if errors(found):
         return Produced({}, {}, found, texts)
-    outputs = {mirror.path: (templates / mirror.path).read_bytes() for mirror in mirrors}
-    keys = {path: body_hash(data) for path, data in outputs.items()}
+    sources = {mirror.path: f"{templates}/{mirror.path}" for mirror in mirrors}
+    outputs = {path: memo.disk.read(file) for path, file in sources.items()}
+    keys = {path: memo.disk.hash_of(file) for path, file in sources.items()}
     keys |= job_keys(planned.jobs, templates, tools(root), memo)
     memo.save()
-    kept = _kept(planned, keys, read_entries(root), root) if trust else {}
+    kept = _kept(planned, keys, root, memo.disk) if trust else {}
     fresh = tuple(job for job in planned.jobs if job.path not in kept)
     made, failures = _made(fresh, keys, root)
     return Produced(outputs | kept | made, keys, (*found, *failures), texts, len(fresh))
@@ -79,16 +77,23 @@ def _made(jobs: tuple[Job, ...], keys: dict[str, str], root: Path) -> tuple[dict
     return made, (*failures, *unformatted)
 
 
-def _kept(planned: PipelineResult, keys: dict[str, str], entries: Entries, root: Path) -> dict[str, bytes]:
+def _linted(planned: PipelineResult, root: Path, memo: Memo) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
+    """What the lint found, and the texts for its snippets; the files that it passed before are not read again."""
+    hashes = [(path, memo.disk.hash_of(file)) for path, file in linted_files(root).items()]
+    parts = (hashes, planned.names, planned.plain_words)
+    found = memo.recall("lint", parts, lambda: lint(planned, lint_texts_of(root, memo.disk)))
+    return found, lint_texts_of(root, memo.disk) if found else {}
+
+
+def _kept(planned: PipelineResult, keys: dict[str, str], root: Path, disk: Disk) -> dict[str, bytes]:
     """Outputs that are on disk as they should be."""
-    kept = {}
+    kept, entries = {}, read_entries(root)
     for job in planned.jobs:
         recorded = entries.get(job.path, ())
-        path = root / GENERATED / job.path
-        if len(recorded) == 1 and recorded[0][1] == keys[job.path] and path.is_file():
-            data = path.read_bytes()
-            if body_hash(data) == recorded[0][0]:
-                kept[job.path] = data
+        file = f"{root}/{GENERATED}/{job.path}"
+        as_planned = len(recorded) == 1 and recorded[0][1] == keys[job.path] and os.path.isfile(file)
+        if as_planned and disk.hash_of(file) == recorded[0][0]:
+            kept[job.path] = disk.read(file)
     return kept
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.diag import Diagnostic
+from generator.disk import Disk
 from generator.journal import Step, drop, recover, remove_empty, replace_file, save, write_journal
 from generator.layout import GENERATED, MANIFEST, STATE, files_below
 from generator.manifest import Entries, body_hash, dump, parse
@@ -46,9 +47,11 @@ class Change:
         return bool(self.write or self.remove)
 
 
-def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path, folder: str = GENERATED) -> Change:
+def compare(
+    outputs: Mapping[str, bytes], entries: Entries, root: Path, folder: str = GENERATED, disk: Disk | None = None
+) -> Change:
     """Compare generated/ with what it should be; `entries` says which files are ours and what we wrote into them."""
-    home = root / folder
+    home, disk = root / folder, disk or Disk()
     found = {path: (file, regular) for path, file, regular in files_below(str(home)) if path != MANIFEST}
     if folder == HERE:
         tops = {path.partition("/")[0] for path in (*outputs, *entries)}
@@ -64,17 +67,16 @@ def compare(outputs: Mapping[str, bytes], entries: Entries, root: Path, folder: 
         file, regular = found[path]
         if not regular:
             continue
-        digest = body_hash(Path(file).read_bytes())
-        ours = path in entries
-        if path in outputs and digest == body_hash(outputs[path]):
+        if path in outputs and disk.read(file) == outputs[path]:
             continue
+        ours = path in entries
         if not ours:
             foreign.append(path)
-        elif digest not in {body for body, _ in entries[path]}:
+        elif disk.hash_of(file) not in {body for body, _ in entries[path]}:
             edited.append(path)
         (write if path in outputs else remove if ours else foreign).append(path)
     links = tuple(path for path, (_, regular) in found.items() if not regular)
-    links += tuple(path for path in outputs if (home / path).is_dir() and not (home / path).is_symlink())
+    links += tuple(path for path in outputs if path not in found and (home / path).is_dir())
     links += ("",) if home.is_symlink() else ()
     return Change(
         tuple(write), tuple(remove), tuple(edited), tuple(dict.fromkeys(foreign)), links, _shown(root, folder)
@@ -148,6 +150,7 @@ def publish(
     *,
     force: bool = False,
     step: Step = _proceed,
+    disk: Disk | None = None,
 ) -> Report | tuple[Diagnostic, ...]:
     """Make generated/ be `outputs`.
 
@@ -158,29 +161,37 @@ def publish(
         folder: where outputs lie below it; `HERE` for the root itself.
         force: overwrite hand-edited files, after saving a copy below .horizon-gen/backup.
         step: called with a name before every write; tests stop the process there.
+        disk: knows what this process has read.
     """
     try:
         with _lock(root) as locked:
             if locked:
-                return _publish(outputs, keys, root, folder, force=force, step=step)
+                return _publish(outputs, keys, (root, folder), disk, force=force, step=step)
     except OSError as error:  # the folder of the lock itself cannot be written to
         return (_failed(error),)
     return (Diagnostic("P005", "another build is running in this checkout", None, hint="wait for it to end"),)
 
 
 def _publish(
-    outputs: Mapping[str, bytes], keys: Mapping[str, str], root: Path, folder: str, *, force: bool, step: Step
+    outputs: Mapping[str, bytes],
+    keys: Mapping[str, str],
+    place: tuple[Path, str],
+    disk: Disk | None,
+    *,
+    force: bool,
+    step: Step,
 ) -> Report | tuple[Diagnostic, ...]:
     """Make generated/ be `outputs`, with the lock held."""
+    root, folder = place
     if (unfinished := _recovered(root, folder)) is not None:
         return (unfinished,)
-    change = compare(outputs, read_entries(root, folder), root, folder)
+    change = compare(outputs, read_entries(root, folder), root, folder, disk)
     if found := obstacles(change, force=force):
         return found
     manifest = manifest_of(outputs, keys)
     try:
         saved = save(change.edited, root, folder)
-        _apply(change, outputs, manifest, (root, folder), step)
+        _apply(change, outputs, manifest, place, step)
     except OSError as error:
         return (_recovered(root, folder) or _failed(error),)
     return Report(change.write, change.remove, len(outputs) - len(change.write), saved)

@@ -60,8 +60,11 @@ def check_reasons(catalog: Catalog) -> Iterator[Diagnostic]:
                 hint = did_you_mean(reason, reasons) or f"write it under `reasons` of {ratchet.doc.path}"
                 yield Diagnostic("C054", f"unknown reason {reason!r}", op.span("why", number), hint=hint)
         far = _far(catalog, op.spec.id)
-        if far and not op.spec.why:
-            place = ratchet.key_span("worst_steps", op.spec.id)
+        place = ratchet.key_span("worst_steps", op.spec.id) if far else None
+        if far and op.spec.family not in ratchet.spec.explained_families:
+            message = f"{op.spec.id} is {far} from QAT, which no operator of family {op.spec.family} may be"
+            yield Diagnostic("C055", message, place, hint=_NEARER)
+        elif far and not op.spec.why:
             yield Diagnostic("C055", f"{op.spec.id} is {far} from QAT and does not say why", place, hint=_REMEDY)
     for reason in sorted(reasons.keys() - used):
         yield Diagnostic(
@@ -70,6 +73,8 @@ def check_reasons(catalog: Catalog) -> Iterator[Diagnostic]:
 
 
 _REMEDY = "find out which rule it comes from, and name that reason of ratchet.yaml in `why` of the operator"
+
+_NEARER = "let QAT take the march's integers there: name the cell in `integer_forward` of the operator"
 
 
 def _far(catalog: Catalog, op: str) -> str:

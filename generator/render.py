@@ -52,11 +52,12 @@ def job_keys(jobs: Iterable[Job], templates_dir: Path, tools: str, memo: Memo | 
     """
     sources: dict[str, bytes] = {}
     hashes: dict[str, str] = {}
+    texts = _Texts()
     stage, memo = _stage_hash(), memo or Memo()
     keys = {}
     for job in jobs:
         template = _template_source(job.template, templates_dir, sources)
-        work_out = partial(_job_key, job, template, f"{stage} {tools}")
+        work_out = partial(_job_key, job, template, texts, f"{stage} {tools}")
         if job.inputs is None:
             keys[job.path] = work_out()
             continue
@@ -67,9 +68,21 @@ def job_keys(jobs: Iterable[Job], templates_dir: Path, tools: str, memo: Memo | 
     return keys
 
 
-def _job_key(job: Job, template: bytes, tools: str) -> str:
+class _Texts:
+    """The texts of views, each written once: several outputs are made from one view."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, bytes]] = {}
+
+    def of(self, view: object) -> bytes:
+        if id(view) not in self._known:
+            self._known[id(view)] = view, repr(view).encode()
+        return self._known[id(view)][1]
+
+
+def _job_key(job: Job, template: bytes, texts: _Texts, tools: str) -> str:
     total = blake2b(tools.encode(), digest_size=8)
-    for part in (job.path.encode(), template, repr(job.view).encode(), header(job).encode()):
+    for part in (job.path.encode(), template, texts.of(job.view), header(job).encode()):
         total.update(len(part).to_bytes(8, "big") + part)
     return total.hexdigest()
 

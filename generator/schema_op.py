@@ -214,6 +214,11 @@ class Op(Spec):
     )
     returns: Literal["one", "list"] = "one"
     behaviour: Behaviour | None = Field(default=None, description="What it does as a function of a QTensor.")
+    integer_forward: dict[Identifier, dict[Identifier, tuple[Identifier, ...]]] = Field(
+        default={},
+        description="March -> input dtype -> output dtypes whose values in QAT are the march's integers, straight-through, "
+        "for float arithmetic is further than a step from them; a march without takes its parent's.",
+    )
     steps: dict[Identifier, dict[Identifier, int]] = Field(
         default={},
         description="March -> output dtype -> how many steps integers may be from QAT, where the rule is coarse.",

@@ -22,6 +22,9 @@ class Ratchet(Spec):
     explain_above: dict[Identifier, int] = Field(
         default={}, description="Output dtype -> beyond how many steps an operator has to say why."
     )
+    explained_families: tuple[Identifier, ...] = Field(
+        default=(), description="Families of operators that may be that far and say why; others may not."
+    )
     reasons: dict[Identifier, Sentence] = Field(
         default={}, description="Why integers may be further from QAT: what operators name in `why`."
     )

@@ -45,6 +45,9 @@ class ToolLimits(Spec):
     idle_range: float = Field(gt=1, description="The scale's range over the largest absolute value.")
     clipped: float = Field(gt=0, lt=1, description="The share of values beyond the scale's range.")
     op_sqnr: float = Field(description="Decibel of one layer, given the other model's input.")
+    mean_error: float = Field(
+        gt=0, description="Steps of the output: the mean error of one layer, given the other model's input."
+    )
     weight_sqnr: float = Field(description="Decibel of one weight.")
     tiny_scale: float = Field(gt=0, description="A scale that only zeros can have had.")
     scales_apart: float = Field(gt=1, description="The ratio of the scales of operands.")

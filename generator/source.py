@@ -9,6 +9,7 @@ anchors, tags, merge keys, duplicate keys and several documents in a file are fi
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from generator.files import read_texts
 from generator.memo import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_DEPTH = 32
@@ -35,7 +36,30 @@ _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 Pointer = tuple[str | int, ...]
-_Places = list[tuple[Pointer, int, int]]
+
+
+class Places(Mapping[Pointer, Span]):
+    """Where the values or the keys of one file stand, as plain data; few of them are ever asked for."""
+
+    def __init__(self, path: str, places: dict[Pointer, tuple[int, int]]) -> None:
+        """Take (line, column) by pointer."""
+        self._path, self.plain = path, places
+
+    def __getitem__(self, pointer: Pointer) -> Span:
+        """The place of one pointer."""
+        return Span(self._path, *self.plain[pointer])
+
+    def __contains__(self, pointer: object) -> bool:
+        """Whether there is such a pointer."""
+        return pointer in self.plain
+
+    def __iter__(self) -> Iterator[Pointer]:
+        """Every pointer, in the order of the file."""
+        return iter(self.plain)
+
+    def __len__(self) -> int:
+        """The number of places."""
+        return len(self.plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +86,8 @@ def load_tree(
     `memo` knows the documents of earlier runs.
     """
     found: list[Diagnostic] = []
-    read = read_texts(specs_dir, root, found, {} if texts is None else texts)
     memo = memo or Memo()
+    read = read_texts(specs_dir, root, found, {} if texts is None else texts, memo.disk)
     documents = [document(path, text, memo) for path, text in read.items()]
     docs = tuple(doc for doc, _ in documents if doc is not None)
     return docs, (*found, *(finding for _, findings in documents for finding in findings))
@@ -71,7 +95,7 @@ def load_tree(
 
 def document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
     """Return the document in `text` and its findings: the very same object as long as the text is the same."""
-    return memo.remember("document", (path, text), partial(_document, path, text, memo))
+    return memo.known(("document", path, text), partial(_document, path, text, memo))
 
 
 def _document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagnostic, ...]]:
@@ -80,17 +104,19 @@ def _document(path: str, text: str, memo: Memo) -> tuple[Doc | None, tuple[Diagn
         found: list[Diagnostic] = []
         return parse(path, text, found), tuple(found)
     value, places, keys = plain
-    spans, key_spans = ({p: Span(path, line, column) for p, line, column in found} for found in (places, keys))
-    return Doc(path, text, value, spans, key_spans), ()
+    return Doc(path, text, value, Places(path, places), Places(path, keys)), ()
 
 
-def _plain(path: str, text: str) -> tuple[Any, _Places, _Places] | None:
+_Plain = dict[Pointer, tuple[int, int]]
+
+
+def _plain(path: str, text: str) -> tuple[Any, _Plain, _Plain] | None:
     """A sound document's value and places as plain data, which is read back faster than YAML; None of any other."""
     found: list[Diagnostic] = []
     doc = parse(path, text, found)
     if doc is None or found:
         return None
-    spans, keys = ([(p, s.line, s.col) for p, s in known.items()] for known in (doc.spans, doc.key_spans))
+    spans, keys = ({p: (s.line, s.col) for p, s in known.items()} for known in (doc.spans, doc.key_spans))
     return doc.value, spans, keys
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 from hashlib import blake2b
 
+from generator.disk import Disk, read_regular
 from generator.layout import GENERATED, GENERATOR, MANIFEST, SPECS, STATE, TEMPLATES, files_below
 from generator.manifest import body_hash, parse
 
@@ -31,7 +32,7 @@ def is_clean(root: str) -> int:
 def _clean_outputs(root: str) -> int:
     if os.path.exists(os.path.join(root, STATE, JOURNAL)):
         return -1
-    manifest = _read(os.path.join(root, GENERATED, MANIFEST))
+    manifest = read_regular(os.path.join(root, GENERATED, MANIFEST))
     entries, exact = parse(manifest)
     found = files_below(os.path.join(root, GENERATED))
     if not exact or len(found) != len(entries) + 1:
@@ -39,7 +40,9 @@ def _clean_outputs(root: str) -> int:
     if _read_stamp(root) != f"{input_digest(root)} {body_hash(manifest)}":
         return -1
     for path, file, regular in found:
-        if path != MANIFEST and (not regular or path not in entries or entries[path][0][0] != body_hash(_read(file))):
+        if path != MANIFEST and (
+            not regular or path not in entries or entries[path][0][0] != body_hash(read_regular(file))
+        ):
             return -1
     return len(entries)
 
@@ -49,12 +52,13 @@ def write_stamp(root: str, digest: str) -> None:
 
     The digest is taken before a run begins: what is edited while it runs must not count as built.
     """
-    manifest = _hash_of(os.path.join(root, GENERATED, MANIFEST))
+    manifest = _hash_of(os.path.join(root, GENERATED, MANIFEST), Disk())
     _write_stamp(root, f"{digest} {manifest}")
 
 
-def input_digest(root: str) -> str:
+def input_digest(root: str, disk: Disk | None = None) -> str:
     """Return a digest of everything that outputs are made from."""
+    disk = disk or Disk()
     total = blake2b(" ".join(_tool_versions()).encode(), digest_size=16)
     for folder in (SPECS, TEMPLATES, GENERATOR):
         home = os.path.join(root, folder)
@@ -62,8 +66,8 @@ def input_digest(root: str) -> str:
             home = os.path.dirname(os.path.abspath(__file__))
         for path, file, _ in files_below(home):
             if folder != GENERATOR or path.endswith(".py"):
-                total.update(f"{folder}/{path} {_hash_of(file)}\n".encode("utf-8", "surrogateescape"))
-    total.update(_hash_of(os.path.join(root, "pyproject.toml")).encode())
+                total.update(f"{folder}/{path} {_hash_of(file, disk)}\n".encode("utf-8", "surrogateescape"))
+    total.update(_hash_of(os.path.join(root, "pyproject.toml"), disk).encode())
     return total.hexdigest()
 
 
@@ -76,27 +80,16 @@ def _tool_versions() -> list[str]:
     return sorted(set(found))
 
 
-def _hash_of(file: str) -> str:
+def _hash_of(file: str, disk: Disk) -> str:
     try:
-        return body_hash(_read(file))
+        return disk.hash_of(file)
     except OSError as error:
         return f"errno {error.errno}"
 
 
-def _read(file: str) -> bytes:
-    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
-    try:
-        parts = []
-        while part := os.read(handle, 1 << 20):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        os.close(handle)
-
-
 def _read_stamp(root: str) -> str:
     try:
-        return _read(os.path.join(root, STATE, _STAMP)).decode("ascii", "replace").strip()
+        return read_regular(os.path.join(root, STATE, _STAMP)).decode("ascii", "replace").strip()
     except OSError:
         return ""
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from generator.compile import CompiledMarches
-from generator.formula import Compiled, c_name, lower_c
+from generator.formula.lower_c import c_name, lower_c
+from generator.formula.model import Compiled
+from generator.proven import CompiledMarches
 from generator.review.execute import Executable, Run
 
 ROOT = Path(__file__).parent.parent

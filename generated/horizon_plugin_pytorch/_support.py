@@ -3269,3 +3269,151 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
 }
+
+INTEGER_FORWARD: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
+    ("add", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("add", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("add", "bernoulli2"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("add_scalar", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("add_scalar", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("matmul", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16", "qint32"),
+    },
+    ("matmul", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16", "qint32"),
+    },
+    ("mean", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("mean", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("mean", "bernoulli2"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("mul", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("mul", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("mul", "bernoulli2"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("rsub", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("rsub", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("sub", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("sub", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("sub", "bernoulli2"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("div", "bayes-e"): {
+        "qint16": ("qint16",),
+    },
+    ("div", "bayes"): {
+        "qint16": ("qint16",),
+    },
+    ("square", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("square", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("square", "bernoulli2"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("base_grid_generator", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("base_grid_generator", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("deform_conv2d", "bayes-e"): {
+        "qint8": ("qint16",),
+    },
+    ("deform_conv2d", "bayes"): {
+        "qint8": ("qint16",),
+    },
+    ("log", "bayes-e"): {
+        "qint16": ("qint8",),
+    },
+    ("log", "bayes"): {
+        "qint16": ("qint8",),
+    },
+    ("number_over", "bayes-e"): {
+        "qint16": ("qint8",),
+    },
+    ("number_over", "bayes"): {
+        "qint16": ("qint8",),
+    },
+    ("reciprocal", "bayes-e"): {
+        "qint16": ("qint8",),
+    },
+    ("reciprocal", "bayes"): {
+        "qint16": ("qint8",),
+    },
+    ("conv2d", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("conv2d", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("conv3d", "bayes-e"): {
+        "qint8": ("qint16",),
+    },
+    ("conv3d", "bayes"): {
+        "qint8": ("qint16",),
+    },
+    ("linear", "bayes-e"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+    ("linear", "bayes"): {
+        "qint8": ("qint16",),
+        "qint16": ("qint16",),
+    },
+}
+"""(operator, march) -> input dtype -> output dtypes whose values in QAT are the march's integers."""

@@ -201,6 +201,7 @@ TOOLS = Tools(
         idle_range=4.0,
         clipped=0.01,
         op_sqnr=15.0,
+        mean_error=0.2,
         weight_sqnr=20.0,
         tiny_scale=9.313225746154785e-10,
         scales_apart=256.0,

@@ -134,7 +134,7 @@ def centered_yuv2bgr(
     std: list[float] | tuple[float, ...] | Tensor = (128.0,),
     q_scale: float | Tensor = 0.0078125,
 ) -> QTensor:
-    """Centered YUV444 integers of scale 1 to normalized, quantized BGR; deployment only, right after the QuantStub.
+    """Centered YUV444 of scale 1 to BGR, right after the QuantStub; its int8 matrix is up to 2 steps from the real one.
 
     Args:
         input: int8 QTensor [N, 3, H, W] whose integers are the centered values (stub scale 1).
@@ -161,7 +161,7 @@ def centered_yuv2rgb(
     std: list[float] | tuple[float, ...] | Tensor = (128.0,),
     q_scale: float | Tensor = 0.0078125,
 ) -> QTensor:
-    """Centered YUV444 integers of scale 1 to normalized, quantized RGB; deployment only, right after the QuantStub.
+    """Centered YUV444 of scale 1 to RGB, right after the QuantStub; its int8 matrix is up to 2 steps from the real one.
 
     Args:
         input: int8 QTensor [N, 3, H, W] whose integers are the centered values (stub scale 1).

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from horizon_plugin_pytorch.kernels import common, load
 from horizon_plugin_pytorch.qtensor import QTensor
+from horizon_plugin_pytorch.quantization import by_definition
 
 
 def check_definitions(march: str, model: nn.Module, quantized: nn.Module, inputs: list[Any], stubs: int) -> None:
@@ -35,8 +36,10 @@ def check_definitions(march: str, model: nn.Module, quantized: nn.Module, inputs
     called: list[str] = []
     own, shared = (load(march), march.replace("-", "_")), (common, "common")
     with torch.no_grad():
-        with _compared(*own, called), _compared(*shared, called):
+        with by_definition(), _compared(*own, called), _compared(*shared, called):
             result = quantized(*inputs)
+        for planned, defined in zip(listed(quantized(*inputs)), listed(result), strict=True):
+            assert torch.equal(_numbers(planned), _numbers(defined)), "the chosen way gives other integers"
         if len(called) == stubs:  # each calls one kernel
             quants: Any = quantized.quants
             numbers = [_numbers(stub(x)) for stub, x in zip(quants.children(), inputs, strict=False)]

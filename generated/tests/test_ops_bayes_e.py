@@ -99,7 +99,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -117,7 +117,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -135,7 +135,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -153,7 +153,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -171,7 +171,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -189,7 +189,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -207,7 +207,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -225,7 +225,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -243,7 +243,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -261,7 +261,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -279,7 +279,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -297,7 +297,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -315,7 +315,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -333,7 +333,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -351,7 +351,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -369,7 +369,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -387,7 +387,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -405,7 +405,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -423,7 +423,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -441,7 +441,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -459,7 +459,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -477,7 +477,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -495,7 +495,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -513,7 +513,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -531,7 +531,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -549,7 +549,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -567,7 +567,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -585,7 +585,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -603,7 +603,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -621,7 +621,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -639,7 +639,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -657,7 +657,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -675,7 +675,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -693,7 +693,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -711,7 +711,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -729,7 +729,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -747,7 +747,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -765,7 +765,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -783,7 +783,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -801,7 +801,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 39221), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -819,7 +819,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -837,7 +837,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -855,7 +855,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -873,7 +873,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -891,7 +891,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -909,7 +909,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -927,7 +927,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -945,7 +945,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -963,7 +963,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -981,7 +981,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -999,7 +999,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1017,7 +1017,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1035,7 +1035,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1053,7 +1053,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1071,7 +1071,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1089,7 +1089,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1107,7 +1107,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1125,7 +1125,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1143,7 +1143,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1161,7 +1161,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1179,7 +1179,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1197,7 +1197,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1215,7 +1215,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1233,7 +1233,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1251,7 +1251,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1269,7 +1269,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1287,7 +1287,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1305,7 +1305,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1323,7 +1323,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1341,7 +1341,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1359,7 +1359,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1377,7 +1377,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1611,7 +1611,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1629,7 +1629,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1647,7 +1647,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1665,7 +1665,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1683,7 +1683,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1701,7 +1701,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1719,7 +1719,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1737,7 +1737,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1755,7 +1755,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1773,7 +1773,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1791,7 +1791,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1809,7 +1809,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1827,7 +1827,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1845,7 +1845,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1863,7 +1863,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1881,7 +1881,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1899,7 +1899,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1917,7 +1917,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1935,7 +1935,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1953,7 +1953,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1971,7 +1971,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1989,7 +1989,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2007,7 +2007,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2025,7 +2025,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2043,7 +2043,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2061,7 +2061,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2079,7 +2079,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2097,7 +2097,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2115,7 +2115,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2133,7 +2133,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2151,7 +2151,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2169,7 +2169,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2187,7 +2187,10 @@ SUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 2.016, 0], [1.164, -0.392, -0.812], [1.164, 0, 1.596]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[74, 127, 0], [127, -43, -89], [93, 0, 127]])
+                    * torch.tensor([[0.0158], [0.0091], [0.0125]]),
+                    x,
                 )
                 + 2.368
             )
@@ -2195,7 +2198,7 @@ SUPPORTED = [
         ),
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 2)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2213,7 +2216,10 @@ SUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 0, 1.596], [1.164, -0.392, -0.812], [1.164, 2.016, 0]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[93, 0, 127], [127, -43, -89], [74, 127, 0]])
+                    * torch.tensor([[0.0125], [0.0091], [0.0158]]),
+                    x,
                 )
                 + 2.368
             )
@@ -2221,7 +2227,7 @@ SUPPORTED = [
         ),
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 2)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2237,11 +2243,17 @@ SUPPORTED = [
         as_list=False,
         write=None,
         expected=lambda x: (
-            torch.einsum("kc,nchw->nkhw", torch.tensor([[1, 0, 1.402], [1, -0.3441, -0.7141], [1, 1.772, 0]]), x) / 128
+            torch.einsum(
+                "kc,nchw->nkhw",
+                torch.tensor([[91, 0, 127], [127, -44, -92], [72, 127, 0]])
+                * torch.tensor([[0.011], [0.0078], [0.0139]]),
+                x,
+            )
+            / 128
         ),
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 2)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2259,7 +2271,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2277,7 +2289,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2295,7 +2307,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2313,7 +2325,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2331,7 +2343,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2349,7 +2361,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2367,7 +2379,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2385,7 +2397,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2403,7 +2415,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2421,7 +2433,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2439,7 +2451,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2457,7 +2469,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2475,7 +2487,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2493,7 +2505,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2511,7 +2523,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2529,7 +2541,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2547,7 +2559,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2565,7 +2577,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2583,7 +2595,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2601,7 +2613,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qbool",
-        steps=(("qbool", 1), ("qint16", 4)),
+        steps=(("qbool", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2619,7 +2631,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 258),),
+        steps=(("qint16", 1),),
         cosine=0.999,
     ),
     OpCase(
@@ -3213,7 +3225,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3231,7 +3243,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=0.999,
     ),
     OpCase(
@@ -3249,7 +3261,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3267,7 +3279,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=0.999,
     ),
     OpCase(
@@ -3285,7 +3297,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3303,7 +3315,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3321,7 +3333,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3339,7 +3351,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3357,7 +3369,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3375,7 +3387,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3393,7 +3405,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3411,7 +3423,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3429,7 +3441,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3447,7 +3459,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3501,7 +3513,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3519,7 +3531,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3),),
+        steps=(("qint16", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3537,7 +3549,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3),),
+        steps=(("qint16", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3555,7 +3567,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3),),
+        steps=(("qint16", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3573,7 +3585,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3),),
+        steps=(("qint16", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3591,7 +3603,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3609,7 +3621,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3627,7 +3639,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3645,7 +3657,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3663,7 +3675,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3681,7 +3693,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3699,7 +3711,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3717,7 +3729,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3735,7 +3747,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3753,7 +3765,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3771,7 +3783,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3789,7 +3801,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3807,7 +3819,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3825,7 +3837,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3845,7 +3857,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3863,7 +3875,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3881,7 +3893,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3899,7 +3911,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3917,7 +3929,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3935,7 +3947,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -3953,7 +3965,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3971,7 +3983,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -3989,7 +4001,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4007,7 +4019,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4169,7 +4181,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4187,7 +4199,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4205,7 +4217,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4223,7 +4235,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4241,7 +4253,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4259,7 +4271,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4277,7 +4289,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4295,7 +4307,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4637,7 +4649,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4655,7 +4667,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4673,7 +4685,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4691,7 +4703,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4889,7 +4901,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4907,7 +4919,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4925,7 +4937,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4943,7 +4955,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4961,7 +4973,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4979,7 +4991,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -4997,7 +5009,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5015,7 +5027,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5033,7 +5045,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 1069), ("qint8", 7)),
+        steps=(("qint16", 1069), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5051,7 +5063,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 1069), ("qint8", 7)),
+        steps=(("qint16", 1069), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5069,7 +5081,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 1069), ("qint8", 7)),
+        steps=(("qint16", 1069), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5087,7 +5099,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 1069), ("qint8", 7)),
+        steps=(("qint16", 1069), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5105,7 +5117,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -5123,7 +5135,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5141,7 +5153,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5159,7 +5171,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5177,7 +5189,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5195,7 +5207,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5213,7 +5225,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5231,7 +5243,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5249,7 +5261,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 1817), ("qint8", 8)),
+        steps=(("qint16", 1817), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5483,7 +5495,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5501,7 +5513,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5519,7 +5531,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5537,7 +5549,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5555,7 +5567,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5573,7 +5585,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5591,7 +5603,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5609,7 +5621,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5627,7 +5639,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 1065), ("qint8", 6)),
+        steps=(("qint16", 1065), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5645,7 +5657,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 1065), ("qint8", 6)),
+        steps=(("qint16", 1065), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5663,7 +5675,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 1065), ("qint8", 6)),
+        steps=(("qint16", 1065), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5681,7 +5693,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 1065), ("qint8", 6)),
+        steps=(("qint16", 1065), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -5987,7 +5999,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6005,7 +6017,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6023,7 +6035,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6041,7 +6053,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6491,7 +6503,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6509,7 +6521,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6527,7 +6539,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6545,7 +6557,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6671,7 +6683,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -6689,7 +6701,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -6707,7 +6719,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -6725,7 +6737,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -6743,7 +6755,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6761,7 +6773,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6779,7 +6791,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6797,7 +6809,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6815,7 +6827,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6833,7 +6845,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6851,7 +6863,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -6869,7 +6881,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8057,7 +8069,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8075,7 +8087,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8093,7 +8105,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8183,7 +8195,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1)),
+        steps=(("qint32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8201,7 +8213,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1)),
+        steps=(("qint32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8219,7 +8231,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1)),
+        steps=(("qint32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8237,7 +8249,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1)),
+        steps=(("qint32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8255,7 +8267,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8273,7 +8285,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8291,7 +8303,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8309,7 +8321,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8327,7 +8339,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8345,7 +8357,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8489,7 +8501,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8723,7 +8735,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8741,7 +8753,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -8975,7 +8987,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -8993,7 +9005,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9011,7 +9023,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9029,7 +9041,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9047,7 +9059,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9065,7 +9077,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9083,7 +9095,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9101,7 +9113,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9119,7 +9131,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9137,7 +9149,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9155,7 +9167,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9173,7 +9185,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9191,7 +9203,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9209,7 +9221,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9227,7 +9239,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9245,7 +9257,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9263,7 +9275,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9281,7 +9293,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9299,7 +9311,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9317,7 +9329,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9335,7 +9347,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9353,7 +9365,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9371,7 +9383,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9391,7 +9403,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9411,7 +9423,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9429,7 +9441,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9447,7 +9459,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9465,7 +9477,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9483,7 +9495,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9501,7 +9513,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9519,7 +9531,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9537,7 +9549,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9555,7 +9567,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9573,7 +9585,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9591,7 +9603,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9609,7 +9621,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -9627,7 +9639,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint32",
-        steps=(("qint16", 3), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
 ]
@@ -9648,7 +9660,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 2.016, 0], [1.164, -0.392, -0.812], [1.164, 0, 1.596]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[74, 127, 0], [127, -43, -89], [93, 0, 127]])
+                    * torch.tensor([[0.0158], [0.0091], [0.0125]]),
+                    x,
                 )
                 + 2.368
             )
@@ -9674,7 +9689,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 0, 1.596], [1.164, -0.392, -0.812], [1.164, 2.016, 0]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[93, 0, 127], [127, -43, -89], [74, 127, 0]])
+                    * torch.tensor([[0.0125], [0.0091], [0.0158]]),
+                    x,
                 )
                 + 2.368
             )

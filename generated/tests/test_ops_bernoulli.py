@@ -27,7 +27,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -45,7 +45,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -63,7 +63,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -81,7 +81,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -99,7 +99,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -117,7 +117,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -135,7 +135,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -153,7 +153,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -171,7 +171,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -189,7 +189,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -207,7 +207,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -225,7 +225,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -243,7 +243,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -261,7 +261,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -279,7 +279,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -297,7 +297,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -315,7 +315,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -333,7 +333,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -351,7 +351,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -369,7 +369,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -387,7 +387,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -405,7 +405,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -423,7 +423,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -443,7 +443,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -461,7 +461,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -479,7 +479,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -497,7 +497,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -515,7 +515,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -533,7 +533,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -551,7 +551,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -569,7 +569,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -587,7 +587,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -605,7 +605,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -623,7 +623,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -641,7 +641,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -659,7 +659,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -677,7 +677,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -695,7 +695,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -713,7 +713,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -731,7 +731,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -749,7 +749,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -767,7 +767,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -785,7 +785,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -803,7 +803,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -821,7 +821,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -839,7 +839,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -857,7 +857,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -875,7 +875,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -893,7 +893,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -911,7 +911,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -929,7 +929,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -947,7 +947,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -965,7 +965,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -983,7 +983,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1001,7 +1001,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1019,7 +1019,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1037,7 +1037,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1055,7 +1055,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1073,7 +1073,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1091,7 +1091,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1109,7 +1109,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1127,7 +1127,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1145,7 +1145,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1163,7 +1163,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1181,7 +1181,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1199,7 +1199,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1217,7 +1217,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1235,7 +1235,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1253,7 +1253,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1271,7 +1271,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1289,7 +1289,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1307,7 +1307,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1325,7 +1325,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1343,7 +1343,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1363,7 +1363,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1383,7 +1383,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
 ]
@@ -1836,7 +1836,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 2.016, 0], [1.164, -0.392, -0.812], [1.164, 0, 1.596]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[74, 127, 0], [127, -43, -89], [93, 0, 127]])
+                    * torch.tensor([[0.0158], [0.0091], [0.0125]]),
+                    x,
                 )
                 + 2.368
             )
@@ -1862,7 +1865,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 2.016, 0], [1.164, -0.392, -0.812], [1.164, 0, 1.596]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[74, 127, 0], [127, -43, -89], [93, 0, 127]])
+                    * torch.tensor([[0.0158], [0.0091], [0.0125]]),
+                    x,
                 )
                 + 2.368
             )
@@ -1888,7 +1894,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 0, 1.596], [1.164, -0.392, -0.812], [1.164, 2.016, 0]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[93, 0, 127], [127, -43, -89], [74, 127, 0]])
+                    * torch.tensor([[0.0125], [0.0091], [0.0158]]),
+                    x,
                 )
                 + 2.368
             )
@@ -1914,7 +1923,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 0, 1.596], [1.164, -0.392, -0.812], [1.164, 2.016, 0]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[93, 0, 127], [127, -43, -89], [74, 127, 0]])
+                    * torch.tensor([[0.0125], [0.0091], [0.0158]]),
+                    x,
                 )
                 + 2.368
             )

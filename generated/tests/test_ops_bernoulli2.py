@@ -27,7 +27,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -45,7 +45,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -63,7 +63,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -81,7 +81,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -99,7 +99,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -117,7 +117,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -135,7 +135,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -153,7 +153,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -171,7 +171,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -189,7 +189,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 40), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -207,7 +207,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -225,7 +225,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -243,7 +243,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -261,7 +261,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -279,7 +279,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -297,7 +297,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -315,7 +315,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -333,7 +333,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 2), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -351,7 +351,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -369,7 +369,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -387,7 +387,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -405,7 +405,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -423,7 +423,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -441,7 +441,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -459,7 +459,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -477,7 +477,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -495,7 +495,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -513,7 +513,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -531,7 +531,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -549,7 +549,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -567,7 +567,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -585,7 +585,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -603,7 +603,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -621,7 +621,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -639,7 +639,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -657,7 +657,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -675,7 +675,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -693,7 +693,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -711,7 +711,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -729,7 +729,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -747,7 +747,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -765,7 +765,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -783,7 +783,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -801,7 +801,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -819,7 +819,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -837,7 +837,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 63), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -855,7 +855,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -873,7 +873,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -891,7 +891,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -909,7 +909,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -927,7 +927,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -945,7 +945,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -963,7 +963,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -981,7 +981,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=0.999,
     ),
     OpCase(
@@ -999,7 +999,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint8",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -1017,7 +1017,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="qint16",
-        steps=(("qint16", 3), ("qint8", 1)),
+        steps=(("qint16", 1), ("qint8", 1)),
         cosine=0.999,
     ),
     OpCase(
@@ -1035,7 +1035,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1053,7 +1053,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1071,7 +1071,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1089,7 +1089,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1107,7 +1107,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1125,7 +1125,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1170,7 +1170,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1188,7 +1188,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1206,7 +1206,7 @@ SUPPORTED = [
         expected=None,
         source="float32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1224,7 +1224,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1242,7 +1242,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1260,7 +1260,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1280,7 +1280,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1298,7 +1298,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1316,7 +1316,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1334,7 +1334,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1352,7 +1352,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1370,7 +1370,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1388,7 +1388,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1406,7 +1406,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1424,7 +1424,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1442,7 +1442,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1460,7 +1460,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1478,7 +1478,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1496,7 +1496,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1514,7 +1514,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1532,7 +1532,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1550,7 +1550,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1568,7 +1568,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -1928,7 +1928,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2162,7 +2162,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2180,7 +2180,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2198,7 +2198,7 @@ SUPPORTED = [
         expected=None,
         source="qint16",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2216,7 +2216,7 @@ SUPPORTED = [
         expected=None,
         source="qint32",
         output="float32",
-        steps=(("float32", 1), ("qint16", 4)),
+        steps=(("float32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2270,7 +2270,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1)),
+        steps=(("qint32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2288,7 +2288,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1)),
+        steps=(("qint32", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2306,7 +2306,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint8", 1)),
+        steps=(("qint8", 1),),
         cosine=None,
     ),
     OpCase(
@@ -2324,7 +2324,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2342,7 +2342,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2360,7 +2360,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2378,7 +2378,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2396,7 +2396,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2414,7 +2414,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2432,7 +2432,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2450,7 +2450,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2470,7 +2470,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint8",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
     OpCase(
@@ -2490,7 +2490,7 @@ SUPPORTED = [
         expected=None,
         source="qint8",
         output="qint32",
-        steps=(("qint16", 4), ("qint32", 1), ("qint8", 1)),
+        steps=(("qint32", 1), ("qint8", 1)),
         cosine=None,
     ),
 ]
@@ -2799,7 +2799,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 2.016, 0], [1.164, -0.392, -0.812], [1.164, 0, 1.596]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[74, 127, 0], [127, -43, -89], [93, 0, 127]])
+                    * torch.tensor([[0.0158], [0.0091], [0.0125]]),
+                    x,
                 )
                 + 2.368
             )
@@ -2825,7 +2828,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 2.016, 0], [1.164, -0.392, -0.812], [1.164, 0, 1.596]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[74, 127, 0], [127, -43, -89], [93, 0, 127]])
+                    * torch.tensor([[0.0158], [0.0091], [0.0125]]),
+                    x,
                 )
                 + 2.368
             )
@@ -2851,7 +2857,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 0, 1.596], [1.164, -0.392, -0.812], [1.164, 2.016, 0]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[93, 0, 127], [127, -43, -89], [74, 127, 0]])
+                    * torch.tensor([[0.0125], [0.0091], [0.0158]]),
+                    x,
                 )
                 + 2.368
             )
@@ -2877,7 +2886,10 @@ UNSUPPORTED = [
         expected=lambda x: (
             (
                 torch.einsum(
-                    "kc,nchw->nkhw", torch.tensor([[1.164, 0, 1.596], [1.164, -0.392, -0.812], [1.164, 2.016, 0]]), x
+                    "kc,nchw->nkhw",
+                    torch.tensor([[93, 0, 127], [127, -43, -89], [74, 127, 0]])
+                    * torch.tensor([[0.0125], [0.0091], [0.0158]]),
+                    x,
                 )
                 + 2.368
             )

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.diag import errors, render
+from generator.inputs import Inputs
 from generator.layout import GENERATED, SPECS, STATE
 from generator.link import Catalog
 from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
 from generator.ratchet import worst_steps
 from generator.views.accuracy import GeneratedTests, untested_cells
-from generator.views.kernels import module_path
+from generator.views.names import module_path
 
 FILE = "ratchet.yaml"
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace, root: Path) -> int:
     if args.measure:
         return _measure(understood.knowledge, root)
     known = understood.knowledge
-    tests = GeneratedTests(known.catalog, known.decisions, known.compiled)
+    tests = GeneratedTests(known.catalog, known.decisions, known.compiled, Inputs(known.catalog, known.compiled))
     view = tests.accuracy()
     untested = tuple(untested_cells(known.catalog, known.decisions, tests))
     for row in view.rows:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from generator.diag import render
-from generator.layout import GENERATED
+from generator.layout import GENERATED, STATE
 from generator.manifest import body_hash
 from generator.memo import Memo
 from generator.produce import Produced, produce
@@ -26,8 +26,10 @@ def run(args: argparse.Namespace, root: Path, memo: Memo | None = None) -> int:
     """Build, and say what changed."""
     if args.specs or args.package or args.out:
         return _run_overlay(args, root)
-    inputs = input_digest(str(root))
-    made = produce(root, trust=True, memo=memo)
+    memo = memo or Memo(root / STATE)
+    with memo.disk:
+        inputs = input_digest(str(root), memo.disk)
+        made = produce(root, trust=True, memo=memo)
     sys.stdout.write(render(made.diagnostics, made.texts))
     if made.failed:
         return DIAGNOSTICS
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace, root: Path, memo: Memo | None = None) -> int:
         made = _restricted(made, args.only, root)
     if args.dry_run:
         return _dry_run(made, root, force=args.force)
-    report = publish(made.outputs, made.keys, root, force=args.force)
+    report = publish(made.outputs, made.keys, root, force=args.force, disk=memo.disk)
     if isinstance(report, tuple):
         sys.stdout.write(render(report, {}))
         return DIAGNOSTICS

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from generator.cli.explain_pattern import explain_pattern
-from generator.decide import Decision, feature_dtypes
+from generator.decide import Decision, feature_dtypes, reasons
 from generator.diag import did_you_mean, errors, render
 from generator.layout import STATE
+from generator.link import Catalog
 from generator.memo import Memo
 from generator.pipeline import Knowledge, understand
-from generator.views.kernels import module_path
+from generator.views.names import module_path
 
 
 def run(args: argparse.Namespace, root: Path) -> int:
@@ -39,17 +40,17 @@ def run(args: argparse.Namespace, root: Path) -> int:
         print(f"no feature dtype {args.dtype!r}. {did_you_mean(args.dtype, dtypes)}")
         return 1
     for dtype in [args.dtype] if args.dtype else dtypes:
-        for line in _decision(known.decisions[args.op, args.march, dtype]):
+        for line in _decision(known.catalog, known.decisions[args.op, args.march, dtype]):
             print(line)
     for line in _formulas(known, args.march, args.op):
         print(line)
     return 0
 
 
-def _decision(decision: Decision) -> Iterator[str]:
+def _decision(catalog: Catalog, decision: Decision) -> Iterator[str]:
     outcome = "-> " + ", ".join(decision.outputs) if decision.outputs else decision.reason
     yield f"{decision.op} on {decision.march}, {decision.dtype}: {decision.status} {outcome}"
-    for step in decision.chain:
+    for step in reasons(catalog, decision):
         yield f"  {step.span}: {step.text}"
 
 

@@ -16,7 +16,7 @@ from generator.diag import Diagnostic
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from generator.decide import Decisions
+    from generator.decide import Decision, Decisions
     from generator.link import Catalog
 
 
@@ -40,6 +40,10 @@ class _Checker:
         self._catalog = catalog
         self._decisions = decisions
         self._graphs = graphs
+        self._supported: dict[str, list[Decision]] = {}
+        for decision in decisions.values():
+            if decision.status == "supported":
+                self._supported.setdefault(decision.op, []).append(decision)
 
     def check(self, name: str, *, nested: bool) -> Iterator[Diagnostic]:
         """Every march, input dtype and output dtype that the composite supports; the first child that fails is told.
@@ -48,12 +52,11 @@ class _Checker:
             name: the composite.
             nested: whether to look into children that are composites too.
         """
-        for (op, march, dtype), decision in self._decisions.items():
-            if op == name and decision.status == "supported":
-                for output in decision.outputs:
-                    for use, problem in self._follow(name, march, dtype, output, nested):
-                        yield self._diagnostic(name, use, problem)
-                        return
+        for decision in self._supported.get(name, ()):
+            for output in decision.outputs:
+                for use, problem in self._follow(name, decision.march, decision.dtype, output, nested):
+                    yield self._diagnostic(name, use, problem)
+                    return
 
     def _diagnostic(self, name: str, use: str, problem: str) -> Diagnostic:
         span = self._catalog.ops[name].key_span("composite", "children", use)

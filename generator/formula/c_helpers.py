@@ -1,5 +1,10 @@
 """The C functions that lowered expressions call, as text; several headers may be included together, so emission guards it."""
 
+import re
+
+_DEFINED = re.compile(r"(bpu_\w+)(?:\(|;$)", re.MULTILINE)
+_USED = re.compile(r"bpu_\w+")
+
 C_HELPERS = """\
 typedef struct {
     int64_t bits, fraction_bits, min, max;
@@ -127,3 +132,13 @@ static inline float bpu_log2(float v)
 }
 """
 """What lowered expressions call; guarded by the emission, for several headers may be included together."""
+
+
+def c_helpers_for(text: str) -> tuple[str, ...]:
+    """Of the helpers those that C text uses, and those that these use, in their order; each with its comment."""
+    chunks = {_DEFINED.findall(chunk)[0]: chunk for chunk in C_HELPERS.strip().split("\n\n")}
+    wanted: set[str] = set()
+    while found := {name for name in chunks if name in _USED.findall(text)} - wanted:
+        wanted |= found
+        text = "\n".join(chunks[name] for name in wanted)
+    return tuple(chunk for name, chunk in chunks.items() if name in wanted)

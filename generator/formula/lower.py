@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generator.formula.model import Kind
+from generator.formula.prove import Proof
 from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Lowering:
     """Walks an expression; sub-classes say how each construct is written."""
 
     def __init__(self, provers: tuple[Prover, ...], params: frozenset[str]) -> None:
-        self.provers = provers
-        self.prover = provers[0]
+        self.provers = tuple(map(Proof, provers))
+        self.prover = self.provers[0]
         self.params = params
         self.helpers: set[str] = set()
 

@@ -36,12 +36,12 @@ class Kind(enum.Enum):
     @property
     def is_tensor(self) -> bool:
         """True for values that are tensors in the generated code."""
-        return self in {Kind.REAL, Kind.INTEGER, Kind.MASK}
+        return self is Kind.REAL or self is Kind.INTEGER or self is Kind.MASK
 
     @property
     def is_number(self) -> bool:
         """True for values that arithmetic accepts."""
-        return self not in {Kind.FLAG, Kind.MASK}
+        return self is not Kind.FLAG and self is not Kind.MASK
 
     def __str__(self) -> str:
         """Name the kind as error texts do."""

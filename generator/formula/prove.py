@@ -234,3 +234,18 @@ class Prover:
         if handler is None:
             return self.report("F005", call, f"unknown function {call.function!r}")
         return handler(self, call, values)
+
+
+class Proof(Prover):
+    """What a prover found, for lowerings, which ask for every sub-expression: each is worked out once."""
+
+    def __init__(self, prover: Prover) -> None:
+        """Take over what a prover knows after its last line."""
+        super().__init__(prover.dtypes, prover.types, prover.values, prover.tables, prover.phase)
+        self._known: dict[int, tuple[Expr, Value]] = {}
+
+    def value(self, expr: Expr) -> Value:
+        """The value of an expression, which is held so that no other one takes its id."""
+        if id(expr) not in self._known:
+            self._known[id(expr)] = expr, super().value(expr)
+        return self._known[id(expr)][1]

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from generator.formula import Compiled, Dtype
+from generator.formula.model import Compiled, Dtype
 from generator.review.execute import Run, executable, runs
 from generator.review.vectors import Vectors
 

@@ -6,7 +6,7 @@ In: a Comparison. Out: one event for each kernel whose code differs, with the ex
 from collections.abc import Iterator
 from functools import cache
 
-from generator.formula import Compiled
+from generator.formula.model import Compiled
 from generator.review.delta import Delta, kernel_delta
 from generator.review.events import Comparison, Event
 from generator.review.fields import FieldChange

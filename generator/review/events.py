@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from generator.compile import formula_dtypes
-from generator.formula import Dtype
+from generator.formula.model import Dtype
 from generator.pipeline import Knowledge
 from generator.review.delta import Delta
 from generator.review.fields import FieldChange, field_changes

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generator.formula import TORCH_HELPERS, Arg, Compiled, Dtype
+from generator.formula.lower_torch import TORCH_HELPERS
+from generator.formula.model import Arg, Compiled, Dtype
 from generator.review.vectors import REAL, Vectors, host_integers, operands, scale_settings, table
 
 

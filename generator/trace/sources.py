@@ -11,14 +11,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-from generator.compile import CompiledMarches
 from generator.diag import Span
-from generator.formula import Compiled
 from generator.formula.lines import Line
+from generator.formula.model import Compiled
 from generator.formula.syntax import Expr, children
 from generator.link import Catalog, KernelEntry, Linked
 from generator.pipeline import Knowledge
 from generator.plan import Job
+from generator.proven import CompiledMarches
 from generator.source import Pointer
 from generator.trace.index import SENTENCE, WORD, SpecIndex, bare
 from generator.trace.pieces import Piece

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions
+from generator.inputs import Inputs
 from generator.link import Catalog
+from generator.proven import CompiledMarches
 from generator.ratchet import worst_steps
 from generator.views.names import sentence
 from generator.views.tests import kernel_tests, op_tests
@@ -72,11 +73,11 @@ class AccuracyView:
 class GeneratedTests:
     """The cases of every generated test, made when they are asked for, once."""
 
-    def __init__(self, catalog: Catalog, decisions: Decisions, compiled: CompiledMarches) -> None:
+    def __init__(self, catalog: Catalog, decisions: Decisions, compiled: CompiledMarches, inputs: Inputs) -> None:
         """Hold what they are made from."""
-        self.kernels = cache(partial(kernel_tests, catalog, compiled))
+        self.kernels = cache(partial(kernel_tests, catalog, compiled, inputs))
         """March, or None for the kernels of no march -> the tests of its kernels."""
-        self.ops = cache(partial(op_tests, catalog, decisions))
+        self.ops = cache(partial(op_tests, catalog, decisions, inputs))
         """March -> the tests of the operators on it."""
         self.accuracy = cache(partial(accuracy_view, catalog, decisions, self))
         """Every operator's numbers."""

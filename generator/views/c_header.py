@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from textwrap import wrap
 
-from generator.compile import CompiledMarches
-from generator.formula import C_HELPERS, Arg, Compiled, c_name, lower_c
+from generator.formula.c_helpers import C_HELPERS
+from generator.formula.lower_c import c_name, lower_c
+from generator.formula.model import Arg, Compiled
 from generator.link import Catalog, KernelEntry
+from generator.proven import CompiledMarches
 from generator.schema_policy import Color
-from generator.views.kernels import label_of, module_path
-from generator.views.names import sentence
+from generator.views.names import label_of, module_path, sentence
 
 WIDTH = 100
 _INT32 = 2**31

@@ -3,13 +3,15 @@
 In: decisions, patterns and compiled kernels. Out: rows of final text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
+from generator.inputs import Inputs
 from generator.link import Catalog
 from generator.patterns import Expanded
+from generator.proven import CompiledMarches
 from generator.schema_base import Spec
 
 
@@ -89,7 +91,7 @@ class MarchPageView:
     formulas: tuple[FormulaView, ...]
 
 
-def matrix_view(catalog: Catalog, decisions: Decisions) -> MatrixView:
+def matrix_view(catalog: Catalog, decisions: Decisions, inputs: Inputs) -> MatrixView:
     """Every operator on every march."""
     marches = tuple(catalog.marches)
     todo = sum(d.status == "todo" for d in decisions.values())
@@ -97,7 +99,7 @@ def matrix_view(catalog: Catalog, decisions: Decisions) -> MatrixView:
     return MatrixView(
         header="| operator | " + " | ".join(marches) + " |",
         rule="|---|" + "---|" * len(marches),
-        sections=tuple(_sections(catalog, decisions)),
+        sections=tuple(_sections(inputs.every("matrix", partial(_row, catalog, decisions)))),
         summary=f"{len(decisions)} cells: {supported} supported, {len(decisions) - supported - todo} unsupported, {todo} to do.",
     )
 
@@ -115,16 +117,15 @@ _SECTIONS = (
 """Namespaces, in the order in which a title is looked for in them; the last one takes the others."""
 
 
-def _sections(catalog: Catalog, decisions: Decisions) -> Iterator[MatrixSectionView]:
+def _sections(found: Iterable[MatrixRowView]) -> Iterator[MatrixSectionView]:
     """The rows by the namespace of their titles, in the order of the manual: functions first."""
     rows: dict[str, list[MatrixRowView]] = {}
-    for op in catalog.ops:
-        row = _row(catalog, decisions, op)
+    for row in found:
         section = next(name for name in _SECTIONS if row.title.startswith(f"{name}.") or not name)
         rows.setdefault(section, []).append(row)
     for section in sorted(rows, key=lambda name: (name != "torch", _SECTIONS.index(name))):
-        found = sorted(rows[section], key=lambda row: row.title.casefold())
-        yield MatrixSectionView(section or "Methods of FloatFunctional", tuple(found))
+        in_order = sorted(rows[section], key=lambda row: row.title.casefold())
+        yield MatrixSectionView(section or "Methods of FloatFunctional", tuple(in_order))
 
 
 def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
@@ -136,7 +137,7 @@ def _row(catalog: Catalog, decisions: Decisions, op: str) -> MatrixRowView:
         where = " (host CPU)" if catalog.ops[op].spec.host else ""
         cells.append("<br>".join(f"{_cell(d)}{where}" for d in row if d.status == "supported") or "-")
         for d in row:
-            if d.status != "supported" and not d.chain[-1].text.startswith("features."):
+            if d.status != "supported" and not d.of_march:
                 reasons.setdefault(f"{d.dtype}: {d.reason}", []).append(march)
     lines = tuple(f"{', '.join(names)}, {reason}" for reason, names in reasons.items())
     return MatrixRowView(op, catalog.ops[op].spec.title, " | ".join(cells), lines)
@@ -173,7 +174,7 @@ def march_view(catalog: Catalog, decisions: Decisions, compiled: CompiledMarches
     spec = catalog.marches[march].spec
     entries = {(e.kernel.id, e.kernel.variant): e.kernel for e in catalog.kernels}
     formulas = []
-    for role, kernel in compiled.by_march[march].items():
+    for role, kernel in compiled.by_march[march].facts.items():
         source = entries[role, kernel.label.partition("/")[2] or None]
         formulas.append(FormulaView(kernel.label, source.doc.strip(), source.source, kernel.math, kernel.proof))
     facts = (*_facts(spec.requantize, "requantize"), *_facts(spec.accumulator, "accumulator"))

@@ -7,11 +7,11 @@ the same on several marches is said once.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from generator.compile import CompiledMarches
 from generator.decide import Decisions, feature_dtypes
 from generator.limits import limits_of
 from generator.limits_text import bounds_text, remedy_text, subject_text
 from generator.link import Catalog
+from generator.proven import CompiledMarches
 from generator.schema_op import Op
 from generator.views.accuracy import GeneratedTests, MarchAccuracy
 from generator.views.docs import FactView
@@ -79,6 +79,12 @@ def _facts(spec: Op) -> Iterator[tuple[str, str]]:
         if python.class_ and python.file:
             yield f"{folder} class", _code((f"{_PACKAGE}.nn.{folder}.{python.file}.{python.class_}",))
     yield "scale of the output", "its own" if spec.scale == "own" else "that of the input"
+    yield "values in QAT that are the integers", "; ".join(_integer_cells(spec))
+
+
+def _integer_cells(spec: Op) -> Iterator[str]:
+    for march, row in spec.integer_forward.items():
+        yield f"{march}: {', '.join(f'{source} to {target}' for source, targets in row.items() for target in targets)}"
 
 
 def _arguments(spec: Op) -> tuple[str, ...]:
@@ -98,7 +104,7 @@ def _cells(catalog: Catalog, decisions: Decisions, op: str) -> Iterator[CellRowV
             decision = decisions[op, march, dtype]
             if decision.status == "supported":
                 yield CellRowView(march, dtype, ", ".join(decision.outputs))
-            elif not decision.chain[-1].text.startswith("features."):
+            elif not decision.of_march:
                 yield CellRowView(march, dtype, f"{decision.status}: {decision.reason}")
 
 
@@ -110,8 +116,9 @@ def _limit_lines(catalog: Catalog, op: str, march: str) -> tuple[str, ...]:
 def _formulas(
     compiled: CompiledMarches, spec: Op, marches: tuple[str, ...]
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    role = spec.kernel or ""
     for march in marches:
-        kernel = compiled.by_march[march].get(spec.kernel or "") or compiled.common.get(spec.kernel or "")
+        kernel = compiled.by_march[march].facts.get(role) or compiled.common.facts.get(role)
         if kernel is not None:
             yield march, kernel.label, kernel.math
 

@@ -4,15 +4,15 @@ In: compiled kernels. Out: one page a family; marches whose formulas are the sam
 a section.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
-from generator.compile import CompiledMarches
-from generator.formula import Compiled, latex
-from generator.link import Catalog, Linked
+from generator.formula.lower_latex import latex
+from generator.formula.model import Compiled
+from generator.link import Linked
+from generator.proven import CompiledMarches
 from generator.schema import Kernel, Kernels
-from generator.views.kernels import label_of
+from generator.views.names import label_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,8 @@ class FormulaPageView:
     kernels: tuple[KernelFormulasView, ...]
 
 
-def formula_pages(
-    catalog: Catalog, compiled: CompiledMarches
-) -> Iterator[tuple[Linked[Kernels], Callable[[], FormulaPageView]]]:
-    """Every kernel family, and what makes its page."""
-    for family in {entry.family.doc.path: entry.family for entry in catalog.kernels}.values():
-        yield family, partial(_page, family, compiled)
-
-
-def _page(family: Linked[Kernels], compiled: CompiledMarches) -> FormulaPageView:
+def page_view(family: Linked[Kernels], compiled: CompiledMarches) -> FormulaPageView:
+    """The page of one kernel family."""
     kernels = tuple(_kernel(kernel, compiled) for kernel in family.spec.kernels)
     return FormulaPageView(_title(family), family.spec.doc.strip(), kernels)
 

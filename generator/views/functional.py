@@ -5,9 +5,8 @@ In: the catalog and the compiled kernels. Out: views; every call and docstring i
 
 from dataclasses import dataclass
 
-from generator.compile import CompiledMarches
-from generator.formula import Compiled
 from generator.link import Catalog
+from generator.proven import CompiledMarches, KernelFacts
 from generator.schema_op import Op
 from generator.views.modules import of_family
 from generator.views.names import sentence
@@ -163,8 +162,8 @@ def _is_list(cell: object) -> bool:
     return isinstance(cell, tuple)
 
 
-def _variants(kernel: str, compiled: CompiledMarches) -> list[Compiled]:
-    return [kernels[kernel] for kernels in (*compiled.by_march.values(), compiled.common) if kernel in kernels]
+def _variants(kernel: str, compiled: CompiledMarches) -> list[KernelFacts]:
+    return [kernels.facts[kernel] for kernels in (*compiled.by_march.values(), compiled.common) if kernel in kernels]
 
 
 def _simulated(kernel: str, compiled: CompiledMarches) -> str:
@@ -177,7 +176,7 @@ def _simulated(kernel: str, compiled: CompiledMarches) -> str:
 
 def _derive_arguments(kernel: str, compiled: CompiledMarches) -> str:
     """The arguments that any variant derives from, so that callers need not know which one a march chose."""
-    names = dict.fromkeys(arg.name for variant in _variants(kernel, compiled) for arg in variant.derive_args)
+    names = dict.fromkeys(name for variant in _variants(kernel, compiled) for name in variant.derive_arguments)
     return ", ".join(f"{name}={_ARGUMENTS[name]}" for name in names if name in _ARGUMENTS)
 
 

@@ -5,8 +5,8 @@ In: operators and compiled kernels. Out: rows of final text.
 
 from dataclasses import dataclass
 
-from generator.compile import CompiledMarches
 from generator.link import Catalog
+from generator.proven import CompiledMarches
 from generator.views.names import sentence
 
 
@@ -39,9 +39,9 @@ def kernel_names_view(catalog: Catalog, compiled: CompiledMarches) -> KernelName
     operators = tuple(OperatorKernelView(op.spec.id, op.spec.kernel) for op in catalog.ops.values() if op.spec.kernel)
     used = {row.value for row in operators}
     labels = tuple(
-        KernelLabelView((march, role), f"{kernel.label}: {sentence(kernel.proved.kernel.doc.strip().splitlines()[0])}")
+        KernelLabelView((march, role), f"{kernel.label}: {sentence(kernel.doc.strip().splitlines()[0])}")
         for march, kernels in compiled.by_march.items()
-        for role, kernel in kernels.items()
+        for role, kernel in kernels.facts.items()
         if role in used
     )
     return KernelNamesView(operators, labels)

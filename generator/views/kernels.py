@@ -9,14 +9,18 @@ In: compiled kernels. Out: `KernelModuleView` (torch code) and `ReferenceModuleV
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from generator.compile import COMMON, CompiledMarches
-from generator.formula import PYTHON_HELPERS, TORCH_HELPERS, Arg, Compiled, Param, c_name, lower_c
+from generator.formula.c_helpers import c_helpers_for
+from generator.formula.lower_c import c_name, lower_c
+from generator.formula.lower_python import PYTHON_HELPERS
+from generator.formula.lower_torch import TORCH_HELPERS
+from generator.formula.model import Arg, Compiled, Param
 from generator.link import Catalog, KernelEntry
-from generator.proven import Kernels
+from generator.proven import CompiledMarches, Kernels
 from generator.schema import Kernel
-from generator.views.names import camel, module_name, sentence
+from generator.views.names import camel, label_of, sentence
 
 _TORCH_TYPES = {"tensor": "Tensor", "table": "Tensor", "scale": "Tensor", "int": "int", "dtype": "QuantDType"}
+_C_TYPES = {"tensor": "float", "dtype": "bpu_dtype"}
 _PYTHON_TYPES = {"tensor": "int", "table": "Sequence[int]", "scale": "float", "int": "int", "dtype": "QuantDType"}
 
 
@@ -101,33 +105,34 @@ def _module(catalog: Catalog, compiled: CompiledMarches, march: str | None, *, t
             )
             for role, kernel in kernels.items()
         ),
-        c_functions=tuple(_c_rounding(kernel) for kernel in kernels.values() if torch and _rounds_one_number(kernel)),
+        c_functions=_c_functions(kernels, entries) if torch else (),
     )
 
 
-def _rounds_one_number(kernel: Compiled) -> bool:
-    """Whether the kernel is a way of rounding: one float32 in, one float32 out, by a site of the march."""
-    return bool(kernel.result == "real" and kernel.sites and not kernel.params) and [
-        arg.kind for arg in kernel.compute_args
-    ] == ["tensor"]
+def _c_functions(kernels: Kernels, entries: Mapping[str, KernelEntry]) -> tuple[str, ...]:
+    """The kernels of floats alone as C, after the helpers that they call."""
+    functions = [_c_function(kernel) for role, kernel in kernels.items() if _is_of_floats(kernel, entries[role].kernel)]
+    return (*c_helpers_for("\n".join(functions)), *functions)
 
 
-def _c_rounding(kernel: Compiled) -> str:
-    """For example `static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }`."""
+def _is_of_floats(kernel: Compiled, spec: Kernel) -> bool:
+    """Whether the kernel makes a float32 of float32s by the march's own rule: how it rounds, or what range it has."""
+    kinds = {arg.kind for arg in kernel.compute_args}
+    floats = set(spec.tensors.values()) == {"real"} and kinds <= _C_TYPES.keys() and not (spec.scales or kernel.params)
+    return floats and kernel.result == "real" and ("dtype" in kinds or bool(kernel.sites))
+
+
+def _c_function(kernel: Compiled) -> str:
+    """For example `static inline float round_weight(float v)`, with its body."""
     body = lower_c(kernel.proved)
-    (argument,) = kernel.compute_args
-    statements = " ".join((*body.compute, f"return {body.result};"))
-    return f"static inline float {kernel.proved.kernel.id}(float {c_name(argument.name)}) {{ {statements} }}"
+    arguments = ", ".join(f"{_C_TYPES[arg.kind]} {c_name(arg.name)}" for arg in kernel.compute_args)
+    statements = "".join(f"    {line}\n" for line in (*body.compute, f"return {body.result};"))
+    return f"static inline float {kernel.proved.kernel.id}({arguments})\n{{\n{statements}}}"
 
 
 def _entries(catalog: Catalog, kernels: Kernels) -> Iterable[KernelEntry]:
     labels = {kernel.label for kernel in kernels.values()}
     return (entry for entry in catalog.kernels if label_of(entry.kernel) in labels)
-
-
-def label_of(kernel: Kernel) -> str:
-    """What a compiled kernel of this spec is called."""
-    return f"{kernel.id}/{kernel.variant}" if kernel.variant else kernel.id
 
 
 def _closure(helpers: Mapping[str, str], needed: Iterable[str]) -> dict[str, str]:
@@ -192,8 +197,3 @@ def _arguments(args: tuple[Arg, ...], *, torch: bool) -> tuple[str, ...]:
 
 def _proof_lines(kernel: Compiled) -> tuple[str, ...]:
     return ("Proved ranges:", *(f"    {line}" for line in kernel.proof), "") if kernel.proof else ()
-
-
-def module_path(march: str | None) -> str:
-    """The file name of a march's module, without suffix."""
-    return module_name(march) if march else COMMON

@@ -5,9 +5,10 @@ In: the catalog. Out: rows whose limits are Python expressions, for example::
     Limit(Condition("attribute", ("kernel_size",), bounds=Bounds(max=7)), rule="kernel_size", limit="at most 7", remedy="...")
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from generator.inputs import Inputs
 from generator.limits import limits_of, quantity, tensors_of
 from generator.limits_text import bounds_text, remedy_text, subject_text
 from generator.link import Catalog
@@ -39,25 +40,24 @@ class LimitsView:
     rows: tuple[LimitRowView, ...]
 
 
-def limits_view(catalog: Catalog) -> LimitsView:
+def limits_view(catalog: Catalog, inputs: Inputs) -> LimitsView:
     """Every limit of every operator."""
     return LimitsView(
         general=tuple(
             GeneralView(march, tuple(map(_limit, linked.spec.limits))) for march, linked in catalog.marches.items()
         ),
-        rows=tuple(row for op in catalog.ops for row in _rows(catalog, op)),
+        rows=tuple(row for rows in inputs.every("limits", partial(_rows, catalog)) for row in rows),
     )
 
 
-def _rows(catalog: Catalog, op: str) -> Iterator[LimitRowView]:
+def _rows(catalog: Catalog, op: str) -> tuple[LimitRowView, ...]:
     """An operator's rows; none for a march whose limits alone hold."""
     same: dict[tuple[str, ...], list[str]] = {}
     for march, linked in catalog.marches.items():
         held = tuple(held.limit for held in limits_of(catalog, op, march))
         if held != linked.spec.limits:
             same.setdefault(tuple(_held(limit, march, linked.spec.limits) for limit in held), []).append(march)
-    for expressions, marches in same.items():
-        yield LimitRowView(op, tuple(marches), expressions)
+    return tuple(LimitRowView(op, tuple(marches), expressions) for expressions, marches in same.items())
 
 
 def _held(limit: Limit, march: str, general: tuple[Limit, ...]) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from textwrap import wrap
 
-from generator.compile import CompiledMarches
-from generator.formula import Compiled, lower_elements
+from generator.formula.lower_elements import lower_elements
+from generator.formula.model import Compiled
+from generator.proven import CompiledMarches
 
 _WIDTH = 120
 

@@ -4,9 +4,14 @@ In: the catalog and the decisions. Out: views of `_marches.py`, `march.py`, `dty
 `functional.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
-from generator.decide import Decision, Decisions, feature_dtypes
+from generator.decide import Decisions, feature_dtypes
+from generator.inputs import Inputs
+from generator.integer_forward import integer_cells
 from generator.link import Catalog
 from generator.schema import March
 from generator.schema_op import Op
@@ -80,9 +85,10 @@ class SupportRowView:
 
 @dataclass(frozen=True, slots=True)
 class SupportView:
-    """The support matrix."""
+    """The support matrix, and the rows with cells whose values in QAT are the march's integers."""
 
     rows: tuple[SupportRowView, ...]
+    integer_forward: tuple[SupportRowView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +173,28 @@ def dtypes_view(catalog: Catalog) -> DtypesView:
     return DtypesView(views, exports, tuple(v.name for v in views if v.name in _TORCH_QUANTIZED))
 
 
-def support_view(catalog: Catalog, decisions: Decisions) -> SupportView:
+def support_view(catalog: Catalog, decisions: Decisions, inputs: Inputs) -> SupportView:
     """The matrix as a table."""
-    columns = feature_dtypes(catalog)
-    rows = []
+    rows = chain.from_iterable(inputs.every("support", partial(_support, catalog, decisions)))
+    return SupportView(tuple(rows), tuple(_integer_rows(catalog)))
+
+
+def _integer_rows(catalog: Catalog) -> Iterator[SupportRowView]:
     for op in catalog.ops:
         for march in catalog.marches:
-            cells = sorted((decisions[op, march, dtype] for dtype in columns), key=_said_by_march)
-            rows.append(SupportRowView((op, march), tuple(CellView(c.dtype, c.outputs or c.reason) for c in cells)))
-    return SupportView(tuple(rows))
+            cells = tuple(CellView(*cell) for cell in integer_cells(catalog, op, march).items())
+            if cells:
+                yield SupportRowView((op, march), cells)
 
 
-def _said_by_march(decision: Decision) -> bool:
-    return decision.status != "supported" and decision.chain[-1].text.startswith("features.")
+def _support(catalog: Catalog, decisions: Decisions, op: str) -> tuple[SupportRowView, ...]:
+    """A row a march; what the march says stands behind what the operator says."""
+    rows = []
+    for march in catalog.marches:
+        row = (decisions[op, march, dtype] for dtype in feature_dtypes(catalog))
+        cells = sorted(row, key=lambda cell: cell.of_march)
+        rows.append(SupportRowView((op, march), tuple(CellView(c.dtype, c.outputs or c.reason) for c in cells)))
+    return tuple(rows)
 
 
 def colors_view(catalog: Catalog) -> ColorsView:

@@ -8,9 +8,9 @@ In: the catalog and the expanded patterns. Out: rows whose fields are Python exp
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from generator.compile import CompiledMarches
 from generator.link import Catalog
 from generator.patterns import Expanded
+from generator.proven import CompiledMarches
 from generator.schema_op import Op
 from generator.views.composite import float_classes as composite_classes
 from generator.views.modules import class_name, fused_name, of_family, tail_of, weighted_view

@@ -5,20 +5,20 @@ the support matrix with the cases of its operator.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
-from generator.compile import CompiledMarches
 from generator.decide import Decision, Decisions, feature_dtypes
-from generator.formula import Compiled
+from generator.inputs import Inputs
 from generator.link import Catalog, KernelEntry
+from generator.proven import CompiledMarches, KernelFacts
 from generator.ratchet import worst_steps
 from generator.schema_case import Case
 from generator.schema_op import Op
-from generator.views.kernels import label_of, module_path
 from generator.views.modules import class_name
+from generator.views.names import label_of, module_path
 from generator.views.runtime_modules import float_classes
 
-_DTYPE_STEPS = {"qint16": 4}  # a floor pre shift and a 16-bit mantissa show in 16 bits (numerics 3.4), not in 8
 _WIDEST_FEATURE = 16
 _COMPARED_WITH_FLOAT = "qint16"  # composites: their results in 8 bits are as coarse as those of any operator
 _LIST_FAMILIES = frozenset({"concat"})
@@ -100,12 +100,17 @@ class OpTestsView:
     unsupported: tuple[OpCaseView, ...]
 
 
-def kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelTestsView:
+def kernel_tests(catalog: Catalog, compiled: CompiledMarches, inputs: Inputs, march: str | None) -> KernelTestsView:
     """Every kernel of a march, once for each combination of its dtypes."""
+    make = partial(_kernel_tests, catalog, compiled, march)
+    return inputs.memo.known(("kernel tests", inputs.kernel_module(march)), make)
+
+
+def _kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None) -> KernelTestsView:
     kernels = compiled.by_march[march] if march else compiled.common
     entries = {label_of(entry.kernel): entry for entry in catalog.kernels}
     cases = []
-    for role, kernel in kernels.items():
+    for role, kernel in kernels.facts.items():
         entry = entries[kernel.label]
         for values in product(*entry.kernel.types.values()):
             types = dict(zip(entry.kernel.types, values, strict=True))
@@ -114,7 +119,12 @@ def kernel_tests(catalog: Catalog, compiled: CompiledMarches, march: str | None)
 
 
 def _kernel_case(
-    catalog: Catalog, entry: KernelEntry, role: str, kernel: Compiled, types: dict[str, str], compute: tuple[str, ...]
+    catalog: Catalog,
+    entry: KernelEntry,
+    role: str,
+    kernel: KernelFacts,
+    types: dict[str, str],
+    compute: tuple[str, ...],
 ) -> KernelCaseView:
     spec = entry.kernel
     tensors, reals = [], []
@@ -126,7 +136,6 @@ def _kernel_case(
         else:
             dtype = catalog.dtypes.spec.dtypes[types.get(kind, kind)]
             tensors.append((name, dtype.min, dtype.max))
-    derive_args = {arg.name for arg in kernel.derive_args}
     return KernelCaseView(
         id="-".join([role, *types.values()]),
         kernel=role,
@@ -135,9 +144,9 @@ def _kernel_case(
         tables=tuple(_table(catalog, name, kind, size, types) for name, (kind, size) in spec.tables.items()),
         scales=tuple(spec.scales),
         integers=tuple((name, lo, hi) for name, (lo, hi) in spec.integers.items()),
-        derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in derive_args),
+        derive_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in kernel.derive_arguments),
         compute_dtypes=tuple((name, dtype) for name, dtype in types.items() if name in compute),
-        derived=bool(kernel.params),
+        derived=kernel.is_derived,
     )
 
 
@@ -150,22 +159,29 @@ def _table(
     return name, dtype.min, dtype.max, size
 
 
-def op_tests(catalog: Catalog, decisions: Decisions, march: str) -> OpTestsView:
+def op_tests(catalog: Catalog, decisions: Decisions, inputs: Inputs, march: str) -> OpTestsView:
     """Every cell of the matrix that has a case."""
     supported: list[OpCaseView] = []
     unsupported: list[OpCaseView] = []
-    for op in catalog.ops.values():
-        for number, case in enumerate(op.spec.cases):
-            for dtype in feature_dtypes(catalog):
-                decision = decisions[op.spec.id, march, dtype]
-                if decision.status == "supported":
-                    bounds = _steps(catalog, op.spec, march), catalog.ratchet.spec.least_cosine
-                    supported.extend(
-                        _op_case(op.spec, case, number, decision, output, *bounds) for output in decision.outputs
-                    )
-                elif number == 0 and _has_stub(catalog, dtype) and op.spec.family != _PASSES_INTEGERS:
-                    unsupported.append(_op_case(op.spec, case, number, decision, dtype, {}, 0))
+    for computed, refused in inputs.every(f"tests on {march}", partial(_op_tests, catalog, decisions, march)):
+        supported += computed
+        unsupported += refused
     return OpTestsView(march, tuple(supported), tuple(unsupported))
+
+
+def _op_tests(catalog: Catalog, decisions: Decisions, march: str, op: str) -> tuple[list[OpCaseView], list[OpCaseView]]:
+    """The cases of one operator: of supported cells, and of others."""
+    supported: list[OpCaseView] = []
+    unsupported: list[OpCaseView] = []
+    spec, dtypes = catalog.ops[op].spec, feature_dtypes(catalog)
+    bounds = _steps(catalog, spec, march), catalog.ratchet.spec.least_cosine
+    for (number, case), dtype in product(enumerate(spec.cases), dtypes):
+        decision = decisions[op, march, dtype]
+        if decision.status == "supported":
+            supported.extend(_op_case(spec, case, number, decision, output, *bounds) for output in decision.outputs)
+        elif number == 0 and _has_stub(catalog, dtype) and spec.family != _PASSES_INTEGERS:
+            unsupported.append(_op_case(spec, case, number, decision, dtype, {}, 0))
+    return supported, unsupported
 
 
 def _has_stub(catalog: Catalog, dtype: str) -> bool:
@@ -175,12 +191,11 @@ def _has_stub(catalog: Catalog, dtype: str) -> bool:
 
 
 def _steps(catalog: Catalog, op: Op, march: str) -> dict[str, int]:
-    """How far integers may be from QAT: what the operator says for the march, else what the dtype's width implies.
+    """How far integers may be from QAT: what the operator says for the march, else one step.
 
     Once that is measured no more than one step beyond the measured number, which another machine's QAT may make.
     """
-    own = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
-    allowed = {**_DTYPE_STEPS, **own}
+    allowed = next((op.steps[m] for m in catalog.lineage(march) if m in op.steps), {})
     measured = worst_steps(catalog, op.id, march).items()
     return allowed | {dtype: min(allowed.get(dtype, 1), worst + 1) for dtype, worst in measured}
 

@@ -105,9 +105,10 @@ def measure(root: Path) -> dict[str, tuple[float, float]]:
 def watched(root: Path, file: str) -> tuple[float, float]:
     """What `watch` does between a save and fresh files."""
     from generator.cli import build
+    from generator.layout import STATE
     from generator.memo import Memo
 
-    memo, found = Memo(), []
+    memo, found = Memo(root / STATE), []
     with redirect_stdout(StringIO()):
         for number in range(RUNS + 1):
             edit(root, file, number)

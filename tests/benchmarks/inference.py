@@ -1,21 +1,25 @@
 """How fast converted models are beside the float model: ratios to float eager, each measured in the same rounds.
 
-Four networks; ours by the definition, eager and fast, and torch.ao's FX int8 (x86), whose arithmetic is no NPU's. Rounds are
-interleaved, so that other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared
-with the definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
+Four networks; ours by the definition, eager and fast, and two whose arithmetic is no NPU's: torch.ao's FX int8 (x86) and,
+where it is installed, onnxruntime on our export with QuantizeLinear and DequantizeLinear. Rounds are interleaved, so that
+other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared with the
+definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
 [--march bayes] [--growth] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is missed.
 """
 
 import argparse
 import copy
+import io
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.util import find_spec
 
 import torch
+from growth import growth
 from nets import mobilenet_v2, resnet18, resnet50
 from torch import Tensor, nn
 from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
@@ -30,6 +34,7 @@ from horizon_plugin_pytorch.quantization import (
     set_fake_quantize,
 )
 from horizon_plugin_pytorch.quantization.qconfig import QConfig
+from horizon_plugin_pytorch.utils.onnx_helper import export_to_onnx
 
 Run = Callable[[Tensor], Tensor]
 Clock = Callable[[], float]
@@ -80,6 +85,22 @@ def defined(model: nn.Module, x: Tensor) -> Tensor:
         return model(x)
 
 
+def onnx_runtime(prepared: nn.Module, x: Tensor) -> dict[str, Run]:
+    """onnxruntime's 8-bit kernels on the exported fake-quantized model; empty where that is not installed."""
+    if not find_spec("onnxruntime"):
+        return {}
+    import onnxruntime
+
+    file, options = io.BytesIO(), onnxruntime.SessionOptions()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_to_onnx(prepared, x, file, opset_version=13)
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return {"onnxruntime": lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])}
+
+
 def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
     few = x[:4]
     prepared = calibrated(net, few)
@@ -88,6 +109,7 @@ def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
     return {
         "float": net,
         "torch.ao": torch_ao(net, few),
+        **onnx_runtime(prepared, x),
         "definition": partial(defined, eager),
         "eager": eager,
         "fast": fast,
@@ -137,31 +159,13 @@ def compare(names: list[str], rounds: int, clock: Clock) -> int:
     return missed
 
 
-def growth(rounds: int, clock: Clock) -> None:
-    """How time grows, beside the float model's: with the batch, the resolution and the number of layers."""
-    sizes = {"batch 4, 16": ((32, 4), (32, 16)), "resolution 32, 64": ((32, 8), (64, 8))}
-    made: dict[str, list[tuple[nn.Module, Tensor]]] = {
-        name: [(resnet18(32), torch.rand(b, 3, s, s) * 2 - 1) for s, b in pair] for name, pair in sizes.items()
-    }
-    x = torch.rand(8, 3, 32, 32) * 2 - 1
-    made["layers 21, 54"] = [(resnet18(32), x), (resnet50(32), x)]
-    for name, cases in made.items():
-        spent = []
-        for net, images in cases:
-            net.average = nn.AdaptiveAvgPool2d(1)
-            runs = variants(randomized(net), images)
-            spent.append(medians({run: runs[run] for run in ("float", "eager", "fast")}, images, rounds, clock))
-        factors = "  ".join(f"{run} x{spent[1][run] / spent[0][run]:.2f}" for run in spent[0])
-        print(f"{name:22} {factors}", flush=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--march", default="bayes")
-    parser.add_argument("--growth", action="store_true", help="print how time grows instead")
+    parser.add_argument("--growth", action="store_true", help="print how time and memory grow instead")
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time: for one thread, on a busy machine"
     )
@@ -174,7 +178,9 @@ def main() -> int:
             torch.set_num_threads(threads)
             print(f"{threads} threads, {arguments.march}, ratios to float eager")
             if arguments.growth:
-                growth(arguments.rounds, clock)
+                missed += growth(
+                    lambda net, x: variants(randomized(net), x), partial(medians, rounds=arguments.rounds, clock=clock)
+                )
             else:
                 missed += compare(arguments.nets, arguments.rounds, clock)
     return 1 if missed else 0

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.ao.quantization import get_default_qat_qconfig_mapping, quantize_fx
 
-from horizon_plugin_pytorch._runtime.one_pass import torch_operations_only
+from horizon_plugin_pytorch._runtime.passes import torch_operations_only
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.quantization import (
     FakeQuantState,

@@ -14,18 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.formula import (
-    PYTHON_HELPERS,
-    TORCH_HELPERS,
-    Compiled,
-    Dtype,
-    Formula,
-    Kernel,
-    MarchFacts,
-    Problem,
-    RoundingMode,
-    compile_kernel,
-)
+from generator.formula.compiler import compile_kernel
+from generator.formula.lower_python import PYTHON_HELPERS
+from generator.formula.lower_torch import TORCH_HELPERS
+from generator.formula.model import Compiled, Dtype, Formula, Kernel, MarchFacts, RoundingMode
+from generator.formula.problems import Problem
 
 DTYPES = {
     name: Dtype(name, bits, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, storage)

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from test_formula import ADD, MODES, WEIGHTED, Lowered, compiled, f32, kernel, requantize
 
-from generator.formula import Compiled, Kernel, parse
+from generator.formula.model import Compiled, Kernel
+from generator.formula.parse import parse
 
 steady = functools.partial(
     settings, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)

@@ -8,7 +8,8 @@ import pytest
 from test_formula import compiled, kernel
 
 import generator.formula
-from generator.formula import CODES, parse
+from generator.formula.parse import parse
+from generator.formula.problems import CODES
 
 X8: dict[str, Any] = {"tensors": {"x": "qint8"}, "result": "qint8"}
 REAL: dict[str, Any] = {"tensors": {"x": "real"}, "result": "real"}

@@ -16,7 +16,7 @@ from trees import ROOT, cli, contents
 
 from generator.diag import DIAGNOSTICS, Diagnostic, render
 from generator.files import decode
-from generator.formula import CODES
+from generator.formula.problems import CODES
 from generator.memo import Memo
 from generator.pipeline import Understood, understand_docs
 from generator.source import document, load_tree

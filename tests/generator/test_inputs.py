@@ -11,6 +11,7 @@ import pytest
 from test_fuzz import shipped, understood_from
 from trees import ROOT
 
+from generator.compile import Compiler
 from generator.diag import errors
 from generator.memo import Memo
 from generator.outputs import jobs_of
@@ -52,8 +53,15 @@ def edited(text: str, chance: random.Random) -> tuple[str, str]:
 
 
 def keys(known: Knowledge, memo: Memo | None) -> dict[str, str]:
-    jobs = jobs_of(known.catalog, known.decisions, known.patterns, known.compiled)
+    jobs = jobs_of(known.catalog, known.decisions, known.patterns, known.compiled, memo)
     return job_keys(jobs, ROOT / "templates", "", memo)
+
+
+def kernels(known: Knowledge, memo: Memo) -> bool:
+    """Whether the kernels that were recalled are those that the specs name."""
+    compiler, compiled = Compiler(known.catalog, memo), known.compiled
+    recalled = {**compiled.by_march, None: compiled.common}
+    return all(found.keys_by_role == compiler.compile(march).keys_by_role for march, found in recalled.items())
 
 
 def test_recalled_keys_are_those_of_views_made_anew(request: pytest.FixtureRequest) -> None:
@@ -73,6 +81,7 @@ def test_recalled_keys_are_those_of_views_made_anew(request: pytest.FixtureReque
             continue
         recalled = keys(understood.knowledge, memo)
         assert recalled == keys(understood.knowledge, None), (path, kind)
+        assert kernels(understood.knowledge, memo), (path, kind)
         tried[kind] += 1
         changed += recalled != before
     print(f"{sum(tried.values())} sound edits of {count}, {changed} change outputs: {dict(tried)}")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from generator.formula import latex
 from generator.formula.lines import Line
+from generator.formula.lower_latex import latex
 from generator.formula.parse import parse
 from generator.formula.problems import Place
 

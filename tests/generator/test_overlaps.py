@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 from trees import ROOT
 
-from generator.compile import CompiledMarches, compile_all
 from generator.diag import Span
 from generator.link import Catalog, Linked
 from generator.overlaps import Overlap, overlaps
 from generator.patterns import Expanded, expand
 from generator.pipeline import understand
+from generator.proven import CompiledMarches, compile_all
 from generator.schema_policy import PatternAxes, PatternRoles, Patterns
 from generator.views.tables import tables_view
 from horizon_plugin_pytorch._runtime.match import GraphView

@@ -1,10 +1,13 @@
 """Edits made at unlucky moments are kept, and nothing outside of generated/ is mistaken for it."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from trees import cli, edit, process
+from trees import ROOT, cli, contents, edit, process
 
 from generator import stamp
 from generator.layout import GENERATED, MANIFEST, STATE
@@ -74,7 +77,7 @@ def test_an_output_that_vanishes_is_not_clean(checkout: Path, monkeypatch: pytes
     def vanished(file: str) -> bytes:
         raise FileNotFoundError(file)
 
-    monkeypatch.setattr(stamp, "_read", vanished)
+    monkeypatch.setattr(stamp, "read_regular", vanished)
     assert stamp.is_clean(str(checkout)) == -1
 
 
@@ -91,3 +94,18 @@ def test_the_formatter_stage_and_other_drafts_are_never_left(checkout: Path) -> 
     assert cli(checkout, "build").status == 0
     assert {path.name for path in (checkout / STATE).iterdir()} <= {"jinja", "lock", "memo", "stamp"}
     assert recover(checkout) is False
+
+
+def test_builds_at_once_leave_what_one_build_leaves(checkout: Path) -> None:
+    edit(checkout, MARCH, "title: Bayes (", "title: The Bayes (")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "generator", "build"]
+    started = [
+        subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    told = [(process.communicate()[0], process.returncode) for process in started]
+    assert all(status == 0 or "P005" in text for text, status in told), told
+    assert any(status == 0 for _, status in told)
+    assert ": 0 written, 0 removed" in cli(checkout, "build").out
+    assert b"The Bayes (" in contents(checkout / "generated")["docs/marches/bayes.md"]
+    assert not list((checkout / ".horizon-gen").glob("*.[0-9]*"))

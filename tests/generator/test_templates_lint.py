@@ -231,6 +231,6 @@ def test_every_code_is_documented() -> None:
 
     text = "".join(path.read_text() for path in sorted((ROOT / "generator").rglob("*.py")))
     used = set(re.findall(r'"([STPLCDF]\d{3})"', text))
-    from generator.formula import CODES
+    from generator.formula.problems import CODES
 
     assert used <= set(DIAGNOSTICS) | set(CODES), sorted(used - set(DIAGNOSTICS) - set(CODES))

@@ -15,9 +15,9 @@ from golden_support import COMMON
 import horizon_plugin_pytorch.functional
 import horizon_plugin_pytorch.qtensor
 import horizon_plugin_pytorch.quantization.qconfig
-from generator import formula
-from generator.compile import _Compiler
-from generator.formula import Compiled, MarchFacts
+from generator.compile import Compiler
+from generator.formula.compiler import compile_kernel
+from generator.formula.model import Compiled, Formula, Kernel, MarchFacts
 from generator.link import Catalog
 from generator.views.package import colors_view
 from generator.views.presets import presets_view
@@ -87,8 +87,8 @@ class MemoryBuild(DiskBuild):
         super().__init__()
         self.catalog = catalog
         self.base = base
-        self.specs = _Compiler(catalog)
-        self.facts = {**self.specs.facts, COMMON: MarchFacts("common", {}, {}, {})}
+        self.specs = Compiler(catalog)
+        self.facts = {name or COMMON: facts for name, facts in self.specs.facts.items()}
         self._roles = {march: self._roles_of(march) for march in self.facts}
         self._compiled: dict[Key, Compiled] = {}
         self._reads: dict[Key, frozenset[tuple[str, str]]] = {}
@@ -209,13 +209,13 @@ class MemoryBuild(DiskBuild):
     def mode(self, name: str) -> Any:
         self.touched.add(("mode", name))
         facts = MarchFacts("probe", {}, {"site": name}, {})
-        real = formula.Kernel(
+        real = Kernel(
             id="real", tensors={"x": "real"}, sites={"m": "site"}, result="real",
-            compute=(formula.Formula(("y",), "round_real(x, m)", "probe"),),
+            compute=(Formula(("y",), "round_real(x, m)", "probe"),),
         )  # fmt: skip
-        shift = formula.Kernel(
+        shift = Kernel(
             id="shift", tensors={"x": (-(2**30), 2**30)}, integers={"n": (0, 31)}, sites={"m": "site"}, result="qint32",
-            compute=(formula.Formula(("y",), "shift_right(x, n, m)", "probe"),),
+            compute=(Formula(("y",), "shift_right(x, n, m)", "probe"),),
         )  # fmt: skip
         found: dict[str, Any] = {}
         for kernel in (real, shift) if self.specs.rounding[name].shift else (real,):
@@ -263,8 +263,8 @@ class MemoryBuild(DiskBuild):
         kernels = self.specs.kernels
         return self._prove(kernels.get((role, variant)) or kernels[role, ""], facts)
 
-    def _prove(self, kernel: formula.Kernel, facts: MarchFacts) -> Compiled:
-        result = formula.compile_kernel(kernel, facts, self.specs.kernels, self.specs.dtypes, self.specs.rounding)
+    def _prove(self, kernel: Kernel, facts: MarchFacts) -> Compiled:
+        result = compile_kernel(kernel, facts, self.specs.kernels, self.specs.dtypes, self.specs.rounding)
         if isinstance(result, tuple):
             raise UnprovedError(f"{result[0].code}: {result[0].message}")
         return result

@@ -14,8 +14,8 @@ import torch
 from golden_support import ROOT
 from torch import Tensor
 
-from generator import formula
-from generator.formula import Compiled
+from generator.formula.lower_torch import TORCH_HELPERS
+from generator.formula.model import Compiled
 from generator.render import make_environment
 
 
@@ -23,7 +23,7 @@ from generator.render import make_environment
 def _helpers() -> dict[str, Any]:
     """The functions that lowered lines call."""
     found: dict[str, Any] = {"torch": torch, "Tensor": Tensor}
-    for text in formula.TORCH_HELPERS.values():
+    for text in TORCH_HELPERS.values():
         exec(text, found)
     return found
 

@@ -13,7 +13,7 @@ from test_kernel_plans import IMAGES, Net, converted
 from torch import nn
 
 from horizon_plugin_pytorch._marches import MARCH_IDS
-from horizon_plugin_pytorch._runtime import native_build, one_pass_conv, quantized_weighted
+from horizon_plugin_pytorch._runtime import layer_way, native_build, one_pass_conv
 from horizon_plugin_pytorch._runtime.int8_sums import Int8Sums, remember
 from horizon_plugin_pytorch._runtime.native_loop import compiled, header_of
 from horizon_plugin_pytorch._runtime.tail import Chain, Tail, whole_range
@@ -62,8 +62,8 @@ def test_a_fast_model_has_the_bits_of_the_definition(march: str, dtype: str) -> 
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["qint8", "qint16"])
 def test_a_batch_in_slices_has_the_same_bits(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantized_weighted, "_CACHED", 3000)  # less than one image's sums, so one at a time
-    monkeypatch.setattr(quantized_weighted, "worth", lambda *_: False)
+    monkeypatch.setattr(layer_way, "_CACHED", 3000)  # less than one image's sums, so one at a time
+    monkeypatch.setattr(one_pass_conv.OnePassConv, "prove", lambda *_: None)
     model = converted(Net(), "bayes", IMAGES, dtype, fast_mode=True)
     images = torch.cat([IMAGES, IMAGES * 5, -IMAGES])
     with by_definition():

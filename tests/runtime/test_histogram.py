@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from horizon_plugin_pytorch._runtime.histogram import counts_of
-from horizon_plugin_pytorch._runtime.one_pass import torch_operations_only
+from horizon_plugin_pytorch._runtime.passes import torch_operations_only
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.quantization.observer_v2 import MSEObserver
 

@@ -25,7 +25,7 @@ def program(kernel: Kernel, operands: int = 1, largest: int = LARGEST) -> Progra
     ends = (torch.tensor(-largest), torch.tensor(largest))
     known = run_on_intervals(lambda *given: kernel(*given[:-1]), None, (ends,) * operands)
     assert known is not None
-    return Program.of(*known)
+    return Program.of(*known, torch.int32)
 
 
 def names(kernel: Kernel, operands: int = 1) -> list[str]:
@@ -47,10 +47,11 @@ def test_a_program_computes_its_expression(kernel: Kernel, piece: int, monkeypat
     x, y = torch.randint(-LARGEST, LARGEST + 1, (2, 37, 5), dtype=torch.int32)
     x[0], x[1], y[2] = LARGEST, -LARGEST, LARGEST
     columns = (x.t().unsqueeze(-1), y.t().unsqueeze(-1))
-    found, out = program(kernel, 2), torch.empty(37 * 5, dtype=torch.int32)
+    found = program(kernel, 2)
     assert found is not None
-    found.fill(out, (x.reshape(-1).float(), y.reshape(-1)), 5)
-    assert torch.equal(out.view(37, 5).t().unsqueeze(-1), kernel(*columns).to(torch.int32))
+    results = found.empty((5, 37, 1), axis=-3)
+    found.fill(results, (columns[0].float(), columns[1]), axis=-3)
+    assert torch.equal(found.finished(results), kernel(*columns).to(torch.int32))
 
 
 @pytest.mark.parametrize(("kernel", "left"), [

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from horizon_plugin_pytorch._runtime import one_pass
-from horizon_plugin_pytorch._runtime.one_pass import extremes, torch_operations_only
-from horizon_plugin_pytorch._runtime.straight_through import fake_quantize_values
+from horizon_plugin_pytorch._runtime.one_pass import extremes
+from horizon_plugin_pytorch._runtime.passes import torch_operations_only
+from horizon_plugin_pytorch._runtime.straight_through import fake_quantize_values, quantized_values
 from horizon_plugin_pytorch.dtype import qint4, qint8, qint16
 
 MARCHES = ("bernoulli", "bernoulli2", "bayes", "bayes-e")
@@ -133,5 +134,16 @@ def test_threads_change_nothing() -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_pass, "library", lambda _: None)
+    monkeypatch.setattr(one_pass, "compiled_pass", lambda *_: None)
     _check(_hard(STEPS[0]), STEPS[:1], qint8, "bayes")
+
+
+@pytest.mark.parametrize("march", MARCHES)
+@pytest.mark.parametrize(("dtype", "axis"), [(qint8, 0), (qint8, -1), (qint4, 0), (qint16, 0)])
+def test_integers_of_weights(march: str, dtype, axis: int) -> None:
+    x = torch.stack([_hard(scale) for scale in STEPS])
+    scale = STEPS if axis == 0 else STEPS[:1]
+    compiled = quantized_values(x, scale, dtype, march, axis=axis)
+    with torch_operations_only():
+        assert torch.equal(compiled, quantized_values(x, scale, dtype, march, axis=axis))
+    assert compiled.dtype == dtype.storage

@@ -1,9 +1,13 @@
 """QAT computes what its march's integers will give, to less than a step, and plain fake quantization where that is asked for."""
 
+import operator
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from horizon_plugin_pytorch._runtime.recording import capturing
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.qtensor import QTensor
 from horizon_plugin_pytorch.quantization import (
@@ -12,10 +16,13 @@ from horizon_plugin_pytorch.quantization import (
     convert_fx,
     default_qat_8bit_fake_quant_qconfig,
     default_qat_8bit_lsq_quant_qconfig,
+    default_qat_8bit_weight_16bit_act_fake_quant_qconfig,
     prepare_qat_fx,
     set_fake_quantize,
 )
 from horizon_plugin_pytorch.quantization.qconfig import QConfig
+
+Operation = Callable[[Tensor, Tensor], Tensor]
 
 
 class Conv(nn.Module):
@@ -90,3 +97,83 @@ class TestLastShiftOfALayer:
             (qat(x / 2).dequantize() * torch.arange(6.0)).sum().backward()  # no value is saturated
             gradients.append(qat.conv.weight.grad.clone())
         torch.testing.assert_close(gradients[0], gradients[1])
+
+
+class Function(nn.Module):
+    """A function of two quantized inputs of different scales, whose result stays a QTensor."""
+
+    def __init__(self, function: Operation) -> None:
+        super().__init__()
+        self.quant, self.other = QuantStub(), QuantStub()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.quant(x), self.other(0.6 * x.flip(-1)))
+
+
+WIDE = default_qat_8bit_weight_16bit_act_fake_quant_qconfig
+FAR: tuple[tuple[str, str, Operation], ...] = (
+    ("add", "bernoulli2", operator.add),
+    ("subtract", "bernoulli2", operator.sub),
+    ("multiply", "bayes", operator.mul),
+    ("square", "bayes", lambda x, _: torch.square(x)),
+    ("number", "bayes", lambda x, _: 0.7 - x),
+    ("product", "bayes", torch.matmul),
+)
+"""Functions whose int16 integers are further than a step from float arithmetic."""
+
+
+@pytest.mark.parametrize(("march", "function"), [row[1:] for row in FAR], ids=[row[0] for row in FAR])
+class TestIntegersInQAT:
+    """Where float arithmetic is further than a step, QAT's values are those of the integers."""
+
+    def test_qat_has_the_values_of_the_integers(self, march: str, function: Operation) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 16, 16)
+        qat = observed(Function(function), march, x, WIDE)
+        assert not differences(qat, x, exact=None).any()
+        assert differences(qat, x, exact=False).any()
+
+    def test_gradients_are_those_of_fake_quantization(self, march: str, function: Operation) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 8, 8)
+        qat = observed(Function(function), march, x, WIDE)
+        gradients = []
+        for exact in (None, False):
+            set_fake_quantize(qat, FakeQuantState.VALIDATION, exact=exact)
+            leaf = (x / 2).requires_grad_()
+            qat(leaf).dequantize().sum().backward()
+            gradients.append(leaf.grad)
+        assert torch.equal(*gradients)
+
+
+class TestWhereFloatArithmeticStays:
+    """Nothing else computes integers."""
+
+    @pytest.mark.parametrize("function", [operator.add, lambda x, _: torch.sigmoid(x), lambda x, _: torch.relu(x)])
+    def test_values_of_eight_bits(self, function: Operation) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 16, 16)
+        qat = observed(Function(function), "bernoulli2", x)
+        values = []
+        for exact in (None, False):
+            set_fake_quantize(qat, FakeQuantState.VALIDATION, exact=exact)
+            values.append(qat(x).dequantize())
+        assert torch.equal(*values)
+
+    def test_calibration_sees_float_values(self) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 8, 8)
+        qat = observed(Function(operator.add), "bernoulli2", x, WIDE)
+        set_fake_quantize(qat, FakeQuantState.CALIBRATION)
+        assert torch.equal(qat(x).dequantize(), x + 0.6 * x.flip(-1))
+
+    def test_recorders_are_shown_fake_quantization(self) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 8, 8)
+        qat = observed(Function(operator.add), "bernoulli2", x, WIDE)
+        set_fake_quantize(qat, FakeQuantState.VALIDATION)
+        with capturing():
+            recorded = qat(x).dequantize()
+        set_fake_quantize(qat, FakeQuantState.VALIDATION, exact=False)
+        assert torch.equal(recorded, qat(x).dequantize())

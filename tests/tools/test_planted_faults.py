@@ -87,6 +87,17 @@ def test_an_evaluation_can_rank_the_layers(tmp_path: Path) -> None:
     assert (tmp_path / "output_evaluation_sensitive_ops.txt").exists()
 
 
+@pytest.mark.parametrize(("steps", "sign"), [(1.0, "+"), (-1.0, "-")])
+def test_a_layer_whose_values_are_moved(steps: float, sign: str, tmp_path: Path) -> None:
+    net = stages("resnet")
+    layer = net.calibrated.get_submodule("layers.1.conv1")
+    layer.bias.data += steps * layer.activation_post_process.scale
+    found = first_finding(net.float, net.calibrated, net.inputs, "FvsQ", tmp_path)
+    assert found.startswith("| layers.1.conv1 ")
+    assert f"alone it moves its values by {sign}0." in found
+    assert "call correct_bias" in found
+
+
 @pytest.mark.parametrize("same_object", [True, False])
 def test_a_float_twin_compared_with_itself(same_object: bool, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     one, two = stages("resnet"), stages("resnet")

@@ -6,7 +6,7 @@ from horizon_plugin_pytorch._tools import TOOLS
 
 def test_limits() -> None:
     assert TOOLS.limits == Limits(
-        idle_range=4, clipped=0.01, op_sqnr=15, weight_sqnr=20, tiny_scale=2.0**-30, scales_apart=256
+        idle_range=4, clipped=0.01, op_sqnr=15, mean_error=0.2, weight_sqnr=20, tiny_scale=2.0**-30, scales_apart=256
     )
 
 

@@ -24,7 +24,7 @@ from .qat_module import QATModule, adopt
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .quantized_module import Scaled
-from .support import require_cell
+from .support import integer_sources, require_cell
 from .table_options import shifted
 
 Known = Any  # Scaled, None for what is not known, or a tuple of these
@@ -87,6 +87,9 @@ class QATComposite(QATModule):
 
         module.__dict__["qconfig"] = self._output_qconfig() if dtype is None else self._inner_qconfig(dtype)
         made: nn.Module = TABLES.qat_modules[type(module)].from_float(module)  # type: ignore[attr-defined]
+        for part in made.modules():
+            if isinstance(part, QATModule):
+                part.of_composite = bool(integer_sources(self._OP, self.march, self._output_dtype))
         if isinstance(made, QATComposite):
             made._inner = True
         return made

@@ -60,11 +60,11 @@ static uint8_t *scratch(size_t size)
     return memory;
 }
 
-/* Features plus 128. */
-static void raise_bytes(const int8_t *restrict x, uint8_t *restrict y, int64_t count)
+/* Features plus 128, or plus 0. */
+static void raise_bytes(const int8_t *restrict x, uint8_t *restrict y, int64_t count, uint8_t raised)
 {
     for (int64_t i = 0; i < count; ++i)
-        y[i] = (uint8_t)x[i] ^ 128;
+        y[i] = (uint8_t)x[i] ^ raised;
 }
 
 #ifdef VNNI

@@ -13,9 +13,9 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
-from .bind import bind_scales
 from .composite import QATComposite
 from .fake_quantize import never_observed
+from .flat_run import attach
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
 from .module_tree import swap, swappable
@@ -54,13 +54,14 @@ def convert_fx(
     observed = _checked(graph_module)
     warn_uncollected(_uncollected(observed), stacklevel=3)
     warn_of_shared(observed)
-    model = observed if inplace else observed.structural_clone()
-    model.eval()
+    swapped = [module for _, module in convertible(observed, TABLES.quantized_modules)]
+    model = observed if inplace else observed.structural_clone(swapped)
     convert_modules(model, TABLES.quantized_modules, fast_mode)
+    model.eval()
     finish(model, _remove_qconfig)
     converted = become(model, QuantizedGraphModule, model.graph)
     converted.recompile()
-    bind_scales(converted)
+    attach(converted)
     return converted
 
 

@@ -24,14 +24,15 @@ Multiply = Callable[[Tensor, Tensor], Tensor]
 
 _SIGNIFICANT_BITS = ((torch.float32, 24), (torch.float64, 53))
 _INT32_MAX = 2**31 - 1
+_BLOCK = 1 << 16  # elements of an intermediate tensor
 _BYTES_IN_FLOAT32 = 2  # integers of so many bytes are exact in float32
 
 
-class _Depth(threading.local):
-    value = 0
+class _Proved(threading.local):
+    devices: tuple[str, ...] = ()
 
 
-_DEPTH = _Depth()
+_PROVED = _Proved()
 
 
 class _Definition(threading.local):
@@ -58,7 +59,7 @@ def may_choose(x: Tensor) -> bool:
 
 def in_proved_region() -> bool:
     """Whether this thread is inside of float arithmetic that was proved to be exact."""
-    return _DEPTH.value > 0
+    return bool(_PROVED.devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,17 @@ def as_integers(x: Tensor, kind: torch.dtype) -> Tensor:
 def channel_sums(channels_first: Tensor) -> Tensor:
     """Sum of |weight|, int64 [out], of integers [out, everything that one output element adds up]."""
     rows = channels_first.flatten(1)
-    largest = -torch.iinfo(rows.dtype).min * rows.shape[1]
-    wide = torch.int32 if largest <= _INT32_MAX else torch.int64
-    return rows.to(wide).abs_().sum(1, dtype=wide).to(torch.int64)
+    count = rows.shape[1]
+    kind = _type_of_sums(-torch.iinfo(rows.dtype).min * count)
+    blocks = rows.split(max(1, _BLOCK // max(1, count)))  # what is wider than the integers stays in the cache
+    return torch.cat([block.to(kind).abs_().sum(1, dtype=kind) for block in blocks]).to(torch.int64)
+
+
+def _type_of_sums(largest: int) -> torch.dtype:
+    """The type that adds integers fastest without rounding up to the largest sum."""
+    if largest < 1 << _SIGNIFICANT_BITS[0][1]:
+        return torch.float32
+    return torch.int32 if largest <= _INT32_MAX else torch.int64
 
 
 def exact_sum(x: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
@@ -200,18 +209,17 @@ def proved_region(device: str) -> Iterator[None]:
 
     A recorded graph holds operations only, so there nothing is switched; what is not plain must be off when it runs.
     """
-    if is_exporting():
+    if device in _PROVED.devices or is_exporting():
         yield
         return
+    outside = _PROVED.devices
     with ExitStack() as stack:
         _plain_arithmetic(stack, device)
-        _DEPTH.value += 1
-        stack.callback(_leave)
-        yield
-
-
-def _leave() -> None:
-    _DEPTH.value -= 1
+        _PROVED.devices = (*outside, device)
+        try:
+            yield
+        finally:
+            _PROVED.devices = outside
 
 
 def _plain_arithmetic(stack: ExitStack, device: str) -> None:

@@ -133,10 +133,11 @@ class FakeQuantize(FakeQuantizeBase):
         if not data.is_floating_point():
             data = data.to(torch.float32)
         if self._observes():
-            self._observe(data.detach())
-        if self.fake_quant_enabled[0]:
+            self._observe(data)
+        if self._is_on("fake_quant_enabled"):
             data = self._fake_quantize(data)
-        return QTensor(data, self.scale, self.dtype, self.ch_axis)
+        observer: Any = self._modules["activation_post_process"]
+        return QTensor(data, self.scale, observer.dtype, observer.ch_axis)
 
     def calculate_qparams(self, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """(scale, zero point) that the observer has now."""
@@ -195,8 +196,12 @@ class FakeQuantize(FakeQuantizeBase):
 
     def _observes(self) -> bool:
         """What `set_fake_quantize` said; where it also said to quantize, only while the model trains."""
-        observes = not self.frozen and bool(self.observer_enabled[0])
-        return observes and (self.training or not bool(self.fake_quant_enabled[0]))
+        observes = not self.frozen and self._is_on("observer_enabled")
+        return observes and (self.training or not self._is_on("fake_quant_enabled"))
+
+    def _is_on(self, switch: str) -> bool:
+        buffer = self._buffers[switch]  # a module's own way to an attribute takes longer than what is done with it
+        return buffer is not None and bool(buffer.item())
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -204,8 +209,10 @@ class FakeQuantize(FakeQuantizeBase):
 
     def _observe(self, data: Tensor) -> None:
         observer = self.activation_post_process
+        if observer.observe_into(data, self.scale):
+            return
         try:
-            observer(data)
+            observer(data.detach())
         except ValueError as error:
             place = calling_place()
             raise type(error)(f"{place}: {error}" if place else str(error)) from error
@@ -213,12 +220,13 @@ class FakeQuantize(FakeQuantizeBase):
             self._write_scale(observer.calculate_qparams()[0])
 
     def _fake_quantize(self, data: Tensor) -> Tensor:
+        observer = self.activation_post_process
         return fake_quantize_values(
             data,
             self.scale,
-            self.activation_post_process.range,
+            observer.range,
             self.march,
-            axis=self.ch_axis,
+            axis=observer.ch_axis,
             rounded_as=self.rounding,
             saturate=self.saturate,
             in_place=self.in_place,

@@ -110,7 +110,8 @@ class QATFunctional(QATModule, FunctionalModule):
         """Checked by each method."""
 
     def _values(self, op: str, *inputs: Tensor) -> list[Tensor]:
-        """The values of the inputs of a method, once the march is known to support their dtypes."""
+        """The values of the inputs of a method that computes `op`, once the march is known to support their dtypes."""
+        self.__dict__["_computing"] = op
         for x in inputs:
             key = (op, str(x.dtype))
             if isinstance(x, QTensor) and key not in self._methods_admitted:
@@ -157,11 +158,15 @@ class QATFunctional(QATModule, FunctionalModule):
 
 
 def _exactly(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, whose values are those of its integers when its module is exact."""
+    """The method, with the values of its integers where they are wanted; not if another one, which has them, computed."""
 
     @functools.wraps(method)
     def run(self: QATFunctional, *args: Any, **kwargs: Any) -> Any:
+        self.__dict__["_computing"] = None
         computed = method(self, *args, **kwargs)
-        return exact_result(self, method.__name__, computed, args, kwargs) if self.exact else computed
+        op, self.__dict__["_computing"] = self.__dict__["_computing"], None
+        if op is None or self.exact is False:
+            return computed
+        return exact_result(self, op, method.__name__, computed, args, kwargs)
 
     return run

@@ -9,7 +9,7 @@ model from its own parts all hold, which a graph module made of the graph's targ
 import copy
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -74,10 +74,14 @@ class GraphModuleWithAttr(fx.GraphModule):
         twin.graph = printable(copy.deepcopy(self.graph))
         return twin
 
-    def structural_clone(self) -> "GraphModuleWithAttr":
-        """New module objects all the way down, the same tensors, a graph of its own, not yet compiled."""
+    def structural_clone(self, shared: Iterable[nn.Module] = ()) -> "GraphModuleWithAttr":
+        """New module objects all the way down, the same tensors, a graph of its own, not yet compiled.
+
+        Args:
+            shared: modules that the clone holds themselves, for others take their place there.
+        """
         twin = _blank(self._kind, self._original, type(self).__name__)
-        memo: dict[int, nn.Module] = {id(self): twin}
+        memo: dict[int, nn.Module] = {id(self): twin, **{id(module): module for module in shared}}
         twin.__dict__.update(clone_state(self, memo))
         redirect(twin, memo)
         set_graph(twin, copy.deepcopy(self.graph))
@@ -106,6 +110,18 @@ class ObservedGraphModule(GraphModuleWithAttr):
 
 class QuantizedGraphModule(GraphModuleWithAttr):
     """A model that computes on integers: what `convert_fx` returns."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As `forward`: by calling the modules, or what they would compute where nothing can tell the difference."""
+        from .flat_run import NOT_RUN, attempt  # it imports modules that import this one
+
+        result = attempt(self, args, kwargs)
+        return super().__call__(*args, **kwargs) if result is NOT_RUN else result
+
+    def recompile(self) -> Any:
+        """As of every graph module: the graph was edited."""
+        self.__dict__.pop("_flat_run", None)
+        return super().recompile()
 
     def kernel_plan(self) -> Any:
         """How each layer computes and why that is exact (`KernelPlan`); print it."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from .native_build import library
-from .one_pass import compiled_code_is_off, is_dense, is_plain
+from .one_pass import is_dense, is_plain
+from .passes import compiled_code_is_off
 
 _C = """
 #include <math.h>
@@ -19,6 +20,36 @@ _C = """
 #include <stdlib.h>
 
 #define BLOCK 4096
+#define WAYS 4
+#define PIECE 64
+#define NEAR 1e-12 /* beyond the error of a quotient and a product, relative to the place */
+
+static inline int32_t kept(double place, int64_t bins)
+{
+    place = place < 0 ? 0 : place;
+    return (int32_t)(place > bins - 1 ? bins - 1 : place);
+}
+
+/* Which bins values are in. */
+static void divided_places(const float *x, int begin, int end, int magnitudes, double lowest, double width,
+                           int64_t bins, int32_t *bin)
+{
+    for (int i = begin; i < end; i++)
+        bin[i] = kept(((double)(magnitudes ? fabsf(x[i]) : x[i]) - lowest) / width, bins);
+}
+
+/* The same by products, at a fraction of the time; not 0 where one is so near to the edge of a bin that it may be wrong. */
+static int places(const float *x, int begin, int end, int magnitudes, double lowest, double inverse, int64_t bins,
+                  int32_t *bin)
+{
+    int near = 0;
+    for (int i = begin; i < end; i++) {
+        const double over = (double)(magnitudes ? fabsf(x[i]) : x[i]) - lowest, place = over * inverse;
+        near |= (fabs(place - rint(place)) <= NEAR * place) & (over != 0);
+        bin[i] = kept(place, bins);
+    }
+    return near;
+}
 
 /* 0 when there is no memory. */
 int count(const float *x, int64_t elements, int magnitudes, double lowest, double width, int64_t bins, int64_t *counts,
@@ -28,7 +59,7 @@ int count(const float *x, int64_t elements, int magnitudes, double lowest, doubl
     int failed = 0;
     #pragma omp parallel num_threads(threads) if (blocks > 8 && threads > 1)
     {
-        int64_t *const own = calloc(bins, sizeof *own);
+        int64_t *const own = calloc(WAYS * bins, sizeof *own); /* neighbours are often equal: each counts elsewhere */
         if (!own) {
             #pragma omp atomic write
             failed = 1;
@@ -38,18 +69,18 @@ int count(const float *x, int64_t elements, int magnitudes, double lowest, doubl
             const float *const first = x + block * BLOCK;
             const int n = elements - block * BLOCK < BLOCK ? (int)(elements - block * BLOCK) : BLOCK;
             int32_t bin[BLOCK];
-            for (int i = 0; i < n; i++) {
-                const double v = magnitudes ? fabsf(first[i]) : first[i];
-                double place = (v - lowest) / width;
-                place = place < 0 ? 0 : place;
-                bin[i] = (int32_t)(place > bins - 1 ? bins - 1 : place);
+            for (int i = 0; i < n; i += PIECE) {
+                const int end = i + PIECE < n ? i + PIECE : n;
+                if (places(first, i, end, magnitudes, lowest, 1 / width, bins, bin))
+                    divided_places(first, i, end, magnitudes, lowest, width, bins, bin);
             }
             for (int i = 0; own && i < n; i++)
-                own[bin[i]]++;
+                own[i % WAYS * bins + bin[i]]++;
         }
         #pragma omp critical
-        for (int64_t i = 0; own && i < bins; i++)
-            counts[i] += own[i];
+        for (int way = 0; own && way < WAYS; way++)
+            for (int64_t i = 0; i < bins; i++)
+                counts[i] += own[way * bins + i];
         free(own);
     }
     return !failed;

@@ -39,15 +39,29 @@ class Window:
     groups: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Part:
-    """One call: some input channels of one byte of the features, and what its sums count."""
+    """One call: some input channels of one byte of the features, and what its sums count.
 
-    packed: Tensor
+    The kernel's own form of the weight is made at the first call, which takes longer than all proofs.
+    """
+
+    weight: Tensor
+    window: Window
     first: int
     count: int
     shift: int
     zero_point: int
+    _packed: Tensor | None = None
+
+    @property
+    def packed(self) -> Tensor:
+        """The weight as the kernel reads it."""
+        if self._packed is None:
+            ones = torch.ones(len(self.weight))
+            with torch.inference_mode(False):  # it outlives the caller's mode
+                self._packed = _packed(self.weight, self.window, ones, self.zero_point)
+        return self._packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +86,20 @@ class Int8Sums:
             return None
         channels = weight.shape[1]
         largest = OFFSET if dtype.bits == _BYTE else 2 * OFFSET - 1
-        cuts = next((n for n in _divisors(channels) if largest * _largest_sum(weight, n) < _FLOAT32_EXACT), 0)
-        if not cuts or (cuts > 1 and window.groups > 1):
+        whole = part = _largest_sum(weight, 1)
+        for cuts in _divisors(channels):
+            part = whole if cuts == 1 else _largest_sum(weight, cuts)
+            if largest * part < _FLOAT32_EXACT:
+                break
+        else:
             return None
-        total = max(-dtype.min, dtype.max) * _largest_sum(weight, 1)
-        bound = largest * _largest_sum(weight, cuts)
+        if cuts > 1 and window.groups > 1:
+            return None
+        total, bound = max(-dtype.min, dtype.max) * whole, largest * part
         ones, zeros = torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.int64)
         size = channels // cuts
         parts = tuple(
-            _Part(_packed(weight[:, first : first + size], window, ones, zero), first, size, shift, zero)
+            _Part(weight[:, first : first + size], window, first, size, shift, zero)
             for shift, zero in (((0, OFFSET),) if dtype.bits == _BYTE else ((_BYTE, OFFSET), (0, 0)))
             for first in range(0, channels, size)
         )
@@ -185,7 +204,7 @@ def _adds_in_32_bits(channels: int, size: int, groups: int) -> bool:
     """Whether the largest products of all arrive whole."""
     weight = torch.full((64, channels // groups, size, size), 127, dtype=torch.int8)
     ones, window = torch.ones(64), Window((1, 1), (0, 0), (1, 1), groups)
-    part = _Part(_packed(weight, window, ones, OFFSET), 0, channels, 0, OFFSET)
+    part = _Part(weight, window, 0, channels, 0, OFFSET)
     x = torch.full((1, channels, 8, 8), 127, dtype=torch.int8).contiguous(memory_format=torch.channels_last)
     sums = _convolved(_offset(x), part, window, ones, torch.zeros(64, dtype=torch.int64))
     return bool((sums == 127 * 127 * weight[0].numel()).all())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from .flat_run import flat_layers
 from .quantized_module import QuantizedModule
 
 
@@ -19,11 +20,13 @@ class PlannedLayer:
     Attributes:
         layer: its qualified name.
         type: its class.
+        flat: whether plain integers go its way without its module being called, where nothing watches it.
         proofs: the ways it chose, each with its proof; first to the sums of products, then through the requantization.
     """
 
     layer: str
     type: str
+    flat: bool
     proofs: tuple[str, ...]
 
 
@@ -34,13 +37,17 @@ class KernelPlan:
     layers: tuple[PlannedLayer, ...]
 
     def __str__(self) -> str:
-        rows = [(row.layer, row.type, "; ".join(row.proofs) or "definition") for row in self.layers]
-        table = [("layer", "type", "computes in: proof"), *rows]
-        widths = [max(len(row[i]) for row in table) for i in range(2)]
-        return "\n".join(f"{name:{widths[0]}}  {kind:{widths[1]}}  {proof}" for name, kind, proof in table)
+        called = ("module", "flat")
+        rows = [(row.layer, row.type, called[row.flat], "; ".join(row.proofs) or "definition") for row in self.layers]
+        table = [("layer", "type", "called", "computes in: proof"), *rows]
+        widths = [*(max(len(row[i]) for row in table) for i in range(3)), 0]
+        return "\n".join("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in table)
 
 
 def plan_of(model: nn.Module) -> KernelPlan:
     """What each quantized layer chose."""
     layers = ((name, module) for name, module in model.named_modules() if isinstance(module, QuantizedModule))
-    return KernelPlan(tuple(PlannedLayer(name, type(module).__name__, module.proofs) for name, module in layers))
+    flat = set(flat_layers(model))
+    return KernelPlan(
+        tuple(PlannedLayer(name, type(module).__name__, module in flat, module.proofs) for name, module in layers)
+    )

@@ -56,7 +56,7 @@ def _notice(reason: str) -> None:
 
 def _loaded(source: str) -> ctypes.CDLL:
     command = (*_compiler(), *_FLAGS, *_threads())
-    key = hashlib.sha256("\0".join((source, *command, _version(command[0]), _processor())).encode()).hexdigest()
+    key = hashlib.sha256("\0".join((source, *command, _version(command[0]), processor())).encode()).hexdigest()
     path = _folder() / f"{key[:32]}.so"
     if path.exists():
         try:
@@ -124,7 +124,7 @@ def _threads() -> tuple[str, ...]:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """What tells one kind of processor from another."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -10,7 +10,7 @@ pointers does not reach the bodies that threads run.
 import ctypes
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -116,35 +116,24 @@ def header_of(kernels: ModuleType) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class NativeKernel:
-    """A compiled loop with its derived integers; call it with operands of one shape.
+    """A compiled loop with its derived integers; for operands of one shape.
 
     Attributes:
         loop: for the types in which operands are expected.
         params: contiguous int32, [1] or [channels].
         ends: of the dtypes of the first kernel, in order.
+        runs: the loops for the types of operands that were met.
     """
 
     loop: Loop
     params: tuple[Tensor, ...]
     ends: tuple[int, ...]
+    runs: dict[tuple[torch.dtype, ...], Callable[..., None] | None] = field(default_factory=dict, repr=False)
 
-    def __call__(self, operands: tuple[Tensor, ...], axis: int) -> Tensor | None:
-        """The result; None where no loop is to be had for operands of these types, or that lie like this.
-
-        Args:
-            operands: of one shape.
-            axis: the dimension of the channels, from the end: the last, or that of images.
-        """
-        image = axis == _OF_IMAGES and operands[0].dim() == 1 - _OF_IMAGES
-        if not (axis == -1 or image) or not self.takes(tuple(x.dtype for x in operands)):
-            return None
-        results = self.empty(operands[0].shape, axis)
-        self.fill(results, operands, axis)
-        return self.finished(results)
-
-    def takes(self, kinds: tuple[torch.dtype, ...]) -> bool:
-        """Whether there is a loop for operands of these types."""
-        return self._run(kinds) is not None
+    def takes(self, kinds: tuple[torch.dtype, ...], axis: int, dims: int) -> bool:
+        """Whether there is a loop for operands of these types, with the channels at the end or where those of images are."""
+        image = axis == _OF_IMAGES and dims == 1 - _OF_IMAGES
+        return (axis == -1 or image) and self._run(kinds) is not None
 
     def empty(self, shape: tuple[int, ...], axis: int) -> list[Tensor]:
         """Memory for the result, and for its twin where the loop writes one."""
@@ -153,12 +142,13 @@ class NativeKernel:
 
     def fill(self, results: list[Tensor], operands: tuple[Tensor, ...], axis: int) -> None:
         """Compute into memory that lies as `empty` gives it, or a part of it along the first dimension."""
-        run = self._run(tuple(x.dtype for x in operands))
+        run = self._run(tuple([x.dtype for x in operands]))
         assert run is not None, "takes() was asked"
-        dense = [x.contiguous(memory_format=_layout(axis)) for x in operands]
+        layout, result = _layout(axis), results[0]
+        dense = [x.contiguous(memory_format=layout) for x in operands]
+        step = result.shape[axis] if any(self.loop.varying) else _PIECE
         addresses = [x.data_ptr() for x in (*dense, *self.params)]
-        step = results[0].shape[axis] if any(self.loop.varying) else _PIECE
-        run(results[0].numel(), step, torch.get_num_threads(), *addresses, *self.ends, *(x.data_ptr() for x in results))
+        run(result.numel(), step, torch.get_num_threads(), *addresses, *self.ends, *[x.data_ptr() for x in results])
 
     def finished(self, results: list[Tensor]) -> Tensor:
         """The result, which knows its twin."""
@@ -167,7 +157,9 @@ class NativeKernel:
         return results[0]
 
     def _run(self, kinds: tuple[torch.dtype, ...]) -> Callable[..., None] | None:
-        return compiled(self.loop if kinds == self.loop.operands else _of_types(self.loop, kinds))
+        if kinds not in self.runs:
+            self.runs[kinds] = compiled(self.loop if kinds == self.loop.operands else _of_types(self.loop, kinds))
+        return self.runs[kinds]
 
 
 def _layout(axis: int) -> torch.memory_format:

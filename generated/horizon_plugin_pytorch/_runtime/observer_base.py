@@ -20,13 +20,25 @@ from ..kernels import load
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .march import require_march
-from .one_pass import extremes
+from .one_pass import extremes, observe
 from .partial_class import PartialClass
 
 PER_CHANNEL = (torch.per_channel_symmetric,)
 _SCHEMES = (torch.per_tensor_symmetric, *PER_CHANNEL)
 COUNTS = ("histogram", "bin_width", "steps", "largest")
 """Buffers of observers that count; others load their states without them."""
+
+_OF_ONE_PASS = (
+    "forward",
+    "calculate_qparams",
+    "scale_of",
+    "_observe",
+    "_range_of",
+    "_merge",
+    "_synchronized",
+    "has_data",
+)
+"""What a class must leave as it is in the base."""
 
 _EPSILON = torch.finfo(torch.float32).eps
 
@@ -53,6 +65,8 @@ class ObserverBase(TorchObserverBase):
     """
 
     _PER_CHANNEL: ClassVar[bool] = True
+    _IN_ONE_PASS: ClassVar[bool] = True
+    """Whether ranges are found, averaged and made scales as here, so that one pass can do it all."""
     eps: Tensor
     min_val: Tensor
     max_val: Tensor
@@ -85,6 +99,10 @@ class ObserverBase(TorchObserverBase):
         self.register_buffer("min_val", torch.empty(0, **kind))
         self.register_buffer("max_val", torch.empty(0, **kind))
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._IN_ONE_PASS = all(getattr(cls, name) is getattr(ObserverBase, name) for name in _OF_ONE_PASS)
+
     @classmethod
     def with_args(cls, **kwargs: Any) -> PartialClass:
         """A factory of this class with arguments; extend it with its own `with_args`."""
@@ -109,6 +127,22 @@ class ObserverBase(TorchObserverBase):
         if x.numel() > 0:
             self._observe(x.detach().to(torch.float32))
         return x
+
+    def observe_into(self, x: Tensor, scale: Tensor) -> bool:
+        """Observe a batch and write the scale that follows into `scale`, in one pass over memory.
+
+        Returns:
+            False: nothing happened, for there is no such pass for this observer, batch or machine, or the batch is not
+            finite; then call the observer.
+        """
+        held = self._buffers
+        lowest, highest = held["min_val"], held["max_val"]
+        assert lowest is not None
+        assert highest is not None
+        if not self._IN_ONE_PASS or self.is_sync_quantize or not lowest.numel() or self._forward_hooks:
+            return False  # the first batch shapes the buffers
+        bounds = (self.quant_min, self.quant_max)
+        return observe(x, self.ch_axis, (lowest, highest, scale), self.averaging_constant, bounds, self.march)
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """(scale float32, zero point int64), one element or one a channel; before any data a warning and 1."""

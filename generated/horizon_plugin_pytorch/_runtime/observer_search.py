@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .._observer_defaults import MIX_BINS, MIX_PERCENTILES, MSE_STRIDE, NORM_NORM, NORM_STRIDE
 from ..kernels import load
+from . import one_pass
 from .errors import ArgumentError
 from .histogram import counts_of
 from .observer_base import ObserverBase
@@ -145,6 +146,10 @@ def errors_of(
         counts: float64 [n], how often each value occurs; by default once.
         norm: the exponent.
     """
+    bounds = (observer.quant_min, observer.quant_max)
+    compiled = one_pass.squared_errors(x, counts, scales, bounds, observer.march, is_weight=observer.is_per_channel)
+    if compiled is not None:
+        return compiled
     kernels = load(observer.march)
     rounded = kernels.round_weight if observer.is_per_channel else kernels.round_activation
     errors = torch.zeros(scales.shape, dtype=torch.float64, device=x.device)

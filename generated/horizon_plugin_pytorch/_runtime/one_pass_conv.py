@@ -1,9 +1,10 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/one_pass_conv.py
 """Convolutions in one pass over memory: 8-bit products, sums in registers, the march's formula, one int8 store.
 
-In: an int8 weight [out, in / groups, h, w], where the window moves, and the compiled tail of the layer. Out: a function from
-int8 features to int8 results. The loops are conv_dense.h and conv_depthwise.h; the formula is the tail's chain of C functions
-of <march>.h, so its rounding is stated nowhere else. Which layers are computed like this is `worth`: a rule of shapes.
+In: an int8 weight [out, in / groups, h, w], where the window moves, and the tail of the layer. Out: a function from
+int8 features to int8 results. The loops are conv_dense.h and conv_depthwise.h; the formula is the program of the tail, so its
+rounding is stated nowhere else. There are three loops: of each channel by itself; of all channels by matrix tiles where the
+processor has them, else in registers.
 """
 
 import ctypes
@@ -18,28 +19,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from .exact import channel_sums
-from .int8_sums import OFFSET, Window, available
-from .native_build import library
-from .native_loop import Loop, NativeKernel
+from .int8_sums import OFFSET, Window
+from .native_build import library, processor
+from .program_c import LANES, Finish, whole_lanes
+from .tail import Tail
 
-LANES = 16
 _QUAD = 4
+_IMAGE_DIMS = 4
 _LARGEST = 2 * OFFSET - 1
 _INT32 = 1 << 31
 _MOST_RUNS = 64
-_LONG = 512
 ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 3, ctypes.c_int)
 """Of the compiled loops: the layer; images, height, width; features, what is added, results; threads."""
-_FINISH = """
-#define PARAMS ({count} * 16)
-#define ADDS {adds}
-static inline __attribute__((always_inline)) void finish(const int32_t *restrict x, const int32_t *restrict e,
-    const int32_t *restrict p, const int32_t *restrict ends, int32_t *restrict y)
-{{
-    for (int j = 0; j < 16; ++j)
-        y[j] = {value};
-}}
-"""
 
 
 class _Layer(ctypes.Structure):
@@ -75,28 +66,36 @@ class OnePassConv:
     proof: str
 
     @classmethod
-    def prove(cls, weight: Tensor, window: Window, native: NativeKernel) -> "OnePassConv | None":
-        """None where the shape is not for it, int32 does not hold the sums, or nothing can be compiled."""
-        loop = native.loop
-        depthwise = window.groups > 1
-        if not possible(weight, window) or {loop.result, *loop.operands[1:]} != {torch.int8}:
-            return None
+    def prove(
+        cls, weight: Tensor, window: Window, tail: Tail, added: int, kinds: tuple[str, ...] = ()
+    ) -> "OnePassConv | None":
+        """None where the shape is not for it, int32 does not hold the sums, or nothing can be compiled.
+
+        Args:
+            weight: int8 [out, in / groups, h, w].
+            window: where it moves.
+            tail: from sums to results.
+            added: how many further operands it takes, all int8: none or one.
+            kinds: the loops to choose from; none given: all that there are for such a window.
+        """
         largest = int(channel_sums(weight).max())
-        run = _compiled(loop, depthwise) if _LARGEST * largest < _INT32 else None
+        narrow = tail.dtypes["output"].storage == torch.int8 and _LARGEST * largest < _INT32
+        if tail.program is None or not narrow or not possible(weight, window):
+            return None
+        finish = Finish.of(tail.program, 1 + added, len(weight))
+        kind, run = _fastest(finish.text, kinds or kinds_of(window))
         if run is None:
             return None
-        pack = _depthwise_weight if depthwise else _dense_weight
         held = (
-            pack(weight, window),
-            _whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32)),
-            _interleaved(native.params, len(weight)),
-            torch.tensor(native.ends, dtype=torch.int32),
+            _PACKED[kind](weight, window),
+            whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32)),
+            *(finish.params, finish.ends),
         )
         size = (weight.shape[2], weight.shape[3])
-        channels = len(weight) if depthwise else weight.shape[1]
+        channels = weight.shape[1] * window.groups
         layer = _Layer(*(x.data_ptr() for x in held), channels, len(weight), *size)
         layer.stride, layer.padding, layer.dilation = window.stride, window.padding, window.dilation
-        proof = f"one pass: {_LARGEST} * {largest} = {_LARGEST * largest} < 2**31"
+        proof = f"one pass, {kind}: {_LARGEST} * {largest} = {_LARGEST * largest} < 2**31"
         return cls(run, layer, held, window, size, len(weight), proof)
 
     def __call__(self, x: Tensor, *others: Tensor, out: Tensor | None = None) -> Tensor | None:
@@ -107,8 +106,10 @@ class OnePassConv:
             others: what is added, int8 in the shape of the result.
             out: memory for the result, channels last.
         """
+        if x.dtype != torch.int8 or x.dim() != _IMAGE_DIMS or x.shape[1] != self.layer.channels_in:
+            return None
         shape = (x.shape[0], self.channels, *self._moved(x.shape[2:]))
-        if x.dtype != torch.int8 or min(shape) < 1 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
+        if min(shape) < 1 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
             return None
         read = [y.contiguous(memory_format=torch.channels_last) for y in (x, *others)]
         if out is None:
@@ -136,73 +137,57 @@ def possible(weight: Tensor, window: Window) -> bool:
     return window.groups == 1 or (window.groups == len(weight) and weight.shape[1] == 1)
 
 
-def worth(weight: Tensor, window: Window) -> bool:
-    """Whether one pass is the fastest way as far as known.
-
-    Where the processor multiplies tiles, long sums over a window are left to torch's kernels, which use that.
-    """
-    long = window.groups == 1 and max(weight.shape[2:]) > 1 and weight[0].numel() >= _LONG
-    return not (long and _multiplies_tiles())
+def kinds_of(window: Window) -> tuple[str, ...]:
+    """The loops for a convolution, the fastest first."""
+    if window.groups > 1:
+        return ("depthwise",)
+    return ("tiles", "dense") if window.stride[0] % window.stride[1] == 0 else ("dense",)
 
 
-@functools.cache
-def _multiplies_tiles() -> bool:
-    supported: Any = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return supported is not None and bool(supported()) and available()
+def _fastest(finish: str, kinds: tuple[str, ...]) -> tuple[str, Callable[..., int] | None]:
+    """The first of some loops that is to be had; None: none is."""
+    return next(((kind, run) for kind in kinds if (run := _compiled(finish, kind)) is not None), ("", None))
 
 
 @functools.cache
-def _compiled(loop: Loop, depthwise: bool) -> Callable[..., int] | None:
-    """The loop with the formula of a tail; None where nothing can be compiled."""
-    built = library(source(loop, depthwise))
-    if built is None:
+def _compiled(finish: str, kind: str) -> Callable[..., int] | None:
+    """A loop with the formula of a tail; None where nothing can be compiled, or the processor lacks what it is made for."""
+    if kind == "tiles" and "amx_int8" not in processor():
+        return None
+    built = library(source(finish, kind))
+    if built is None or (kind == "tiles" and not built.has_tiles()):
         return None
     run: Any = built.run
     run.argtypes, run.restype = ARGUMENTS, ctypes.c_int
     return run  # type: ignore[no-any-return]
 
 
-def source(loop: Loop, depthwise: bool, portable: bool = False) -> str:
-    """The C file: the march's functions, the formula of a tail, the loops; `portable`: in plain C for any processor."""
-    names = ["elements.h", "conv_layer.h", "conv_depthwise.h" if depthwise else "conv_dense.h"]
-    elements, layer, conv = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)
-    march = loop.header.read_text(encoding="utf-8")
-    return "\n".join([*["#define PORTABLE"] * portable, elements, march, _finish(loop), layer, conv])
+def source(finish: str, kind: str, portable: bool = False) -> str:
+    """The C file: the formula of a tail and the loops; `portable`: in plain C for any processor."""
+    names = ("elements", "conv_layer", *(() if kind == "depthwise" else ("conv_image",)), f"conv_{kind}")
+    elements, *loops = (Path(__file__).with_name(f"{name}.h").read_text(encoding="utf-8") for name in names)
+    return "\n".join([*["#define PORTABLE"] * portable, elements, finish, *loops])
 
 
-def _finish(loop: Loop) -> str:
-    """The C function that makes 16 results of 16 sums."""
-    read = ["x[j]", *(["e[j]"] if len(loop.operands) > 1 else [])]
-    read += [f"p[{LANES * i} + j]" for i in range(len(loop.varying))]
-    read += [f"ends[{i}]" for i in range(loop.ends)]
-    value = f"{loop.kernels[0]}({', '.join(read)})"
-    for name in loop.kernels[1:]:
-        value = f"{name}({value})"
-    return _FINISH.format(count=len(loop.varying), adds=len(loop.operands) - 1, value=value)
-
-
-def _whole_lanes(channels: Tensor) -> Tensor:
-    """[channels, ...] filled up with zeros to whole vectors."""
-    return functional.pad(channels, (*[0] * (2 * channels.dim() - 1), -len(channels) % LANES))
-
-
-def _interleaved(params: tuple[Tensor, ...], channels: int) -> Tensor:
-    """Derived integers as [channels / 16][parameters][16]."""
-    each = _whole_lanes(torch.stack([p.expand(channels) for p in params], 1))
-    return each.view(-1, LANES, len(params)).transpose(1, 2).contiguous()
-
-
-def _dense_weight(weight: Tensor, window: Window) -> Tensor:
-    """[out / 16][runs][quads of a run][16][4]."""
+def _dense_weight(weight: Tensor, window: Window, quads: int = 1) -> Tensor:
+    """[out / 16][runs][quads of a run, whole][16][4]."""
     out, _, high, wide = weight.shape
     runs = high if window.dilation[1] == 1 else high * wide
     rows = weight.permute(0, 2, 3, 1).reshape(out, runs, -1)
-    rows = _whole_lanes(functional.pad(rows, (0, -rows.shape[2] % _QUAD)))
+    rows = whole_lanes(functional.pad(rows, (0, -rows.shape[2] % (_QUAD * quads))))
     return rows.view(-1, LANES, runs, rows.shape[2] // _QUAD, _QUAD).permute(0, 2, 3, 1, 4).contiguous()
 
 
 def _depthwise_weight(weight: Tensor, window: Window) -> Tensor:
     """[channels / 16][rows / 4][columns][16][4]."""
     _, _, high, wide = weight.shape
-    taps = _whole_lanes(functional.pad(weight[:, 0], (0, 0, 0, -high % _QUAD)))
+    taps = whole_lanes(functional.pad(weight[:, 0], (0, 0, 0, -high % _QUAD)))
     return taps.view(-1, LANES, taps.shape[1] // _QUAD, _QUAD, wide).permute(0, 2, 4, 1, 3).contiguous()
+
+
+_PACKED: dict[str, Callable[[Tensor, Window], Tensor]] = {
+    "tiles": functools.partial(_dense_weight, quads=LANES),
+    "dense": _dense_weight,
+    "depthwise": _depthwise_weight,
+}
+"""How weights lie for each loop."""

@@ -58,11 +58,13 @@ class QATModule(nn.Module):
     """Whether values are put on the integer grid; `set_fake_quantize` says so, as it does to fake quantizers."""
     exact: bool | None = None
     """Whether forward values are those of the march's integers; None: as far as the march's specs say so."""
+    of_composite: bool | None = None
+    """Of a child of a composite: whether the specs want the values of integers in that composite."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run forward; in exact QAT its values are those of the quantized module."""
+        """Run forward; in exact QAT, and where the specs say so, its values are those of the quantized module."""
         computed = super().__call__(*args, **kwargs)
-        return exact_result(self, None, computed, args, kwargs) if self.exact else computed
+        return computed if self.exact is False else exact_result(self, self._OP, None, computed, args, kwargs)
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> Self:
@@ -202,8 +204,9 @@ class QATWeighted(QATModule):
         if bias is None or not self.quantizes:
             return bias
         with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            held: Tensor = self.kernels.simulate_bias(bias.detach())
-        return bias + (held - bias).detach()
+            plain = bias.detach()
+            held: Tensor = self.kernels.simulate_bias(plain)
+        return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""

@@ -20,8 +20,8 @@ from .checkpoints import note_march
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
-from .native_loop import NativeKernel, header_of
-from .one_pass_conv import OnePassConv
+from .layer_way import Way
+from .native_loop import header_of
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .recording import as_constant, deriving, is_exporting, is_tracing
@@ -118,6 +118,10 @@ class QuantizedModule(nn.Module):
         """
         return None if self.scale is None or self.dtype is None else Scaled(self.own_scale(), self.dtype)
 
+    def direct(self, *inputs: Scaled) -> Callable[..., Tensor] | None:
+        """The module as a function from the integers of inputs of these scales to its own; None where it is to be called."""
+        return None
+
     def own_scale(self) -> Tensor:
         """The scale of the output as the object that integers were derived for, where a recorder shows a stand-in too."""
         scale = self.scale
@@ -146,7 +150,7 @@ class QuantizedModule(nn.Module):
         if len(self._bindings) >= _MOST_BINDINGS:
             self._bindings.clear()
             self._tails.clear()
-            self._one_passes.clear()
+            self._ways.clear()
         with deriving(self):
             return derive(*inputs), tuple(x.q_scale() for x in tensors)
 
@@ -198,8 +202,7 @@ class QuantizedModule(nn.Module):
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
-        self._one_passes: dict[int, tuple[NativeKernel, OnePassConv | None]] = {}
-        self._sums_of_image: dict[torch.Size, int] = {}
+        self._ways: dict[int, Way] = {}
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
@@ -218,7 +221,7 @@ class QuantizedModule(nn.Module):
             "_accumulators": {},
             "_fast_sums": {},
             "_tails": {},
-            "_one_passes": {},
+            "_ways": {},
             "_known_scale": None,
         }
 

@@ -27,7 +27,7 @@ _CAPTURE = _Capture()
 
 def is_recorded() -> bool:
     """Whether anything looks at what runs, so that it must be plain operators."""
-    return is_tracing() or is_exporting() or _CAPTURE.active
+    return _TRACER._get_tracing_state() is not None or torch.compiler.is_compiling() or _CAPTURE.active
 
 
 def is_exporting() -> bool:
@@ -37,7 +37,7 @@ def is_exporting() -> bool:
 
 def is_tracing() -> bool:
     """Whether `torch.jit.trace` looks at what runs."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+    return _TRACER._get_tracing_state() is not None
 
 
 @contextmanager

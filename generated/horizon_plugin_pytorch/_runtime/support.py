@@ -5,11 +5,12 @@ In: the generated table `SUPPORT`. Out: nothing, or a NotImplementedError that n
 and the remedy. Checked when a model is prepared and when a layer is bound to its scales, never while it runs.
 """
 
+import functools
 from collections.abc import Callable
 
 import torch
 
-from .._support import SUPPORT
+from .._support import INTEGER_FORWARD, SUPPORT
 from .dtype import QuantDType
 from .locate import calling_place
 from .march import get_march
@@ -35,6 +36,12 @@ def require_cell(op: str, march: str, source: str, target: str, where: str) -> N
         raise NotImplementedError(_text(op, march, where, f"{source} input: {cell}"))
     if target not in cell:
         raise NotImplementedError(_text(op, march, where, f"{source} input gives {', '.join(cell)}, not {target}"))
+
+
+@functools.cache
+def integer_sources(op: str, march: str, target: str) -> frozenset[str]:
+    """The input dtypes for which values of `target` are, in QAT, the integers of the march."""
+    return frozenset(source for source, targets in INTEGER_FORWARD.get((op, march), {}).items() if target in targets)
 
 
 def support_row(op: str, march: str) -> str:

@@ -16,12 +16,74 @@ from torch import Tensor
 
 from ..dtype import QuantDType
 
-ROUNDING_C = """\
-static inline float round_activation(float v) { const float q = floorf(v); return q; }
-static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }
-static inline float round_weighted(float v) { const float q = floorf(v); return q; }
+FLOATS_C = """\
+typedef struct {
+    int64_t bits, fraction_bits, min, max;
+} bpu_dtype;
+static inline int64_t bpu_min(int64_t a, int64_t b)
+{
+    return b < a ? b : a;
+}
+static inline int64_t bpu_max(int64_t a, int64_t b)
+{
+    return b > a ? b : a;
+}
+static inline int64_t bpu_clip(int64_t v, int64_t lo, int64_t hi)
+{
+    return bpu_min(bpu_max(v, lo), hi);
+}
+/* Of floats NaN wins, as in the derivation of a model. */
+static inline float bpu_minf(float a, float b)
+{
+    return b < a || b != b ? b : a;
+}
+static inline float bpu_maxf(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+static inline float bpu_clipf(float v, float lo, float hi)
+{
+    return bpu_minf(bpu_maxf(v, lo), hi);
+}
+/* A rounded float as integer; beyond 2**62 it saturates there, NaN is 0. */
+static inline int64_t bpu_to_int(float v)
+{
+    if (v != v) {
+        return 0;
+    }
+    return (int64_t)bpu_clipf(v, -4611686018427387904.0f, 4611686018427387904.0f);
+}
+static inline float bpu_exp2(int64_t n)
+{
+    return ldexpf(1.0f, (int)bpu_clip(n, -1000, 1000));
+}
+static inline float bpu_log2(float v)
+{
+    return (float)log2((double)v);
+}
+static inline float round_activation(float v)
+{
+    const float q = floorf(v);
+    return q;
+}
+static inline float round_weight(float v)
+{
+    const float q = floorf(v + 0.5f);
+    return q;
+}
+static inline float observer_scale(float lo, float hi, bpu_dtype output)
+{
+    const float covering = bpu_maxf(bpu_maxf(bpu_maxf(-lo, hi), 0.0f) / (float)((double)(output.max - output.min) / 2.0), 1.1920928955078125e-07f);
+    const float s = 1.0f / bpu_exp2(bpu_clip(bpu_to_int(floorf(-bpu_log2(covering))), 1, 14));
+    return s;
+}
+static inline float round_weighted(float v)
+{
+    const float q = floorf(v);
+    return q;
+}
 """
-"""How quotients are rounded, in C99, for passes that are compiled when they are first needed."""
+"""How quotients are rounded and ranges make scales, in C99, for passes that are compiled when they are first needed."""
 
 
 def to_int(v: Tensor) -> Tensor:

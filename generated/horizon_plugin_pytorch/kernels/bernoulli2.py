@@ -16,12 +16,36 @@ from torch import Tensor
 
 from ..dtype import QuantDType
 
-ROUNDING_C = """\
-static inline float round_activation(float v) { const float q = floorf(v + 0.5f); return q; }
-static inline float round_weight(float v) { const float q = floorf(v + 0.5f); return q; }
-static inline float round_weighted(float v) { const float q = floorf(v); return q; }
+FLOATS_C = """\
+typedef struct {
+    int64_t bits, fraction_bits, min, max;
+} bpu_dtype;
+static inline float bpu_maxf(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+static inline float round_activation(float v)
+{
+    const float q = floorf(v + 0.5f);
+    return q;
+}
+static inline float round_weight(float v)
+{
+    const float q = floorf(v + 0.5f);
+    return q;
+}
+static inline float observer_scale(float lo, float hi, bpu_dtype output)
+{
+    const float s = bpu_maxf(bpu_maxf(bpu_maxf(-lo, hi), 0.0f) / (float)((double)(output.max - output.min) / 2.0), 1.1920928955078125e-07f);
+    return s;
+}
+static inline float round_weighted(float v)
+{
+    const float q = floorf(v);
+    return q;
+}
 """
-"""How quotients are rounded, in C99, for passes that are compiled when they are first needed."""
+"""How quotients are rounded and ranges make scales, in C99, for passes that are compiled when they are first needed."""
 
 
 def to_int(v: Tensor) -> Tensor:

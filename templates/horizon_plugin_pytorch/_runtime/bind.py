@@ -22,8 +22,11 @@ _Found = Scaled | tuple[Any, ...] | None  # of a tensor, or of each tensor of a 
 _Known = Mapping[fx.Node, _Found]
 
 
-def bind_scales(model: fx.GraphModule) -> None:
+def bind_scales(model: fx.GraphModule) -> _Known:
     """Derive the integers of every module of the graph.
+
+    Returns:
+        What is known of the value of each node.
 
     Raises:
         NotImplementedError: a march does not support a dtype; the module is named.
@@ -31,6 +34,7 @@ def bind_scales(model: fx.GraphModule) -> None:
     known: dict[fx.Node, _Found] = {}
     for node in model.graph.nodes:
         known[node] = _scale_of(model, node, known)
+    return known
 
 
 def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> _Found:

@@ -1,63 +1,11 @@
 /* mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/conv_dense.h */
 /*
  * A convolution over all channels, in one pass: a tile of pixels by channels stays in registers from its first product to
- * its int8 results. Images are copied once, padded, plus 128, some at a time, so that the copy stays in the cache. Weights
- * lie as [channels out / 16][runs][bytes of a run / 4][16][4]; a run is what is adjacent in the copy: a row of the window,
- * or a pixel where the window is dilated; its bytes are filled up with weights 0, which make what is read there not count.
+ * its int8 results. Images are copied some at a time, so that the copies stay in the cache.
  */
 #define COPIED (96 * 1024)
-#define ROWS_AT_ONCE 64
-#define MOST_RUNS 64
 #define MOST_PIXELS 8
 #define MOST_VECTORS 4
-
-struct dense {
-    const struct layer *layer;
-    struct image x, y, padded;
-    int64_t runs, quads, run[MOST_RUNS]; /* quads of a run, and where runs begin */
-    int is_point;                        /* one pixel: only those that are read are copied, without padding */
-    int64_t copied;                      /* bytes of a copied image */
-};
-
-static struct dense dense_of(const struct layer *layer, struct image x)
-{
-    struct dense d = {.layer = layer, .x = x, .y = result_of(layer, x)};
-    const int row = layer->dilation[1] == 1;
-    d.is_point = layer->high * layer->wide == 1 && !layer->pad[0] && !layer->pad[1];
-    d.padded = d.is_point ? d.y : (struct image){x.high + 2 * layer->pad[0], x.wide + 2 * layer->pad[1]};
-    d.copied = d.padded.high * d.padded.wide * layer->in;
-    d.runs = layer->high * (row ? 1 : layer->wide);
-    d.quads = CEIL(layer->in * (row ? layer->wide : 1), QUAD);
-    for (int64_t i = 0; i < d.runs; ++i) {
-        const int64_t y = row ? i : i / layer->wide, column = row ? 0 : i % layer->wide;
-        d.run[i] = (y * layer->dilation[0] * d.padded.wide + column * layer->dilation[1]) * layer->in;
-    }
-    return d;
-}
-
-/* One row of the copy of an image. */
-static void copy_row(const struct dense *d, const int8_t *x, int64_t row, uint8_t *y)
-{
-    const struct layer *layer = d->layer;
-    const int64_t in = layer->in, line = d->x.wide * in;
-    if (d->is_point) {
-        x += row * layer->stride[0] * line;
-        if (layer->stride[1] == 1)
-            raise_bytes(x, y, d->y.wide * in);
-        else
-            for (int64_t i = 0; i < d->y.wide; ++i)
-                raise_bytes(x + i * layer->stride[1] * in, y + i * in, in);
-        return;
-    }
-    const int64_t side = layer->pad[1] * in, from = row - layer->pad[0];
-    if (from < 0 || from >= d->x.high) {
-        memset(y, 128, line + 2 * side);
-        return;
-    }
-    memset(y, 128, side);
-    raise_bytes(x + from * line, y + side, line);
-    memset(y + side + line, 128, side);
-}
 
 /* PIXELS by VECTORS * 16 channels. */
 INLINE void dense_tile(const int PIXELS, const int VECTORS, const struct dense *d, const uint8_t *const *rows, int64_t c,
@@ -147,7 +95,7 @@ static void dense_pixels(const struct dense *d, const uint8_t *copy, int64_t fir
 int run(const struct layer *layer, int64_t images, int64_t high, int64_t wide, const int8_t *x, const int8_t *e,
         int8_t *out, int threads)
 {
-    const struct dense d = dense_of(layer, (struct image){high, wide});
+    const struct dense d = dense_of(layer, (struct image){high, wide}, 1, 128);
     const int64_t area = d.y.high * d.y.wide, vectors = CEIL(layer->out, LANES), groups = CEIL(vectors, 4);
     const int64_t at_once = d.copied * images <= COPIED ? images : d.copied >= COPIED ? 1 : COPIED / d.copied;
     uint8_t *const copy = scratch(at_once * d.copied + LANES * QUAD);
@@ -156,7 +104,7 @@ int run(const struct layer *layer, int64_t images, int64_t high, int64_t wide, c
     for (int64_t begin = 0; begin < images; begin += at_once) {
         const int64_t count = smaller(at_once, images - begin), line = d.padded.wide * layer->in;
         const int8_t *const from = x + begin * high * wide * layer->in;
-        const int64_t pixels = count * area, blocks = CEIL(pixels, ROWS_AT_ONCE * 6);
+        const int64_t pixels = count * area, blocks = CEIL(pixels, PIXELS_AT_ONCE);
 #pragma omp parallel num_threads(threads) if (threads > 1)
         {
 #pragma omp for schedule(static)
@@ -167,7 +115,7 @@ int run(const struct layer *layer, int64_t images, int64_t high, int64_t wide, c
                 for (int64_t group = 0; group < groups; ++group) {
                     const int64_t first = group * vectors / groups, last = (group + 1) * vectors / groups;
                     const int64_t done = begin * area * layer->out;
-                    dense_pixels(&d, copy, block * ROWS_AT_ONCE * 6, smaller((block + 1) * ROWS_AT_ONCE * 6, pixels),
+                    dense_pixels(&d, copy, block * PIXELS_AT_ONCE, smaller((block + 1) * PIXELS_AT_ONCE, pixels),
                                  first * LANES, (int)(last - first), e ? e + done : NULL, out + done);
                 }
         }

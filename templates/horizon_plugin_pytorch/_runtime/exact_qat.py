@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from .qtensor import QTensor
+from .recording import is_recorded
+from .straight_through import is_marked
+from .support import ACCUMULATOR, integer_sources
 from .tensor_call import Call
 
 _State = tuple[object, ...]
@@ -41,30 +44,45 @@ def straight_through(computed: Tensor, values: Tensor) -> Tensor:
 
 
 def exact_result(
-    module: nn.Module, method: str | None, computed: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    module: Any, op: str, method: str | None, computed: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
-    """What a QAT module gives when its values are to be those of its integers.
+    """What a QAT module gives, where its values are to be those of its integers.
 
     Args:
-        module: the QAT module.
+        module: the QAT module; its `exact` says whether all are, or those that the specs name.
+        op: the operator that it computed.
         method: the method that was called; None: the module itself.
         computed: its float result: a tensor or QTensor, or a tuple or list of them.
         args: what it was called with.
         kwargs: what it was called with.
 
     Returns:
-        `computed` with exact values; `computed` itself for a module without a quantized form, and where an input was
-        no QTensor, for then no integers are defined.
+        `computed` with exact values; `computed` itself where they are not wanted, for a module without a quantized form, and
+        where an input was no QTensor, for then no integers are defined.
     """
     from .._tables import TABLES
 
+    if module.exact is None and not _is_named(module, op, computed, args):
+        return computed
     if type(module) not in TABLES.quantized_modules or not _has_integers(args, kwargs):
         return computed
     with torch.no_grad():
         twin = _twin(module)
         run = twin if method is None else getattr(twin, method)
         integers = run(*map(_integers, args), **{key: _integers(value) for key, value in kwargs.items()})
-    return marked(_replaced(computed, integers))
+    result = _replaced(computed, integers)
+    return marked(result) if module.exact else result
+
+
+def _is_named(module: Any, op: str, computed: Any, args: tuple[Any, ...]) -> bool:
+    """Whether the specs want the integers of this call; not for a recorder, which is shown plain operators."""
+    if module.of_composite is not None:
+        named = module.of_composite
+    else:
+        target = str(computed.dtype) if isinstance(computed, QTensor) else ACCUMULATOR
+        sources = integer_sources(op, module.march, target)
+        named = bool(sources) and any(str(x.dtype) in sources for x in _flat(args) if isinstance(x, QTensor))
+    return named and module.quantizes and not (is_recorded() or is_marked())
 
 
 def exact_call(call: Call, behaviour: Callable[[Call], Any], computed: Any) -> Any:

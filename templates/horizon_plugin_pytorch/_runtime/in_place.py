@@ -56,39 +56,56 @@ class Program:
     Attributes:
         steps: the first buffers hold the operands of the kernel.
         buffers: how many there are.
-        result: where the result is.
+        last: where the result is.
+        result: its type.
     """
 
     steps: tuple[Step, ...]
     buffers: int
-    result: Buffer
+    last: Buffer
+    result: torch.dtype
 
     @classmethod
-    def of(cls, operands: list[Interval], result: Interval) -> "Program | None":
+    def of(cls, operands: list[Interval], expression: Interval, result: torch.dtype) -> "Program | None":
         """The program of an expression; None where it has an operation without a rule, or leaves int32."""
         reach = Reach()
         try:
             made = _Simplifier({id(x): Interval(x.low, x.high, reach) for x in operands})
-            writer = _Writer.of([made.known[id(x)] for x in operands], made(result))
+            writer = _Writer.of([made.known[id(x)] for x in operands], made(expression))
         except (KeyError, TypeError, AttributeError):
             return None
-        return writer.program() if reach.fits_int32 else None
+        return writer.program(result) if reach.fits_int32 else None
 
-    def fill(self, out: Tensor, operands: tuple[Tensor, ...], channels: int) -> None:
-        """Compute.
+    def empty(self, shape: tuple[int, ...], axis: int) -> list[Tensor]:
+        """Memory for the result, the channels last."""
+        moved = (*shape[:axis], *shape[len(shape) + axis + 1 :], shape[axis])
+        return [torch.empty(moved, dtype=self.result).movedim(-1, axis)]
+
+    def fill(self, results: list[Tensor], operands: tuple[Tensor, ...], axis: int) -> None:
+        """Compute into memory that lies as `empty` gives it, or a part of it along the first dimension.
 
         Args:
-            out: one dimension, of the result's type.
-            operands: likewise, integers, also as floats; of as many elements.
-            channels: how many elements lie side by side before the channels repeat.
+            results: one.
+            operands: integers, also as floats, of its shape.
+            axis: the dimension of the channels, from the end.
         """
-        rows = max(1, min(_ROW, len(out)) // channels)
+        flat = [x.movedim(axis, -1).reshape(-1) for x in operands]
+        self._fill(results[0].movedim(axis, -1).view(-1), flat, results[0].shape[axis])
+
+    @staticmethod
+    def finished(results: list[Tensor]) -> Tensor:
+        """The result."""
+        return results[0]
+
+    def _fill(self, out: Tensor, operands: list[Tensor], channels: int) -> None:
+        count = out.numel()
+        rows = max(1, min(_ROW, count) // channels)
         constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
-        size = min(_PIECE * torch.get_num_threads(), len(out))
+        size = min(_PIECE * torch.get_num_threads(), count)
         memory = [torch.empty(size, dtype=torch.int32) for _ in range(self.buffers)]
         values: list[Tensor] = memory
         calls: tuple[_Call, ...] = ()
-        for begin, end, width in _pieces(len(out), size, rows * channels):
+        for begin, end, width in _pieces(count, size, rows * channels):
             if not calls or values[0].shape != ((end - begin) // width, width):
                 values = [buffer[: end - begin].view(-1, width) for buffer in memory]
                 calls = self._calls(values, {key: x[:width] for key, x in constants.items()})
@@ -96,7 +113,7 @@ class Program:
                 value.copy_(x[begin:end].view(-1, width))
             for function, given, to in calls:
                 function(*given, out=to)
-            out[begin:end].view(-1, width).copy_(values[self.result.index])
+            out[begin:end].view(-1, width).copy_(values[self.last.index])
 
     def _calls(self, values: list[Tensor], constants: Mapping[int, Tensor]) -> tuple[_Call, ...]:
         """The steps with tensors in the place of buffers, and constants as long as a row."""
@@ -240,10 +257,10 @@ class _Writer:
                 waiting += [y for y in (x.made or ())[1:] if isinstance(y, Interval)]
         return cls(uses, {id(x): Buffer(i) for i, x in enumerate(operands)}, result, len(operands))
 
-    def program(self) -> Program:
-        """The steps to the result."""
-        result = self.place(self.result)
-        return Program(tuple(self.steps), self.buffers, result)
+    def program(self, kind: torch.dtype) -> Program:
+        """The steps to the result, of a type."""
+        last = self.place(self.result)
+        return Program(tuple(self.steps), self.buffers, last, kind)
 
     def place(self, x: Interval) -> Buffer:
         """Where a value is, which is computed first."""

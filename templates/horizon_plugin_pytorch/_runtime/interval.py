@@ -18,21 +18,41 @@ INT32 = torch.iinfo(torch.int32)
 _Ends = tuple[Tensor, Tensor]
 
 
-@dataclass(slots=True)
 class Reach:
     """The smallest and the largest integer met so far."""
 
-    low: int = 0
-    high: int = 0
+    def __init__(self) -> None:
+        self._noted: list[Tensor] = []
+        self._low, self._high = 0, 0
 
     def note(self, low: Tensor, high: Tensor) -> None:
         """Widen by an interval."""
-        self.low, self.high = min(self.low, int(low.min())), max(self.high, int(high.max()))
+        self._noted += (low, high)
+
+    @property
+    def low(self) -> int:
+        """The smallest integer, or 0."""
+        self._look()
+        return self._low
+
+    @property
+    def high(self) -> int:
+        """The largest integer, or 0."""
+        self._look()
+        return self._high
 
     @property
     def fits_int32(self) -> bool:
         """Whether int32 holds everything met."""
         return INT32.min <= self.low and self.high <= INT32.max
+
+    def _look(self) -> None:
+        """Take in what was noted; at once, for each look at a tensor takes longer than computing it."""
+        if self._noted:
+            met = torch.cat([tensor.reshape(-1) for tensor in self._noted])
+            low, high = met.aminmax()
+            self._low, self._high = min(self._low, int(low)), max(self._high, int(high))
+            self._noted.clear()
 
 
 @dataclass(slots=True, eq=False)
@@ -66,11 +86,16 @@ class Interval:
         """Itself: a cast changes no integer that fits."""
         return self
 
-    def _ends(self, other: Any) -> _Ends:
+    def _ends(self, other: Any) -> tuple[Any, Any]:
         if isinstance(other, Interval):
             return other.low, other.high
-        value = torch.as_tensor(other, dtype=torch.int64)
+        value = other if isinstance(other, int) else torch.as_tensor(other, dtype=torch.int64)
         return value, value
+
+    def _distinct(self, other: Any) -> tuple[Any, ...]:
+        """The ends of an operand; one of a constant."""
+        low, high = self._ends(other)
+        return (low,) if low is high else (low, high)
 
     def _made(self, made: tuple[Any, ...], *candidates: Tensor) -> "Interval":
         stacked = torch.broadcast_tensors(*candidates)  # type: ignore[no-untyped-call]
@@ -81,7 +106,7 @@ class Interval:
 
     def __add__(self, other: Any) -> "Interval":
         low, high = self._ends(other)
-        return self._made(("add", self, other), self.low + low, self.high + high)
+        return Interval(self.low + low, self.high + high, self.reach, ("add", self, other))
 
     __radd__ = __add__
 
@@ -90,24 +115,25 @@ class Interval:
 
     def __sub__(self, other: Any) -> "Interval":
         low, high = self._ends(other)
-        return self._made(("sub", self, other), self.low - high, self.high - low)
+        return Interval(self.low - high, self.high - low, self.reach, ("sub", self, other))
 
     def __rsub__(self, other: Any) -> "Interval":
         return self.__neg__().__add__(other)
 
     def __mul__(self, other: Any) -> "Interval":
-        products = (a * b for a in (self.low, self.high) for b in self._ends(other))
+        others = self._distinct(other)
+        products = (a * b for a in (self.low, self.high) for b in others)
         return self._made(("mul", self, other), *products)
 
     __rmul__ = __mul__
 
     def __lshift__(self, other: Any) -> "Interval":
-        shifted = (a << b for a in (self.low, self.high) for b in self._ends(other))
-        return self._made(("lshift", self, other), *shifted)
+        others = self._distinct(other)
+        return self._made(("lshift", self, other), *(a << b for a in (self.low, self.high) for b in others))
 
     def __rshift__(self, other: Any) -> "Interval":
-        shifted = (a >> b for a in (self.low, self.high) for b in self._ends(other))
-        return self._made(("rshift", self, other), *shifted)
+        others = self._distinct(other)
+        return self._made(("rshift", self, other), *(a >> b for a in (self.low, self.high) for b in others))
 
     def __and__(self, mask: int) -> "Interval":
         """With a mask that is not negative."""

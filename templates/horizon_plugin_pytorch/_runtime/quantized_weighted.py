@@ -4,7 +4,8 @@
 In: a QAT module with a fake-quantized weight. Out: a module that holds the weight's integers and one scale a channel.
 """
 
-from types import ModuleType
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -15,8 +16,8 @@ from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
 from .int8_sums import Int8Sums, Window
-from .native_loop import NativeKernel
-from .one_pass_conv import OnePassConv, worth
+from .layer_way import Way
+from .one_pass_conv import OnePassConv
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -25,11 +26,6 @@ from .recording import deriving
 from .straight_through import quantized_values
 from .tail import Chain, Tail, whole_range
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
-
-_IMAGE_DIMS = 4
-_CHANNELS = -3
-_CACHED = 1 << 18
-"""Sums, float32, that stay in a core's cache."""
 
 
 class QuantizedWeighted(QuantizedModule):
@@ -45,6 +41,7 @@ class QuantizedWeighted(QuantizedModule):
     _TRAILING: ClassVar[int]
     _FUSED: ClassVar[tuple[str, ...]] = ()  # kernels behind the requantization
     _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
+    _DIRECT: ClassVar[bool] = False  # whether calling the module is no more than its way
     _swap_inputs: bool = False
     weight: Tensor
     weight_scale: Tensor
@@ -58,7 +55,7 @@ class QuantizedWeighted(QuantizedModule):
     def _set_up(self, mod: QATWeighted) -> None:
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
         fake_quant: Any = mod.weight_fake_quant
-        integers = quantized_weight(self.kernels, weight, fake_quant)
+        integers = quantized_weight(self.march, weight, fake_quant)
         self._set_weight(integers, fake_quant.scale, mod.bias, mod._groups)
 
     def _set_weight(self, channels_first: Tensor, scale: Tensor, bias: Tensor | None, groups: int) -> None:
@@ -79,52 +76,37 @@ class QuantizedWeighted(QuantizedModule):
 
     def accumulate(self, x: QTensor) -> Tensor:
         """The exact integer sum of products, int32 or int64 by proof."""
-        if not may_choose(x.int_repr()) or self._int8_sums(x.dtype) is None:
+        fast = self._int8_sums(x.dtype) if may_choose(x.int_repr()) else None
+        if fast is None:
             return self._accumulator(x.dtype)(x.int_repr())
-        sums = self._sums(x)
+        with proved_region("cpu"):
+            sums = fast(x.int_repr())
         return as_integers(sums, torch.int32) if sums.is_floating_point() else sums
 
     def _requantized(self, p: Any, x: QTensor, *others: QTensor) -> Tensor:
         """The output's integers from the sums of products and further operands, the cheapest exact way."""
         assert self.dtype is not None
-        operands = tuple(other.int_repr() for other in others)
-        if not may_choose(x.int_repr()):
+        integers, operands = x.int_repr(), tuple([other.int_repr() for other in others])
+        if not may_choose(integers):
             return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
-        tail = self._tail(p, x, *others)
-        if (whole := self._one_pass(tail, x)) is not None and (made := whole(x.int_repr(), *operands)) is not None:
-            return made
-        fast, step = self._int8_sums(x.dtype), self._images_at_once(x)
-        if tail.native is None or fast is None or step >= len(x.int_repr()):
-            return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
-        if any(y.shape[0] != len(x.int_repr()) for y in operands) or not tail.native.takes(
-            (fast.result, *(y.dtype for y in operands))
-        ):
-            return tail(self._sums(x), *operands, axis=-1 - self._TRAILING)
-        with proved_region("cpu"):
-            return in_slices(fast, tail.native, step, x.int_repr(), *operands)
+        way = self.way(p, x, *others)
+        with proved_region(integers.device.type):
+            return way(integers, *operands)
 
-    def _images_at_once(self, x: QTensor) -> int:
-        """How many images have sums that stay in a cache until they are read; all, of images that were not met yet."""
-        size = self._sums_of_image.get(x.shape[1:])
-        return len(x.int_repr()) if size is None else max(1, _CACHED // max(size, 1))
+    def way(self, p: Any, x: Input, *others: Input) -> Way:
+        """From operands of these scales to the output, with the integers `p` that `bound` gave for them."""
+        found = self._ways.get(id(p))
+        if found is None or found.params is not p:
+            tail = self._tail(p, x, *others)
+            sums, accumulator = partial(self._int8_sums, x.dtype), partial(self._accumulator, x.dtype)
+            found = Way(p, tail, self._one_pass(tail, x, *others), sums, accumulator, -1 - self._TRAILING)
+            self._ways[id(p)] = found
+        return found
 
     def _chain(self, others: tuple[Any, ...]) -> Chain:
         """The kernel, without or with a second operand, and what is fused behind it."""
         kernel = self.kernels.weighted_add if others else self.kernels.weighted
         return Chain((kernel, *(getattr(self.kernels, name) for name in self._FUSED)))
-
-    def _sums(self, x: QTensor) -> Tensor:
-        """The sums, as integers or as floats that are integers."""
-        integers = x.int_repr()
-        fast = self._int8_sums(x.dtype)
-        if fast is not None:
-            with proved_region("cpu"):
-                sums = fast(integers)
-            self._sums_of_image[integers.shape[1:]] = sums.numel() // max(len(integers), 1)
-            return sums
-        if integers.dim() == _IMAGE_DIMS:
-            integers = integers.contiguous(memory_format=torch.channels_last)
-        return self._accumulator(x.dtype).floats(integers)
 
     def _int8_sums(self, dtype: QuantDType) -> Int8Sums | None:
         if dtype not in self._fast_sums:
@@ -135,18 +117,12 @@ class QuantizedWeighted(QuantizedModule):
         window = self._window()
         return None if window is None else Int8Sums.prove(self.weight, window, dtype)
 
-    def _one_pass(self, tail: Tail, x: Input) -> OnePassConv | None:
-        """The whole layer as one compiled loop, where it is one for which this is worth it."""
-        native = tail.native
-        if native is None or x.dtype.storage != torch.int8:
+    def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | None:
+        """The whole layer as one compiled loop, where this is worth it."""
+        window = self._window()
+        if not self.compiles or window is None or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
-        found, whole = self._one_passes.get(id(native), (None, None))
-        if found is not native:
-            window, whole = self._window(), None
-            if window is not None and worth(self.weight, window):
-                whole = OnePassConv.prove(self.weight, window, native)
-            self._one_passes[id(native)] = native, whole
-        return whole
+        return OnePassConv.prove(self.weight, window, tail, len(inputs) - 1)
 
     def _window(self) -> Window | None:
         """Where the window moves; None where there is none on an image, or its padding is a word."""
@@ -182,10 +158,18 @@ class QuantizedWeighted(QuantizedModule):
             return super().bind()
         x, *others = reversed(known) if self._swap_inputs else known
         p = self.bound(self._derive_add if others else self._derive, x, *others)
-        whole = None if self.dtype is None else self._one_pass(self._tail(p, x, *others), x)
+        whole = None if self.dtype is None else self.way(p, x, *others).whole
         if whole is None and self._int8_sums(x.dtype) is None:
             self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
+
+    def direct(self, *inputs: Scaled) -> Callable[..., Tensor] | None:
+        """The layer's way, with operands in the order of the call."""
+        if self.dtype is None or not self._DIRECT:
+            return None
+        x, *others = reversed(inputs) if self._swap_inputs else inputs
+        way = self.way(self.bound(self._derive_add if others else self._derive, x, *others), x, *others)
+        return (lambda e, x: way(x, e)) if self._swap_inputs and others else way
 
     def _derive(self, x: Input) -> Any:
         """The kernel's integers for an input."""
@@ -228,7 +212,7 @@ class QuantizedWeighted(QuantizedModule):
     @property
     def proofs(self) -> tuple[str, ...]:
         """Why each way to the sums of products, and through the kernel, is exact."""
-        whole = (way for _, way in self._one_passes.values())
+        whole = (way.whole for way in self._ways.values())
         ways = (*whole, *self._fast_sums.values(), *self._accumulators.values())
         return (*(way.proof for way in ways if way is not None), *super().proofs)
 
@@ -263,19 +247,6 @@ class QuantizedWeighted(QuantizedModule):
         return result
 
 
-def in_slices(sums: Int8Sums, native: NativeKernel, step: int, x: Tensor, *others: Tensor) -> Tensor:
-    """The requantized sums of a batch, some images at a time, so that the sums stay in the cache."""
-    read = sums.prepared(x)
-    results: list[Tensor] = []
-    for begin in range(0, len(x), step):
-        part = slice(begin, begin + step)
-        operands = (sums(read[part]), *(other[part] for other in others))
-        if not results:
-            results = native.empty((len(x), *operands[0].shape[1:]), _CHANNELS)
-        native.fill([result[part] for result in results], operands, _CHANNELS)
-    return native.finished(results)
-
-
-def quantized_weight(kernels: ModuleType, weight: Tensor, fake_quant: Any) -> Tensor:
+def quantized_weight(march: str, weight: Tensor, fake_quant: Any) -> Tensor:
     """The integers of a weight [out, ...], rounded as its fake quantizer rounds: per channel, or as one tensor."""
-    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, kernels, axis=fake_quant.ch_axis)
+    return quantized_values(weight, fake_quant.scale, fake_quant.dtype, march, axis=fake_quant.ch_axis)

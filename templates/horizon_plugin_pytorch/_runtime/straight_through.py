@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from ..kernels import load
 from .dtype import QuantDType
-from .one_pass import gradient_inside, grid_values
+from .one_pass import gradient_inside, grid_values, integers
 from .qtensor import broadcast_scale
 from .recording import unrecorded
 
@@ -67,26 +66,31 @@ def rounding_of(march: str, rounded_as: RoundedAs) -> Rounding:
     return rounding
 
 
-def quantized_values(x: Tensor, scale: Tensor, dtype: QuantDType, kernels: ModuleType, *, axis: int = -1) -> Tensor:
+def quantized_values(x: Tensor, scale: Tensor, dtype: QuantDType, march: str, *, axis: int = -1) -> Tensor:
     """The integers that `fake_quantize_values` multiplies by the scale; NaN is 0.
 
     Args:
         x: float32, any shape.
         scale: float32, one element, or one for each channel of `axis`.
         dtype: of the result.
-        kernels: of the march that rounds.
+        march: its rounding is used.
         axis: the channels' dimension; -1: one scale for all, rounded as an activation.
 
     Returns:
         Integers in the dtype's storage.
     """
-    scale = broadcast_scale(scale.detach(), x.dim(), axis)
+    x, scale, kernels = x.detach(), scale.detach(), load(march)
+    if dtype.storage is torch.int8:
+        compiled = integers(x, scale, axis, (dtype.min, dtype.max), march)
+        if compiled is not None:
+            return compiled
+    scale = broadcast_scale(scale, x.dim(), axis)
     if dtype.bits > _EXACT_BITS:
         quantize = kernels.quantize_weight if axis >= 0 else kernels.quantize_activation
-        wide: Tensor = quantize(x.detach(), scale, output=dtype)
+        wide: Tensor = quantize(x, scale, output=dtype)
         return wide
     rounding: Rounding = kernels.round_weight if axis >= 0 else kernels.round_activation
-    whole = torch.nan_to_num_(rounding(x.detach() / scale), nan=0.0)
+    whole = torch.nan_to_num_(rounding(x / scale), nan=0.0)
     return whole.clamp_(dtype.min, dtype.max).to(dtype.storage)
 
 

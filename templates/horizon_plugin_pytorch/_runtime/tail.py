@@ -6,6 +6,7 @@ in the type of its parameters, so the same code is the definition (int64) and th
 can be written down, the narrow form is a `Program` of fewer operations in place.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from .dtype import QuantDType
 from .exact import as_integers, proved_region
 from .in_place import Program
-from .interval import run_on_intervals
+from .interval import Interval, run_on_intervals
 from .native_loop import Loop, NativeKernel, compiled
 
 _Ends = tuple[Tensor, Tensor]
@@ -38,6 +39,19 @@ class Chain:
         return out
 
 
+class _Written:
+    """The operations of an expression, written down when they are first asked for."""
+
+    def __init__(self, operands: list[Interval], expression: Interval, result: torch.dtype) -> None:
+        self._expression = (operands, expression, result)
+
+    @functools.cached_property
+    def program(self) -> Program | None:
+        """None where an operation has no rule."""
+        with torch.inference_mode(False):  # it outlives the caller's mode
+            return Program.of(*self._expression)
+
+
 @dataclass(frozen=True, slots=True)
 class Tail:
     """A kernel with its integers, in the narrowest proved width.
@@ -46,7 +60,7 @@ class Tail:
         kernel: integers -> integers, of the march.
         params: the derived integers, int64: the definition's.
         narrow: the same as int32 [1] or [channels]; None where int32 is not proved to hold what is computed.
-        program: the operations in int32; None where they are not known.
+        written: the operations in int32; None where int32 is not proved.
         dtypes: the dtype arguments of the kernel.
         proof: such as "int32: -1073676289 .. 1073709056 < 2**31".
         native: the same, compiled; None where that is not wanted or int32 is not proved.
@@ -55,7 +69,7 @@ class Tail:
     kernel: Chain
     params: Any
     narrow: Any
-    program: Program | None
+    written: "_Written | None"
     dtypes: Mapping[str, QuantDType]
     proof: str
     native: NativeKernel | None = None
@@ -79,12 +93,19 @@ class Tail:
         known = run_on_intervals(kernel, params, operands, **dtypes)
         if known is None:
             return cls(kernel, params, None, None, dtypes, "int64: no interval is known")
-        reach = known[1].reach
+        intervals, expression = known
+        reach = expression.reach
         if not reach.fits_int32:
             return cls(kernel, params, None, None, dtypes, f"int64: {reach.low} .. {reach.high} is beyond 2**31")
         narrow = type(params)(*(_narrowed(p) for p in params))
         proof = f"int32: {reach.low} .. {reach.high} < 2**31"
-        return cls(kernel, params, narrow, Program.of(*known), dtypes, proof)
+        written = _Written(intervals, expression, dtypes["output"].storage)
+        return cls(kernel, params, narrow, written, dtypes, proof)
+
+    @property
+    def program(self) -> Program | None:
+        """The operations in int32, written down when they are first asked for; None where they are not known."""
+        return None if self.written is None else self.written.program
 
     def defined(self, *operands: Tensor) -> Tensor:
         """By the definition: int64, in one go."""
@@ -100,25 +121,20 @@ class Tail:
         first, *others = operands
         if self.narrow is None or first.device.type != "cpu" or any(x.shape != first.shape for x in others):
             return self.defined(*operands)
-        if self.native is not None:
-            with proved_region("cpu"):
-                made = self.native(operands, axis)
-            if made is not None:
-                return made
         with proved_region("cpu"):
-            moved = [x.movedim(axis, -1) for x in operands]
-            rows = [x.reshape(-1, x.shape[-1]) for x in moved]
-        out = torch.empty(rows[0].shape, dtype=self.dtypes["output"].storage)
-        with proved_region("cpu"):
-            self._fill(out, rows)
-        return out.view(moved[0].shape).movedim(-1, axis)
+            loop = self.loop(tuple([x.dtype for x in operands]), axis, first.dim())
+            if loop is not None:
+                results = loop.empty(first.shape, axis)
+                loop.fill(results, operands, axis)
+                return loop.finished(results)
+            rows = [x.movedim(axis, -1).to(torch.int32) for x in operands]
+        return self.kernel(*rows, self.narrow, **self.dtypes).movedim(-1, axis)
 
-    def _fill(self, out: Tensor, rows: list[Tensor]) -> None:
-        """The result of rows of channels."""
-        if self.program is not None:
-            self.program.fill(out.view(-1), tuple(x.reshape(-1) for x in rows), out.shape[-1])
-        else:
-            out.copy_(self.kernel(*(x.to(torch.int32) for x in rows), self.narrow, **self.dtypes))
+    def loop(self, kinds: tuple[torch.dtype, ...], axis: int, dims: int) -> NativeKernel | Program | None:
+        """What computes in int32 piece by piece, for operands of these types with so many dimensions."""
+        if self.native is not None and self.native.takes(kinds, axis, dims):
+            return self.native
+        return self.program
 
     def compiled(self, header: Path, storages: tuple[torch.dtype, ...]) -> "Tail":
         """The same with a compiled loop, built now.

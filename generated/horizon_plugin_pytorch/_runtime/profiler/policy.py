@@ -52,6 +52,7 @@ class Limits:
     idle_range: float
     clipped: float
     op_sqnr: float
+    mean_error: float
     weight_sqnr: float
     tiny_scale: float
     scales_apart: float

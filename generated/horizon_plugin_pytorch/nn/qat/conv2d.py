@@ -43,7 +43,7 @@ class ConvAddReLU2d(Conv2d):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu(out)
+        out = torch.nn.functional.relu(out, inplace=True)
         return self._finish(out)
 
 
@@ -56,7 +56,7 @@ class ConvAddReLU62d(Conv2d):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu6(out)
+        out = torch.nn.functional.relu6(out, inplace=True)
         return self._finish(out)
 
 
@@ -79,7 +79,7 @@ class ConvReLU2d(Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu(self._weighted(input)))
+        return self._finish(torch.nn.functional.relu(self._weighted(input), inplace=True))
 
 
 class ConvReLU62d(Conv2d):
@@ -89,7 +89,7 @@ class ConvReLU62d(Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu6(self._weighted(input)))
+        return self._finish(torch.nn.functional.relu6(self._weighted(input), inplace=True))
 
 
 class ConvBN2d(QATWithNorm, Conv2d):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 
-from ..._runtime.exact import exact_window_sum
 from ..._runtime.qtensor import QTensor
-from ..._runtime.quantized_module import Input, QuantizedOwnOrInputScale
+from ..._runtime.quantized_module import Input
+from ..._runtime.quantized_window import QuantizedWindowMean
 from .. import qat
 
 
-class AvgPool2d(QuantizedOwnOrInputScale):
+class AvgPool2d(QuantizedWindowMean):
     """The mean of each window, an exact integer sum divided by the march's rule."""
 
     _OP = "avg_pool2d"
@@ -46,8 +46,6 @@ class AvgPool2d(QuantizedOwnOrInputScale):
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers out."""
-        kh, kw = _pair(self.kernel_size)
         scale, dtype = self._output(input)
-        total = exact_window_sum(self._total, input.int_repr(), kh * kw, input.dtype)
         p = self.bound(self._derive, input)
-        return QTensor(self.kernels.avg_pool(total, p, output=dtype), scale, dtype)
+        return QTensor(self._mean(self.kernels.avg_pool, p, input, dtype), scale, dtype)

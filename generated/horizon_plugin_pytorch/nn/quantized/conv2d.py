@@ -20,6 +20,7 @@ class Conv2d(QuantizedWeighted):
     _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.Conv2d,)
     _LAYOUT = "out_in"
     _TRAILING = 2
+    _DIRECT = True
     _WINDOW = ("stride", "padding", "dilation", "groups")
     stride: Any
     padding: Any

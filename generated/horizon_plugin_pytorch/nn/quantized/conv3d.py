@@ -20,6 +20,7 @@ class Conv3d(QuantizedWeighted):
     _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.Conv3d,)
     _LAYOUT = "out_in"
     _TRAILING = 3
+    _DIRECT = True
     stride: Any
     padding: Any
     dilation: Any

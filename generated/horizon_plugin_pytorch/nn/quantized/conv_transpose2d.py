@@ -20,6 +20,7 @@ class ConvTranspose2d(QuantizedWeighted):
     _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.ConvTranspose2d,)
     _LAYOUT = "in_out"
     _TRAILING = 2
+    _DIRECT = True
     stride: Any
     padding: Any
     output_padding: Any

@@ -20,6 +20,7 @@ class Linear(QuantizedWeighted):
     _QAT_MODULES: ClassVar[tuple[type[torch.nn.Module], ...]] = (qat.Linear,)
     _LAYOUT = "out_in"
     _TRAILING = 0
+    _DIRECT = True
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         out: Tensor = torch.nn.functional.linear(x, weight, None)

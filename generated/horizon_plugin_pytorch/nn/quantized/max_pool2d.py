@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..._runtime.exact import exact_float
 from ..._runtime.qtensor import QTensor
-from ..._runtime.quantized_module import QuantizedPassThrough
+from ..._runtime.quantized_window import QuantizedWindowMax
 from .. import qat
 
 
-class MaxPool2d(QuantizedPassThrough):
+class MaxPool2d(QuantizedWindowMax):
     """The largest integer of each window; padding is -infinity, the scale is the input's."""
 
     _OP = "max_pool2d"
@@ -38,4 +37,4 @@ class MaxPool2d(QuantizedPassThrough):
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers of the same scale out."""
-        return self._like(input, exact_float(self._select, input.int_repr()))
+        return self._like(input, self._largest(input.int_repr()))

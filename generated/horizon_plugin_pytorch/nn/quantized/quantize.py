@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..._runtime.native_quantize import quantized
 from ..._runtime.qtensor import QTensor
 from ..._runtime.quantized_module import QuantizedModule
 from .. import qat
@@ -23,7 +24,10 @@ class Quantize(QuantizedModule):
         """float32 in, integers out; a QTensor passes, for the model goes on in the same integers."""
         if isinstance(input, QTensor):
             return input
-        return self._result(self.kernels.quantize_activation(input, self.scale, output=self.dtype))
+        made = quantized(input, self.own_scale(), self.dtype, self.march) if self.compiles and self.dtype else None
+        if made is None:
+            made = self.kernels.quantize_activation(input, self.scale, output=self.dtype)
+        return self._result(made)
 
 
 class DeQuantize(QuantizedModule):

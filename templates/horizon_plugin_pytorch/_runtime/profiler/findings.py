@@ -17,7 +17,7 @@ from ...dtype import get_horizon_quant_dtype
 from .similarity import Comparison, same_model
 from .weights import WeightComparison
 
-_NOTHING, _NOT_FINITE, _UNSEEN, _SCALE, _LAYER, _WEIGHT = range(6)
+_NOTHING, _NOT_FINITE, _UNSEEN, _SCALE, _LAYER, _MEAN, _WEIGHT = range(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,13 @@ def _of_layer(c: Comparison) -> Iterator[Finding]:
             "give it int16 activations, or a narrower range (norm, bounded activation)",
             (_LAYER, c.own_sqnr),
         )
+    if c.fit is not None and c.own_mean_error is not None and abs(c.own_mean_error) >= limits.mean_error:
+        yield _moved(c.name, c.own_mean_error)
+
+
+def _moved(layer: str, steps: float) -> Finding:
+    text = f"alone it moves its values by {steps:+.2f} steps on average"
+    return Finding(layer, text, "call correct_bias after calibration, or train it (QAT)", (_MEAN, -abs(steps)))
 
 
 def _idle(layer: str, limit: float, peak: float, *, fixed: bool) -> Finding:

@@ -41,6 +41,7 @@ class Comparison:
         error_in_scales: the same in scales of the output; None without a scale.
         own_error_in_scales: the same when the layer gets the input that it has in the first model; None: not comparable.
         own_sqnr: signal to noise of the same, decibel; None: not comparable.
+        own_mean_error: mean of the signed error of the same, in scales of the output; None: not comparable, or no scale.
         fit: how the scale that the second model's layer gives its output fits the first model's values; None: it gives none.
     """
 
@@ -54,6 +55,7 @@ class Comparison:
     error_in_scales: float | None
     own_error_in_scales: float | None
     own_sqnr: float | None
+    own_mean_error: float | None
     fit: ScaleFit | None
 
     def row(self) -> list[Any]:
@@ -188,6 +190,7 @@ def _compare(index: int, a: LayerCall, b: LayerCall, measure: Callable[[Tensor, 
         error_in_scales=_in_scales(a.outputs, b.outputs, scales),
         own_error_in_scales=None if own is None else _in_scales(a.outputs, own, scales),
         own_sqnr=None if own is None else signal_to_noise(x, _flat(own, device)),
+        own_mean_error=None if own is None else _mean_in_scales(a.outputs, own, scales),
         fit=scale_fit(b.module, a.outputs, b.outputs),
     )
 
@@ -228,6 +231,16 @@ def _in_scales(a: Sequence[Tensor], b: Sequence[Tensor], scales: Sequence[Tensor
         if scale is not None and y.numel()
     ]
     return max(largest) if largest else None
+
+
+def _mean_in_scales(a: Sequence[Tensor], b: Sequence[Tensor], scales: Sequence[Tensor | None]) -> float | None:
+    """The mean of b - a in scales of the output; None without a scale."""
+    steps = [
+        ((values(y) - values(x).to(y.device)) / _broadcast(scale, y)).flatten()
+        for x, y, scale in zip(a, b, scales, strict=True)
+        if scale is not None and y.numel()
+    ]
+    return float(torch.cat(steps).mean()) if steps else None
 
 
 def _broadcast(scale: Tensor, x: Tensor) -> Tensor:
