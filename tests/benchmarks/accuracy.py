@@ -6,9 +6,13 @@ the digits, so that three seeds validate on every digit once. Run: python tests/
 processes of one thread each; figures do not depend on their number.
 
 How both sides train, equally: from the same float network, for the same epochs of the same batches in the same order, with the
-same optimizer, the same rate and its one cycle of cosines; ranges of activations are observed from the first step, and frozen
+same optimizer, rate and schedule (SGD and half a cosine); ranges of activations are observed from the first step, and frozen
 before the last epoch together with the statistics of normalizations (as Jacob et al. 2018 and Krishnamoorthi 2018 advise; ours
 are folded from the start). torch.ao runs its `onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
+
+A difference to torch.ao below the standard error of the paired differences (one pair a network and seed) has no sign: one digit
+is 0.03 points of three seeds, and training it again with another seed moves a network by several digits. So "not below
+torch.ao" means: not by more than this error, which is printed as the bound.
 
 What is held to the bound after calibration is the mse observer with bias correction, calibration's second step, which trains
 nothing; the mse observer alone is printed beside it. Where a march rounds sums of products down, each layer moves all its
@@ -17,6 +21,7 @@ channels by half a step, which no scale makes up for.
 
 import argparse
 import copy
+import math
 import multiprocessing
 import os
 import statistics
@@ -31,7 +36,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from digits import FOLDS, Digits, fold, points, train
+from digits import FOLDS, Digits, fine_tune, fold, points, train
 from nets import small_mobilenet, small_resnet
 from torch import Tensor, nn
 from torch.ao.nn.intrinsic.qat import freeze_bn_stats
@@ -57,7 +62,7 @@ CORRECTED = "mse + bias correction"
 CALIBRATION_BATCHES = 8
 FLOAT_RATE = 4e-3
 QAT_EPOCHS = 3
-QAT_RATE = 5e-4
+QAT_RATE = 1e-3
 AFTER_QAT = {"bernoulli": 1.0, "bernoulli2": 0.5, "bayes": 0.5, "bayes-e": 0.5}
 """Points that integers may lose against float after QAT, on average."""
 AFTER_CALIBRATION = {"bernoulli2": 1.0, "bayes": 1.0, "bayes-e": 1.0}
@@ -98,7 +103,7 @@ def qat_trained(
     qat = prepare_qat_fx(model, rules("min_max"))
     qat.load_state_dict(start.state_dict())
     set_fake_quantize(qat.train(), FakeQuantState.QAT, exact=exact)
-    train(qat, data, epochs, QAT_RATE, seed, freeze_activation_scale)
+    fine_tune(qat, data, epochs, QAT_RATE, seed, freeze_activation_scale)
     set_fake_quantize(qat.eval(), FakeQuantState.VALIDATION, exact=exact)
     return qat
 
@@ -109,7 +114,7 @@ def torch_ao(model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterat
     torch.backends.quantized.engine = "onednn"
     mapping = get_default_qat_qconfig_mapping("onednn")
     prepared = quantize_fx.prepare_qat_fx(copy.deepcopy(model).train(), mapping, (training.images[:1],))
-    train(prepared, training, QAT_EPOCHS, QAT_RATE, seed, freeze_torch_ao)
+    fine_tune(prepared, training, QAT_EPOCHS, QAT_RATE, seed, freeze_torch_ao)
     prepared.eval()
     yield "torch.ao", "QAT", points(prepared, validation)
     yield "torch.ao", "QAT integers", points(quantize_fx.convert_fx(prepared), validation)
@@ -203,6 +208,13 @@ class Results:
             print(f"{', '.join(names):16} {stage:34} {statistics.fmean(values):7.2f}   {each}")
 
 
+def paired(theirs: list[float], ours: list[float]) -> tuple[float, float]:
+    """Mean of theirs minus ours, and its standard error, over pairs of one network and seed each."""
+    differences = [a - b for a, b in zip(theirs, ours, strict=True)]
+    error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    return statistics.fmean(differences), error
+
+
 def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, float]]:
     """(what, measured, bound): measured may not be above the bound."""
     full = results.mean("float", "float")
@@ -213,7 +225,8 @@ def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, f
             lost = full - results.mean(march, f"integers {CORRECTED}")
             yield f"{march}: points lost after calibration ({CORRECTED})", lost, AFTER_CALIBRATION[march]
         if march in BESIDE_TORCH_AO:
-            yield f"{march}: points below torch.ao's QAT", results.mean("torch.ao", "QAT integers") - integers, 0.0
+            below, error = paired(results.of("torch.ao", "QAT integers"), results.of(march, "QAT integers"))
+            yield f"{march}: points below torch.ao's QAT, against the standard error", below, error
         if march in INT16:
             yield f"{march}: points lost with int16", full - results.mean(march, "integers int16"), INT16[march]
         yield f"{march}: unequal logits of exact QAT", results.mean(march, "exact QAT, unequal logits"), 0.0
@@ -241,7 +254,7 @@ def main() -> int:
     missed = 0
     for what, measured, bound in bounds(results, options.marches):
         missed += measured > bound
-        print(f"{'MISSED' if measured > bound else 'ok':7}{what}: {measured:.2f} (at most {bound})")
+        print(f"{'MISSED' if measured > bound else 'ok':7}{what}: {measured:.2f} (at most {bound:.2g})")
     return int(missed > 0)
 
 

@@ -40,26 +40,43 @@ def fold(number: int) -> tuple[Digits, Digits]:
     return Digits(images[~held_out], labels[~held_out]), Digits(images[held_out], labels[held_out])
 
 
-def train(
-    model: nn.Module,
-    data: Digits,
-    epochs: int,
-    rate: float,
-    seed: int,
-    before_last: Callable[[nn.Module], object] | None = None,
-) -> None:
-    """AdamW with one cycle of cosines up to `rate` and down to nothing; `before_last` is called before the last epoch."""
-    generator = torch.Generator().manual_seed(seed)
+def train(model: nn.Module, data: Digits, epochs: int, rate: float, seed: int) -> None:
+    """AdamW, with one cycle of cosines up to `rate` and down to nothing."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * (len(data.labels) // BATCH))
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * (len(data.labels) // BATCH))
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(epochs):
+        _epoch(model, data.batches(generator), optimizer, cycle)
+
+
+def fine_tune(
+    model: nn.Module, data: Digits, epochs: int, rate: float, seed: int, before_last: Callable[[nn.Module], object]
+) -> None:
+    """SGD with momentum, and half a cosine from `rate` down to nothing; `before_last` is called before the last epoch.
+
+    A network that is right on nearly all training images has hardly any gradient. AdamW divides by it, so that its weights
+    would wander as far as those of an untrained one; steps of SGD are as small as the gradient is.
+    """
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=1e-4)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (len(data.labels) // BATCH))
+    generator = torch.Generator().manual_seed(seed)
     for epoch in range(epochs):
-        if before_last is not None and epoch == epochs - 1:
+        if epoch == epochs - 1:
             before_last(model)
-        for batch in data.batches(generator):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(batch.images), batch.labels).backward()
-            optimizer.step()
-            schedule.step()
+        _epoch(model, data.batches(generator), optimizer, cosine)
+
+
+def _epoch(
+    model: nn.Module,
+    batches: Iterator[Digits],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    for batch in batches:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(batch.images), batch.labels).backward()
+        optimizer.step()
+        schedule.step()
 
 
 def points(model: nn.Module, data: Digits) -> float:

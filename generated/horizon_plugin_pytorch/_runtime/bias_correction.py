@@ -20,6 +20,7 @@ layer is computed a few times whatever the depth, and the features in use are he
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -161,14 +162,19 @@ def _shifts(
     waiting = set(biases)
     pairs = tuple(zip(reference.graph.nodes, integers.graph.nodes, strict=True))
     for exact, node in progress(pairs, "bias correction"):
-        expected, given = [run.step(exact) for run in floats], [run.step(node) for run in runs]
+        expected, given = _values(floats, exact), _values(runs, node)
         name = str(node.target)
         layer = integers.get_submodule(name) if node.op == "call_module" and name in waiting else None
         if isinstance(layer, QuantizedWeighted):
             waiting.discard(name)
-            yield _corrected(name, layer, expected, given, lambda node=node: [run.step(node) for run in runs])  # type: ignore[misc]
-        for run in (*floats, *runs):
-            run.forget(exact if run in floats else node)
+            yield _corrected(name, layer, expected, given, partial(_values, runs, node))
+        for run, done in (*((run, exact) for run in floats), *((run, node) for run in runs)):
+            run.forget(done)
+
+
+def _values(runs: Sequence[_Run], node: fx.Node) -> list[Any]:
+    """The value of a node for each batch."""
+    return [run.step(node) for run in runs]
 
 
 def _corrected(
