@@ -131,6 +131,15 @@ class TestChanges:
         assert torch.equal(after, fresh(IMAGES))
         assert not torch.equal(after, before)
 
+    def test_a_float_module_may_write_to_its_own(self, runs: list[FlatRun]) -> None:
+        model = converted(Net(), "bayes", IMAGES)
+        model.norm = nn.BatchNorm1d(3)
+        model.recompile()
+        model(IMAGES)
+        model.norm.running_mean.add_(1)
+        model(IMAGES)
+        assert runs[0] is runs[1]
+
     def test_a_layer_that_is_exchanged(self) -> None:
         model, other = (converted(Net(), "bayes", IMAGES) for _ in range(2))
         model(IMAGES)

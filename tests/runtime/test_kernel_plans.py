@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from horizon_plugin_pytorch._marches import MARCH_IDS
-from horizon_plugin_pytorch._runtime.exact import by_definition
+from horizon_plugin_pytorch._runtime.exact import by_definition, channel_sums
 from horizon_plugin_pytorch._runtime.int8_sums import Int8Sums, Window, available
 from horizon_plugin_pytorch._runtime.interval import Interval, run_on_intervals
 from horizon_plugin_pytorch._runtime.quantized_module import QuantizedModule
@@ -175,11 +175,11 @@ class TestInt8Sums:
 
     def test_what_cannot_be_cut_is_not_offered(self) -> None:
         weight = torch.full((1, 1, 400, 400), 127, dtype=torch.int8)
-        assert Int8Sums.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), qint8) is None
+        assert Int8Sums.prove(weight, channel_sums(weight), Window((1, 1), (0, 0), (1, 1), 1), qint8) is None
 
     @staticmethod
     def _check(weight: Tensor, window: Window, x: Tensor, dtype: Any) -> Int8Sums:
-        sums = Int8Sums.prove(weight, window, dtype)
+        sums = Int8Sums.prove(weight, channel_sums(weight), window, dtype)
         assert sums is not None
         where = (window.stride, window.padding, window.dilation, window.groups)
         expected = nn.functional.conv2d(x.double(), weight.double(), None, *where)

@@ -80,7 +80,7 @@ def check(march: str, shape: tuple, kind: str, adds: bool) -> None:
     weight = integers(out, 1 if depthwise else channels, *size)
     tail = tail_of(march, weight, adds)
     window = Window(_pair(stride), _pair(padding), _pair(dilation), channels if depthwise else 1)
-    conv = OnePassConv.prove(weight, window, tail, adds, (kind,))
+    conv = OnePassConv.prove(weight, window, tail.program, adds, (kind,))
     assert conv is not None
     x = integers(images, channels, high, wide)
     sums = functional.conv2d(x.double(), weight.double(), None, stride, padding, dilation, window.groups)
@@ -112,6 +112,24 @@ def test_on_every_march(march: str, kind: str) -> None:
     check(march, (DEPTHWISE if kind == "depthwise" else DENSE)[0], kind, True)
 
 
+@pytest.mark.parametrize("march", MARCH_IDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_accumulators_come_out_whole(march: str, kind: str) -> None:
+    weight = integers(20, 1 if kind == "depthwise" else 20, 3, 3)
+    kernels, groups = load(march), 20 if kind == "depthwise" else 1
+    p = kernels.derive_weighted_accumulator(torch.ones(1), torch.full((20, 1, 1), 0.01), torch.randn(20, 1, 1))
+    bound = torch.tensor([128 * 128 * 180])
+    tail = Tail.prove(Chain((kernels.weighted_accumulator,)), p, ((-bound, bound),), {})
+    conv = OnePassConv.prove(weight, Window((1, 1), (1, 1), (1, 1), groups), tail.program, 0, (kind,))
+    assert conv is not None
+    x = integers(2, 20, 5, 6)
+    sums = functional.conv2d(x.double(), weight.double(), None, 1, 1, 1, groups)
+    made = conv(x)
+    assert made is not None
+    assert made.dtype == torch.int32
+    assert torch.equal(made, tail.defined(sums.long()))
+
+
 @pytest.mark.parametrize("kind", ["dense", "depthwise"])
 def test_the_plain_c_of_other_processors_has_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def portable(finish: str, kind: str) -> Any:
@@ -141,7 +159,7 @@ def test_extreme_products_do_not_saturate() -> None:
     kernels = load("bayes")
     p = kernels.derive_weighted(*torch.tensor([1.0, 1.0, 2.0**17, 0.0]).unsqueeze(1), output=qint8)
     tail = Tail.prove(Chain((kernels.weighted,)), p, ((-sums, sums),), {"output": qint8})
-    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail, 0)
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail.program, 0)
     assert conv is not None
     for value in (-128, 127):
         x = torch.full((1, 64, 3, 3), value, dtype=torch.int8)
@@ -150,7 +168,7 @@ def test_extreme_products_do_not_saturate() -> None:
 
 def test_operands_that_it_is_not_for_are_left_to_others() -> None:
     weight = integers(16, 16, 1, 1)
-    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, True), 1)
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, True).program, 1)
     assert conv is not None
     x = integers(2, 16, 4, 4)
     assert conv(x, integers(1, 16, 4, 4)) is None
@@ -162,12 +180,12 @@ def test_operands_that_it_is_not_for_are_left_to_others() -> None:
 def test_some_groups_of_channels_are_left_to_others() -> None:
     weight = integers(16, 8, 3, 3)
     window = Window((1, 1), (1, 1), (1, 1), 2)
-    assert OnePassConv.prove(weight, window, tail_of("bayes", weight, False), 0) is None
+    assert OnePassConv.prove(weight, window, tail_of("bayes", weight, False).program, 0) is None
 
 
 def test_the_result_is_written_where_it_is_wanted() -> None:
     weight = integers(16, 16, 1, 1)
-    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, False), 0)
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, False).program, 0)
     assert conv is not None
     x, out = integers(2, 16, 4, 4), integers(2, 16, 4, 4)
     assert conv(x, out=out) is out

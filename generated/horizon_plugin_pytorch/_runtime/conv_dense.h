@@ -9,7 +9,7 @@
 
 /* PIXELS by VECTORS * 16 channels. */
 INLINE void dense_tile(const int PIXELS, const int VECTORS, const struct dense *d, const uint8_t *const *rows, int64_t c,
-                       int64_t count, const int8_t *e, int8_t *out)
+                       int64_t count, const int8_t *e, result *out)
 {
     const struct layer *layer = d->layer;
     const int64_t panel = d->runs * d->quads * LANES * QUAD;
@@ -45,11 +45,11 @@ INLINE void dense_tile(const int PIXELS, const int VECTORS, const struct dense *
             finish_lanes(layer, done[p][v], c + v * LANES, e + p * layer->out, out + p * layer->out);
 }
 
-typedef void tile_of(const struct dense *, const uint8_t *const *, int64_t, int64_t, const int8_t *, int8_t *);
+typedef void tile_of(const struct dense *, const uint8_t *const *, int64_t, int64_t, const int8_t *, result *);
 #define TILE(PIXELS, VECTORS)                                                                                          \
     static __attribute__((noinline)) void tile_##PIXELS##_##VECTORS(const struct dense *d, const uint8_t *const *rows, \
                                                                     int64_t c, int64_t count, const int8_t *e,         \
-                                                                    int8_t *out)                                       \
+                                                                    result *out)                                       \
     {                                                                                                                  \
         dense_tile(PIXELS, VECTORS, d, rows, c, count, e, out);                                                        \
     }
@@ -62,7 +62,7 @@ static const int TILE_PIXELS[] = {0, 8, 8, 8, 6};
 
 /* Pixels `first` to `last` of copied images, for the channels of `vectors` vectors from `c` on. */
 static void dense_pixels(const struct dense *d, const uint8_t *copy, int64_t first, int64_t last, int64_t c, int vectors,
-                         const int8_t *e, int8_t *out)
+                         const int8_t *e, result *out)
 {
     const struct layer *layer = d->layer;
     const int64_t area = d->y.high * d->y.wide, step = TILE_PIXELS[vectors], in = layer->in;
@@ -93,7 +93,7 @@ static void dense_pixels(const struct dense *d, const uint8_t *copy, int64_t fir
 
 /* x [images, high, wide, in] and, where the formula adds one, e like the results -> out; 0, or 1 where memory lacks. */
 int run(const struct layer *layer, int64_t images, int64_t high, int64_t wide, const int8_t *x, const int8_t *e,
-        int8_t *out, int threads)
+        result *out, int threads)
 {
     const struct dense d = dense_of(layer, (struct image){high, wide}, 1, 128);
     const int64_t area = d.y.high * d.y.wide, vectors = CEIL(layer->out, LANES), groups = CEIL(vectors, 4);

@@ -5,7 +5,7 @@
  * Features are int8, channels last; they are read plus 128, as uint8, for that is what 8-bit products of processors take.
  * So a sum starts at -128 times the sum of its channel's weights (`start`), and what lies outside of an image reads as 128.
  * Sums are int32: 255 * sum of |weight| < 2**31 is proved by the caller. `finish`, generated, is the formula of the layer:
- * it makes of 16 sums the 16 results, which it has saturated to int8.
+ * it makes of 16 sums the 16 results, which it has saturated to `result`.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -99,10 +99,13 @@ INLINE void store_lanes(int32_t *y, lanes x)
     _mm512_store_si512(y, x);
 }
 
-INLINE void store_bytes(int8_t *y, const int32_t *x, int64_t count)
+INLINE void store_results(result *y, const int32_t *x, int64_t count)
 {
-    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_load_si512(x));
-    _mm_mask_storeu_epi8(y, (__mmask16)((1u << count) - 1), bytes);
+    const __mmask16 wanted = (__mmask16)((1u << count) - 1);
+    if (BYTES)
+        _mm_mask_storeu_epi8(y, wanted, _mm512_cvtepi32_epi8(_mm512_load_si512(x)));
+    else
+        _mm512_mask_storeu_epi32(y, wanted, _mm512_load_si512(x));
 }
 
 INLINE void load_bytes(int32_t *y, const int8_t *x, int64_t count)
@@ -154,10 +157,10 @@ INLINE void store_lanes(int32_t *y, lanes x)
     memcpy(y, &x, sizeof x);
 }
 
-INLINE void store_bytes(int8_t *y, const int32_t *x, int64_t count)
+INLINE void store_results(result *y, const int32_t *x, int64_t count)
 {
     for (int64_t i = 0; i < count; ++i)
-        y[i] = (int8_t)x[i];
+        y[i] = (result)x[i];
 }
 
 INLINE void load_bytes(int32_t *y, const int8_t *x, int64_t count)
@@ -168,12 +171,12 @@ INLINE void load_bytes(int32_t *y, const int8_t *x, int64_t count)
 #endif
 
 /* Results of 16 channels from `c` on, or of those that there are, of one pixel. */
-INLINE void finish_lanes(const struct layer *layer, const int32_t *sums, int64_t c, const int8_t *e, int8_t *out)
+INLINE void finish_lanes(const struct layer *layer, const int32_t *sums, int64_t c, const int8_t *e, result *out)
 {
     _Alignas(64) int32_t y[LANES], other[LANES];
     const int64_t count = smaller(LANES, layer->out - c);
     if (ADDS)
         load_bytes(other, e + c, count);
     finish(sums, other, layer->params + c / LANES * PARAMS, layer->ends, y);
-    store_bytes(out + c, y, count);
+    store_results(out + c, y, count);
 }

@@ -78,7 +78,7 @@ static void tile_sums(const struct grid *grid, const uint8_t *x, int64_t pixels,
 
 /* Pixels `first` to `last`, for some channels. */
 static void tile_pixels(const struct grid *grid, const uint8_t *image, int64_t first, int64_t last, int64_t c,
-                        int vectors, const int8_t *e, int8_t *out)
+                        int vectors, const int8_t *e, result *out)
 {
     _Alignas(64) int32_t sums[SIDE][SIDE];
     const struct layer *layer = grid->d->layer;
@@ -99,7 +99,7 @@ static void tile_pixels(const struct grid *grid, const uint8_t *image, int64_t f
 
 /* Pixels `first` to `last`, a multiple of 32 or the last, by all threads. */
 static void tile_image(const struct grid *grid, const uint8_t *image, int64_t first, int64_t last, const int8_t *e,
-                       int8_t *out)
+                       result *out)
 {
     const int64_t vectors = CEIL(grid->d->layer->out, LANES), groups = CEIL(vectors, 2);
     const int64_t blocks = CEIL(last - first, PIXELS_AT_ONCE);
@@ -113,7 +113,7 @@ static void tile_image(const struct grid *grid, const uint8_t *image, int64_t fi
 
 /* A batch of images whose pixels are the window, read where they lie; the last ones, behind which nothing may be read, in a
    copy. */
-static int run_in_place(const struct dense *d, int64_t images, const int8_t *x, const int8_t *e, int8_t *out, int threads)
+static int run_in_place(const struct dense *d, int64_t images, const int8_t *x, const int8_t *e, result *out, int threads)
 {
     const int64_t in = d->layer->in, pixels = images * d->y.high * d->y.wide, read = CEIL(d->quads * QUAD, in);
     const int64_t safe = read > pixels ? 0 : (pixels + 1 - read) / SIDE * SIDE;
@@ -134,7 +134,7 @@ static int run_in_place(const struct dense *d, int64_t images, const int8_t *x, 
 
 /* x [images, high, wide, in] and, where the formula adds one, e like the results -> out; 0, or 1 where memory lacks. */
 int run(const struct layer *layer, int64_t images, int64_t high, int64_t wide, const int8_t *x, const int8_t *e,
-        int8_t *out, int threads)
+        result *out, int threads)
 {
     const struct dense made = dense_of(layer, (struct image){high, wide}, TILE_QUADS, 0), *const d = &made;
     if (d->is_point && layer->stride[0] == 1 && layer->stride[1] == 1)

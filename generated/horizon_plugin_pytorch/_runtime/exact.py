@@ -119,7 +119,7 @@ def channel_sums(channels_first: Tensor) -> Tensor:
     rows = channels_first.flatten(1)
     count = rows.shape[1]
     kind = _type_of_sums(-torch.iinfo(rows.dtype).min * count)
-    blocks = rows.split(max(1, _BLOCK // max(1, count)))  # what is wider than the integers stays in the cache
+    blocks = torch.split(rows, max(1, _BLOCK // max(1, count)))  # what is wider than the integers stays in the cache
     return torch.cat([block.to(kind).abs_().sum(1, dtype=kind) for block in blocks]).to(torch.int64)
 
 

@@ -86,10 +86,10 @@ class _Found:
 
     @classmethod
     def of(cls, module: nn.Module) -> "_Found":
-        """The children and the buffers of a module."""
-        places = (module._modules, module._buffers)
-        entries = tuple((place, name, value) for place in places for name, value in place.items())
-        tensors = tuple(x for x in module._buffers.values() if x is not None)
+        """The children of a module, and the buffers of one that computes on integers."""
+        buffers = module._buffers if isinstance(module, QuantizedModule) else {}
+        entries = tuple((place, *item) for place in (module._modules, buffers) for item in place.items())
+        tensors = tuple(x for x in buffers.values() if x is not None)
         return cls(entries, tensors, [x._version for x in tensors])
 
     def holds(self) -> bool:

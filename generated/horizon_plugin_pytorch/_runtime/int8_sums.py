@@ -80,13 +80,20 @@ class Int8Sums:
     proof: str
 
     @classmethod
-    def prove(cls, weight: Tensor, window: Window, dtype: QuantDType) -> "Int8Sums | None":
-        """For features of a dtype; None where this way is not open or not proved."""
+    def prove(cls, weight: Tensor, sums: Tensor, window: Window, dtype: QuantDType) -> "Int8Sums | None":
+        """For features of a dtype; None where this way is not open or not proved.
+
+        Args:
+            weight: int8 [out, in / groups, h, w].
+            sums: of |weight|, int64 [out].
+            window: where it moves.
+            dtype: of the features.
+        """
         if weight.device.type != "cpu" or weight.dtype != torch.int8 or dtype.bits not in (8, 16) or not available():
             return None
         channels = weight.shape[1]
         largest = OFFSET if dtype.bits == _BYTE else 2 * OFFSET - 1
-        whole = part = _largest_sum(weight, 1)
+        whole = part = int(sums.max())
         for cuts in _divisors(channels):
             part = whole if cuts == 1 else _largest_sum(weight, cuts)
             if largest * part < _FLOAT32_EXACT:

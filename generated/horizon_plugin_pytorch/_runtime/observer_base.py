@@ -128,21 +128,20 @@ class ObserverBase(TorchObserverBase):
             self._observe(x.detach().to(torch.float32))
         return x
 
-    def observe_into(self, x: Tensor, scale: Tensor) -> bool:
-        """Observe a batch and write the scale that follows into `scale`, in one pass over memory.
+    def observe_into(self, x: Tensor, scale: Tensor, ends: tuple[float, float]) -> bool:
+        """Observe a batch, clamped to `ends`, and write the scale that follows into `scale`, in one pass over memory.
 
         Returns:
             False: nothing happened, for there is no such pass for this observer, batch or machine, or the batch is not
             finite; then call the observer.
         """
-        held = self._buffers
-        lowest, highest = held["min_val"], held["max_val"]
+        lowest, highest = self._buffers["min_val"], self._buffers["max_val"]
         assert lowest is not None
         assert highest is not None
         if not self._IN_ONE_PASS or self.is_sync_quantize or not lowest.numel() or self._forward_hooks:
             return False  # the first batch shapes the buffers
-        bounds = (self.quant_min, self.quant_max)
-        return observe(x, self.ch_axis, (lowest, highest, scale), self.averaging_constant, bounds, self.march)
+        bounds, held = (self.quant_min, self.quant_max), (lowest, highest, scale)
+        return observe(x, self.ch_axis, held, self.averaging_constant, bounds, self.march, ends)
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """(scale float32, zero point int64), one element or one a channel; before any data a warning and 1."""

@@ -6,12 +6,15 @@ How quotients are rounded is the march's C text; what is here goes through memor
 there is no compiled code for these tensors, and the caller uses torch operations.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from .passes import compiled_pass
 from .recording import is_recorded
 
+NO_ENDS = (-math.inf, math.inf)
 _ROUNDED_AS = ("activation", "weight", "weighted")
 
 
@@ -24,8 +27,9 @@ def grid_values(
     *,
     mask: bool,
     overwrite: bool,
+    ends: tuple[float, float] = NO_ENDS,
 ) -> tuple[Tensor, Tensor | None] | None:
-    """clamp(R(x / scale), bounds) * scale, and where it was not saturated.
+    """clamp(R(clamp(x, ends) / scale), bounds) * scale, and where neither of them clamped.
 
     Args:
         x: float32.
@@ -35,6 +39,7 @@ def grid_values(
         rounding: R, as the march of this name rounds these quotients: "activation", "weight" or "weighted".
         mask: whether the mask is wanted.
         overwrite: whether the values may be written into `x`.
+        ends: of an activation before it.
 
     Returns:
         Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when there is no code for this.
@@ -48,7 +53,7 @@ def grid_values(
     values = x if overwrite else torch.empty_like(x)
     inside = torch.empty_like(x, dtype=torch.uint8) if mask else None
     pointers = x.data_ptr(), values.data_ptr(), None if inside is None else inside.data_ptr()
-    how = _ROUNDED_AS.index(rounded_as), *bounds, torch.get_num_threads()
+    how = _ROUNDED_AS.index(rounded_as), *bounds, *ends, torch.get_num_threads()
     function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), *how)
     return values, inside
 
@@ -92,7 +97,13 @@ def extremes(x: Tensor, march: str) -> tuple[Tensor, Tensor] | None:
 
 
 def observe(
-    x: Tensor, axis: int, held: tuple[Tensor, Tensor, Tensor], constant: float, bounds: tuple[int, int], march: str
+    x: Tensor,
+    axis: int,
+    held: tuple[Tensor, Tensor, Tensor],
+    constant: float,
+    bounds: tuple[int, int],
+    march: str,
+    ends: tuple[float, float] = NO_ENDS,
 ) -> bool:
     """Let the extremes of a batch into a moving average, and write the scale that follows.
 
@@ -103,6 +114,7 @@ def observe(
         constant: the weight of the batch, 0..1.
         bounds: the smallest and the largest integer.
         march: whose rule makes a scale of a range.
+        ends: what values are clamped to before they count.
 
     Returns:
         False: nothing happened, for a value is not finite, there is none, or there is no code for these tensors.
@@ -118,7 +130,7 @@ def observe(
     found = torch.empty(2 * rows)
     pointers = [tensor.data_ptr() for tensor in (found, *held)]
     weight = (constant == 1.0, constant)
-    done = bool(function(x.data_ptr(), rows, inner, *pointers, *weight, *bounds, torch.get_num_threads()))
+    done = bool(function(x.data_ptr(), rows, inner, *pointers, *weight, *bounds, *ends, torch.get_num_threads()))
     torch.autograd.graph.increment_version(held)
     return done
 

@@ -2,7 +2,7 @@
 """Convolutions in one pass over memory: 8-bit products, sums in registers, the march's formula, one int8 store.
 
 In: an int8 weight [out, in / groups, h, w], where the window moves, and the tail of the layer. Out: a function from
-int8 features to int8 results. The loops are conv_dense.h and conv_depthwise.h; the formula is the program of the tail, so its
+int8 features to int8 results, or to int32 accumulators. The loops are conv_dense.h and conv_depthwise.h; the formula is the program of the tail, so its
 rounding is stated nowhere else. There are three loops: of each channel by itself; of all channels by matrix tiles where the
 processor has them, else in registers.
 """
@@ -10,7 +10,7 @@ processor has them, else in registers.
 import ctypes
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from .exact import channel_sums
+from .in_place import Program
 from .int8_sums import OFFSET, Window
 from .native_build import library, processor
-from .program_c import LANES, Finish, whole_lanes
-from .tail import Tail
+from .program_c import LANES, TYPES, Finish, whole_lanes
 
 _QUAD = 4
-_IMAGE_DIMS = 4
 _LARGEST = 2 * OFFSET - 1
 _INT32 = 1 << 31
 _MOST_RUNS = 64
+_MOST_SHAPES = 64
+_IMAGE_DIMS = 4
 ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 3, ctypes.c_int)
 """Of the compiled loops: the layer; images, height, width; features, what is added, results; threads."""
 
@@ -45,88 +46,99 @@ class _Layer(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class OnePassConv:
-    """A convolution of a layer; call it with int8 features, and what the layer adds.
+    """A convolution of a layer; call it with int8 features, and what the layer adds. It packs its weight when first called.
 
     Attributes:
         run: the compiled loop.
-        layer: its constants; their memory is that of `held`.
-        held: tensors that `layer` points into.
+        kind: which one.
+        weight: int8 [out, in / groups, h, w].
         window: where the window moves.
-        size: of the window.
-        channels: of the results.
+        finish: the formula.
+        result: the type of the results.
         proof: why it is exact.
     """
 
     run: Callable[..., int]
-    layer: _Layer
-    held: tuple[Tensor, ...]
+    kind: str
+    weight: Tensor
     window: Window
-    size: tuple[int, int]
-    channels: int
+    finish: Finish
+    result: torch.dtype
     proof: str
+    _packed: list[tuple[_Layer, tuple[Tensor, ...]]] = field(default_factory=list)
+    _shapes: dict[torch.Size, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def prove(
-        cls, weight: Tensor, window: Window, tail: Tail, added: int, kinds: tuple[str, ...] = ()
+        cls, weight: Tensor, window: Window, program: Program | None, added: int, kinds: tuple[str, ...] = ()
     ) -> "OnePassConv | None":
         """None where the shape is not for it, int32 does not hold the sums, or nothing can be compiled.
 
         Args:
             weight: int8 [out, in / groups, h, w].
             window: where it moves.
-            tail: from sums to results.
+            program: from sums to results; None: not known.
             added: how many further operands it takes, all int8: none or one.
             kinds: the loops to choose from; none given: all that there are for such a window.
         """
-        largest = int(channel_sums(weight).max())
-        narrow = tail.dtypes["output"].storage == torch.int8 and _LARGEST * largest < _INT32
-        if tail.program is None or not narrow or not possible(weight, window):
+        largest = OFFSET * weight[0].numel()
+        if program is None or program.result not in TYPES or not possible(weight, window):
             return None
-        finish = Finish.of(tail.program, 1 + added, len(weight))
-        kind, run = _fastest(finish.text, kinds or kinds_of(window))
+        if _LARGEST * largest >= _INT32:
+            largest = int(channel_sums(weight).max())
+        finish = Finish.of(program, 1 + added)
+        kind, run = _fastest(finish.text, kinds or kinds_of(window)) if _LARGEST * largest < _INT32 else ("", None)
         if run is None:
             return None
-        held = (
-            _PACKED[kind](weight, window),
-            whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32)),
-            *(finish.params, finish.ends),
-        )
-        size = (weight.shape[2], weight.shape[3])
-        channels = weight.shape[1] * window.groups
-        layer = _Layer(*(x.data_ptr() for x in held), channels, len(weight), *size)
-        layer.stride, layer.padding, layer.dilation = window.stride, window.padding, window.dilation
         proof = f"one pass, {kind}: {_LARGEST} * {largest} = {_LARGEST * largest} < 2**31"
-        return cls(run, layer, held, window, size, len(weight), proof)
+        return cls(run, kind, weight, window, finish, program.result, proof)
 
     def __call__(self, x: Tensor, *others: Tensor, out: Tensor | None = None) -> Tensor | None:
-        """int8 results [N, C, H, W], channels last; None for operands that lie or look otherwise than expected.
+        """Results [N, C, H, W], channels last; None for operands that lie or look otherwise than expected.
 
         Args:
             x: int8 [N, C, H, W].
             others: what is added, int8 in the shape of the result.
             out: memory for the result, channels last.
         """
-        if x.dtype != torch.int8 or x.dim() != _IMAGE_DIMS or x.shape[1] != self.layer.channels_in:
-            return None
-        shape = (x.shape[0], self.channels, *self._moved(x.shape[2:]))
-        if min(shape) < 1 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
+        shape = self._shapes.get(x.shape) or self._shape(x)
+        if not shape or x.dtype != torch.int8 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
             return None
         read = [y.contiguous(memory_format=torch.channels_last) for y in (x, *others)]
         if out is None:
-            out = torch.empty(shape, dtype=torch.int8, memory_format=torch.channels_last)
-        added = read[1].data_ptr() if others else None
+            out = torch.empty(shape, dtype=self.result, memory_format=torch.channels_last)
+        layer, _ = self._packed[0] if self._packed else self._pack()
         count, _, high, wide = x.shape
-        where = (read[0].data_ptr(), added, out.data_ptr())
-        failed = self.run(ctypes.byref(self.layer), count, high, wide, *where, torch.get_num_threads())
+        where = (read[0].data_ptr(), read[1].data_ptr() if others else None, out.data_ptr())
+        failed = self.run(ctypes.byref(layer), count, high, wide, *where, torch.get_num_threads())
         return None if failed else out
 
-    def _moved(self, size: torch.Size) -> tuple[int, int]:
-        """Where the window stands, down and across."""
-        w = self.window
-        high, wide = (
-            (size[i] + 2 * w.padding[i] - w.dilation[i] * (self.size[i] - 1) - 1) // w.stride[i] + 1 for i in range(2)
+    def _shape(self, x: Tensor) -> tuple[int, ...]:
+        """Of the result; empty where there is none."""
+        if x.dim() != _IMAGE_DIMS or x.shape[1] != self.weight.shape[1] * self.window.groups:
+            return ()
+        w, size = self.window, self.weight.shape[2:]
+        moved = (
+            (x.shape[2 + i] + 2 * w.padding[i] - w.dilation[i] * (size[i] - 1) - 1) // w.stride[i] + 1 for i in range(2)
         )
-        return high, wide
+        shape = (x.shape[0], len(self.weight), *moved)
+        if min(shape) < 1:
+            return ()
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+        self._shapes[x.shape] = shape
+        return shape
+
+    def _pack(self) -> tuple[_Layer, tuple[Tensor, ...]]:
+        """The layer's constants, and the tensors whose memory they are in."""
+        weight, window = self.weight, self.window
+        start = whole_lanes(-OFFSET * weight.flatten(1).sum(1, dtype=torch.int32))
+        held = (_PACKED[self.kind](weight, window), start, *self.finish.constants(len(weight)))
+        sizes = (weight.shape[1] * window.groups, len(weight), weight.shape[2], weight.shape[3])
+        layer = _Layer(*(x.data_ptr() for x in held), *sizes)
+        layer.stride, layer.padding, layer.dilation = window.stride, window.padding, window.dilation
+        self._packed.append((layer, held))
+        return self._packed[0]
 
 
 def possible(weight: Tensor, window: Window) -> bool:

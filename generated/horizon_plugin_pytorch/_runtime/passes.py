@@ -28,15 +28,19 @@ static const uint8_t ONES[LANES] = {[0 ... LANES - 1] = 1};
 
 %(floats)s
 
-/* One row: a run of elements that share a scale. */
+/* One row: a run of elements that share a scale; values are clamped to floor .. ceiling before. Dividing and rounding keep the
+   order of numbers, so that it is the same to clamp the integers. */
 #define ROW(NAME, ROUND)                                                                                        \\
-static void NAME(const float *x, float *y, uint8_t *inside, int64_t n, float scale, float low, float high)      \\
+static void NAME(const float *x, float *y, uint8_t *inside, int64_t n, float scale, const float *ends)          \\
 {                                                                                                               \\
+    const float floor = ends[2], ceiling = ends[3], least = ROUND(floor / scale), most = ROUND(ceiling / scale); \\
+    const float low = ends[0] < least ? least : ends[0] > most ? most : ends[0];                                \\
+    const float high = ends[1] > most ? most : ends[1] < least ? least : ends[1];                               \\
     if (inside)                                                                                                 \\
         for (int64_t i = 0; i < n; i++) {                                                                       \\
             const float q = ROUND(x[i] / scale);                                                                \\
             const float raised = q < low ? low : q, kept = raised > high ? high : raised;                       \\
-            inside[i] = kept == q;                                                                              \\
+            inside[i] = (kept == q) & (x[i] > floor) & (x[i] < ceiling);                                        \\
             y[i] = kept * scale;                                                                                \\
         }                                                                                                       \\
     else                                                                                                        \\
@@ -50,12 +54,13 @@ ROW(activation_row, round_activation)
 ROW(weight_row, round_weight)
 ROW(weighted_row, round_weighted)
 
-typedef void row_function(const float *, float *, uint8_t *, int64_t, float, float, float);
+typedef void row_function(const float *, float *, uint8_t *, int64_t, float, const float *);
 
 /* `count` elements; each `inner` of them share a scale, and the scales repeat after `channels`. */
 void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int64_t inner, const float *scale,
-                   int64_t channels, int rounded_as, float low, float high, int threads)
+                   int64_t channels, int rounded_as, float low, float high, float floor, float ceiling, int threads)
 {
+    const float ends[] = {low, high, floor, ceiling};
     row_function *const row_of = rounded_as == 0 ? activation_row : rounded_as == 1 ? weight_row : weighted_row;
     const int64_t blocks = (count + BLOCK - 1) / BLOCK;
     #pragma omp parallel for num_threads(threads) schedule(static) if (blocks > 2 && threads > 1)
@@ -63,7 +68,7 @@ void fake_quantize(const float *x, float *y, uint8_t *inside, int64_t count, int
         const int64_t end = (block + 1) * BLOCK < count ? (block + 1) * BLOCK : count;
         for (int64_t i = block * BLOCK; i < end;) {
             const int64_t row = i / inner, stop = (row + 1) * inner < end ? (row + 1) * inner : end;
-            row_of(x + i, y + i, inside ? inside + i : NULL, stop - i, scale[row %% channels], low, high);
+            row_of(x + i, y + i, inside ? inside + i : NULL, stop - i, scale[row %% channels], ends);
             i = stop;
         }
     }
@@ -117,16 +122,20 @@ void extremes(const float *x, float *lowest, float *highest, int64_t rows, int64
 }
 
 /* Extremes enter a moving average, whose range makes a scale: 1; or 0, and nothing happened, where one is not finite.
-   `found` holds 2 * rows floats; `replaces`: the batch alone counts. */
+   `found` holds 2 * rows floats; `replaces`: the batch alone counts.
+   Values count as clamped to floor .. ceiling. */
 int observe(const float *x, int64_t rows, int64_t inner, float *found, float *lowest, float *highest, float *scale,
-            int replaces, float constant, int64_t low, int64_t high, int threads)
+            int replaces, float constant, int64_t low, int64_t high, float floor, float ceiling, int threads)
 {
     const bpu_dtype range = {.min = low, .max = high};
     float *const lo = found, *const hi = found + rows;
     extremes(x, lo, hi, rows, inner, threads);
-    for (int64_t i = 0; i < rows; i++)
+    for (int64_t i = 0; i < rows; i++) {
+        lo[i] = lo[i] < floor ? floor : lo[i] > ceiling ? ceiling : lo[i];
+        hi[i] = hi[i] < floor ? floor : hi[i] > ceiling ? ceiling : hi[i];
         if (!isfinite(hi[i] - lo[i]))
             return 0;
+    }
     for (int64_t i = 0; i < rows; i++) {
         if (replaces || constant > 0) {
             lowest[i] = replaces ? lo[i] : lowest[i] + constant * (lo[i] - lowest[i]);
@@ -210,11 +219,11 @@ _POINTER, _COUNT, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _TYPES = {
     "integers": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
     "squared_errors": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
-    "fake_quantize": (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, _FLOAT, _FLOAT, _INT),
+    "fake_quantize": (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, *[_FLOAT] * 4, _INT),
     "pass_inside": (*[_POINTER] * 3, _COUNT, _INT),
     "clear_outside": (*[_POINTER] * 2, _COUNT, _INT),
     "extremes": (*[_POINTER] * 3, _COUNT, _COUNT, _INT),
-    "observe": (_POINTER, _COUNT, _COUNT, *[_POINTER] * 4, _INT, _FLOAT, _COUNT, _COUNT, _INT),
+    "observe": (_POINTER, _COUNT, _COUNT, *[_POINTER] * 4, _INT, _FLOAT, _COUNT, _COUNT, _FLOAT, _FLOAT, _INT),
 }
 
 

@@ -5,7 +5,7 @@ In: a float (or fused) module with a `qconfig`. Out: a module that shares its pa
 fake-quantizes its own output. Generated classes add the float operation; everything that all of them do is here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, ClassVar, Self
@@ -14,14 +14,15 @@ from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from ..kernels import load
+from .clamp import clamp_of
 from .dtype import QuantDType
 from .exact_qat import exact_result
-from .fake_quantize import fake_quantize_values
+from .fake_quantize import FakeQuantize, fake_quantize_values
 from .fused_module import FusedModule
 from .march import require_march
 from .qconfig import QConfig
 from .qtensor import QTensor
-from .recording import is_tracing, unrecorded
+from .recording import is_recorded, is_tracing, unrecorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
 from .weights import WeightLayout, as_stored, out_channels_first
@@ -211,6 +212,15 @@ class QATWeighted(QATModule):
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""
         raise NotImplementedError
+
+    def _activated(self, out: Tensor, activation: Callable[..., Any]) -> Tensor:
+        """Fake-quantize what an activation makes of the output, in one pass where that is the same."""
+        fake_quant = self.activation_post_process
+        clamp = None if is_recorded() else clamp_of(activation)
+        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp):
+            finished: Tensor = fake_quant(out, clamp)
+            return finished
+        return self._finish(activation(out, inplace=True))
 
     def _weighted(self, x: Tensor) -> Tensor:
         return self._multiply(self._admit(x), self.fake_quantized_weight(), self.simulated_bias())

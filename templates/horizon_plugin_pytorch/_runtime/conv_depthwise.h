@@ -53,7 +53,7 @@ static void weave(const struct layer *layer, struct image x, const int8_t *image
 
 /* A row of results. */
 INLINE void depthwise_row(const int WIDE, const int QUADS, const struct layer *layer, struct image x, int64_t pixels,
-                          const uint8_t *read, const int8_t *e, int8_t *out)
+                          const uint8_t *read, const int8_t *e, result *out)
 {
     const int64_t lanes_wide = CEIL(layer->in, LANES) * LANES * QUAD, right = layer->dilation[1] * lanes_wide;
     const int64_t plane = (x.wide + 2 * layer->pad[1]) * lanes_wide;
@@ -74,7 +74,7 @@ INLINE void depthwise_row(const int WIDE, const int QUADS, const struct layer *l
 
 /* x [images, high, wide, in] and, where the formula adds one, e like the results -> out; 0, or 1 where memory lacks. */
 int run(const struct layer *layer, int64_t images, int64_t high, int64_t wide, const int8_t *x, const int8_t *e,
-        int8_t *out, int threads)
+        result *out, int threads)
 {
     const struct image size = {high, wide}, y = result_of(layer, size);
     const int64_t channels = layer->in, line = wide * channels;

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .checkpoints import note_march
+from .clamp import Clamp
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .locate import calling_place
@@ -20,9 +21,12 @@ from .march import require_march
 from .observer_base import ObserverBase
 from .observers import FixedScaleObserver
 from .observers_v1 import MovingAverageMinMaxObserver
+from .one_pass import NO_ENDS
 from .partial_class import PartialClass
+from .passes import compiled_pass
 from .qtensor import QTensor
-from .straight_through import RoundedAs, fake_quantize_values
+from .recording import is_recorded
+from .straight_through import RoundedAs, fake_quantize_values, is_marked
 
 __all__ = ["FakeQuantize", "fake_quantize_values"]
 
@@ -120,11 +124,12 @@ class FakeQuantize(FakeQuantizeBase):
         """The largest integer."""
         return self.activation_post_process.quant_max
 
-    def forward(self, x: Tensor) -> QTensor:
+    def forward(self, x: Tensor, activation: Clamp | None = None) -> QTensor:
         """Observe, then fake-quantize, as far as both are enabled.
 
         Args:
             x: any tensor; the scale of a QTensor has no effect, integers count as float32.
+            activation: what is computed before, for whom `takes` gave True.
 
         Returns:
             A QTensor with float data and this module's scale, also when nothing is enabled.
@@ -133,11 +138,19 @@ class FakeQuantize(FakeQuantizeBase):
         if not data.is_floating_point():
             data = data.to(torch.float32)
         if self._observes():
-            self._observe(data)
+            self._observe(data, activation)
         if self._is_on("fake_quant_enabled"):
-            data = self._fake_quantize(data)
+            data = self._fake_quantize(data) if activation is None else self._fake_quantize(data, activation.ends)
+        elif activation is not None:
+            data = activation(data)
         observer: Any = self._modules["activation_post_process"]
         return QTensor(data, self.scale, observer.dtype, observer.ch_axis)
+
+    def takes(self, activation: Clamp) -> bool:
+        """Whether an activation is best computed along with the quantization, and nobody sees what lies between."""
+        plain = type(self) is FakeQuantize and self.saturate and not self.in_place
+        unseen = plain and not (self._forward_hooks or self._forward_pre_hooks or is_recorded() or is_marked())
+        return unseen and compiled_pass(self.march, "fake_quantize") is not None
 
     def calculate_qparams(self, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """(scale, zero point) that the observer has now."""
@@ -207,19 +220,19 @@ class FakeQuantize(FakeQuantizeBase):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         note_march(destination, prefix, self.march)
 
-    def _observe(self, data: Tensor) -> None:
+    def _observe(self, data: Tensor, activation: Clamp | None) -> None:
         observer = self.activation_post_process
-        if observer.observe_into(data, self.scale):
+        if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
             return
         try:
-            observer(data.detach())
+            observer(data.detach() if activation is None else data.detach().clamp(*activation.ends))
         except ValueError as error:
             place = calling_place()
             raise type(error)(f"{place}: {error}" if place else str(error)) from error
         if observer.has_data:
             self._write_scale(observer.calculate_qparams()[0])
 
-    def _fake_quantize(self, data: Tensor) -> Tensor:
+    def _fake_quantize(self, data: Tensor, ends: tuple[float, float] = NO_ENDS) -> Tensor:
         observer = self.activation_post_process
         return fake_quantize_values(
             data,
@@ -232,6 +245,7 @@ class FakeQuantize(FakeQuantizeBase):
             in_place=self.in_place,
             owns_input=self.owns_input,
             owns_gradient=self.owns_gradient,
+            ends=ends,
         )
 
     def _write_scale(self, scale: Tensor) -> None:

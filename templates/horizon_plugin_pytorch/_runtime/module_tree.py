@@ -70,13 +70,23 @@ def _layer_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         return copy.deepcopy(module, memo)
     twin = object.__new__(type(module))
     memo[id(module)] = twin
-    for key, value in vars(module).items():
-        kind = type(value)
-        if kind in _ATOMS:
-            vars(twin)[key] = value
-        else:
-            vars(twin)[key] = kind() if kind in _CONTAINERS and not value else copy.deepcopy(value, memo)
+    vars(twin).update({key: _deep_copy(value, memo) for key, value in vars(module).items()})
     return twin
+
+
+def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
+    """As `copy.deepcopy`, without its ceremonies for what layers of torch hold: numbers, pairs of them, parameters."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is tuple and all(type(item) in _ATOMS for item in value):
+        return value
+    if kind is dict and id(value) not in memo:
+        memo[id(value)] = twin = {key: _deep_copy(item, memo) for key, item in value.items()}
+        return twin
+    if kind in _CONTAINERS and not value:
+        return kind()
+    return memo[id(value)] if id(value) in memo else copy.deepcopy(value, memo)
 
 
 def _holds_non_leaf(value: object) -> bool:
@@ -152,7 +162,7 @@ def redirect(root: nn.Module, replaced: Mapping[int, nn.Module], keep: tuple[nn.
         if id(module) not in kept:
             for key, value in tuple(vars(module).items()):
                 kind = type(value)
-                if kind in _ATOMS or (kind in _CONTAINERS and not value) or key in _WITHOUT_MODULES:
+                if kind in _ATOMS or key in _WITHOUT_MODULES or (kind in _CONTAINERS and not value):
                     continue
                 if (redirected := _redirected(value, replaced)) is not value:
                     module.__dict__[key] = redirected

@@ -21,6 +21,8 @@ from .in_place import Buffer, Program
 
 LANES = 16
 """Channels that are computed together."""
+TYPES = {torch.int8: "int8_t", torch.int32: "int32_t"}
+"""Of results."""
 _OPERATIONS: dict[Callable[..., Any], str] = {
     torch.add: "{} + {}",
     torch.sub: "{} - {}",
@@ -33,13 +35,15 @@ _OPERATIONS: dict[Callable[..., Any], str] = {
 _FINISH = """
 #define PARAMS ({params} * 16)
 #define ADDS {adds}
+#define BYTES {bytes}
+typedef {result} result;
 static inline __attribute__((always_inline)) void finish(const int32_t *restrict x, const int32_t *restrict e,
     const int32_t *restrict p, const int32_t *restrict ends, int32_t *restrict y)
 {{
     for (int j = 0; j < 16; ++j) {{
         int32_t {buffers};
         {steps}
-        y[j] = b{result};
+        y[j] = b{last};
     }}
 }}
 """
@@ -51,16 +55,16 @@ class Finish:
 
     Attributes:
         text: the function; it reads sums `x`, a second operand `e`, and the constants.
-        params: int32 [channels / 16, constants, 16].
-        ends: int32: of saturations, in order.
+        params: int32, each one for all channels, or one for each.
+        ends: of saturations, in order.
     """
 
     text: str
-    params: Tensor
-    ends: Tensor
+    params: tuple[Tensor, ...]
+    ends: tuple[int, ...]
 
     @classmethod
-    def of(cls, program: Program, operands: int, channels: int) -> "Finish":
+    def of(cls, program: Program, operands: int) -> "Finish":
         """The function of a program that takes one or two operands."""
         params: list[Tensor] = []
         ends: list[int] = []
@@ -82,11 +86,17 @@ class Finish:
             adds=operands - 1,
             buffers=", ".join(buffers),
             steps="\n        ".join(steps),
-            result=program.last.index,
+            last=program.last.index,
+            bytes=int(program.result == torch.int8),
+            result=TYPES[program.result],
         )
-        stacked = torch.stack([p.expand(channels) for p in params] or [torch.zeros(channels, dtype=torch.int32)], 1)
-        lanes = whole_lanes(stacked).view(-1, LANES, stacked.shape[1]).transpose(1, 2).contiguous()
-        return cls(body, lanes, torch.tensor(ends, dtype=torch.int32))
+        return cls(body, tuple(params), tuple(ends))
+
+    def constants(self, channels: int) -> tuple[Tensor, Tensor]:
+        """(`p`, int32 [channels / 16, params, 16]; `ends`, int32)."""
+        stacked = torch.stack([p.expand(channels) for p in self.params] or [torch.zeros(channels).int()], 1)
+        params = whole_lanes(stacked).view(-1, LANES, stacked.shape[1]).transpose(1, 2).contiguous()
+        return params, torch.tensor(self.ends, dtype=torch.int32)
 
 
 def whole_lanes(channels: Tensor) -> Tensor:

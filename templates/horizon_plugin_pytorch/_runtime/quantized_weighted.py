@@ -85,10 +85,9 @@ class QuantizedWeighted(QuantizedModule):
 
     def _requantized(self, p: Any, x: QTensor, *others: QTensor) -> Tensor:
         """The output's integers from the sums of products and further operands, the cheapest exact way."""
-        assert self.dtype is not None
         integers, operands = x.int_repr(), tuple([other.int_repr() for other in others])
         if not may_choose(integers):
-            return self._chain(others)(self.accumulate(x), *operands, p, output=self.dtype)
+            return self._chain(others)(self.accumulate(x), *operands, p, **self._dtypes)
         way = self.way(p, x, *others)
         with proved_region(integers.device.type):
             return way(integers, *operands)
@@ -104,9 +103,14 @@ class QuantizedWeighted(QuantizedModule):
         return found
 
     def _chain(self, others: tuple[Any, ...]) -> Chain:
-        """The kernel, without or with a second operand, and what is fused behind it."""
-        kernel = self.kernels.weighted_add if others else self.kernels.weighted
-        return Chain((kernel, *(getattr(self.kernels, name) for name in self._FUSED)))
+        """The kernel, without or with a second operand, for the kind of the output, and what is fused behind it."""
+        name = f"weighted{'_add' if others else ''}{'_accumulator' if self.dtype is None else ''}"
+        return Chain(tuple(getattr(self.kernels, kernel) for kernel in (name, *self._FUSED)))
+
+    @property
+    def _dtypes(self) -> dict[str, QuantDType]:
+        """The dtype arguments of the kernel."""
+        return {} if self.dtype is None else {"output": self.dtype}
 
     def _int8_sums(self, dtype: QuantDType) -> Int8Sums | None:
         if dtype not in self._fast_sums:
@@ -115,14 +119,14 @@ class QuantizedWeighted(QuantizedModule):
 
     def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
         window = self._window()
-        return None if window is None else Int8Sums.prove(self.weight, window, dtype)
+        return None if window is None else Int8Sums.prove(self.weight, self._channel_sums(self.weight), window, dtype)
 
     def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | None:
         """The whole layer as one compiled loop, where this is worth it."""
         window = self._window()
         if not self.compiles or window is None or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
-        return OnePassConv.prove(self.weight, window, tail, len(inputs) - 1)
+        return OnePassConv.prove(self.weight, window, tail.program, len(inputs) - 1)
 
     def _window(self) -> Window | None:
         """Where the window moves; None where there is none on an image, or its padding is a word."""
@@ -139,9 +143,8 @@ class QuantizedWeighted(QuantizedModule):
             sums = per_channel(self._channel_sums(self.weight), self._TRAILING) * max(-x.dtype.min, x.dtype.max)
             return (-sums, sums), *(whole_range(other.dtype) for other in others)
 
-        assert self.dtype is not None
         storages = (torch.float32, *(other.dtype.storage for other in others))
-        return self.tail(self._chain(others), p, ends, storages, output=self.dtype)
+        return self.tail(self._chain(others), p, ends, storages, **self._dtypes)
 
     def _accumulator(self, dtype: QuantDType) -> Accumulator:
         accumulator = self._accumulators.get(dtype)
@@ -158,8 +161,7 @@ class QuantizedWeighted(QuantizedModule):
             return super().bind()
         x, *others = reversed(known) if self._swap_inputs else known
         p = self.bound(self._derive_add if others else self._derive, x, *others)
-        whole = None if self.dtype is None else self.way(p, x, *others).whole
-        if whole is None and self._int8_sums(x.dtype) is None:
+        if self.way(p, x, *others).whole is None and self._int8_sums(x.dtype) is None:
             self._accumulator(x.dtype)
         return Scaled(self.bound(self._derive_scale, x), qint32) if self.dtype is None else super().bind()
 
@@ -188,23 +190,11 @@ class QuantizedWeighted(QuantizedModule):
 
     def _compute(self, x: QTensor) -> Tensor:
         """The integers of the output."""
-        p = self.bound(self._derive, x)
-        if self.dtype is not None:
-            return self._requantized(p, x)
-        return self._fused(self.kernels.weighted_accumulator(self.accumulate(x), p))
+        return self._requantized(self.bound(self._derive, x), x)
 
     def _compute_add(self, x: QTensor, e: QTensor) -> Tensor:
         """The same with a second operand."""
-        p = self.bound(self._derive_add, x, e)
-        if self.dtype is not None:
-            return self._requantized(p, x, e)
-        return self._fused(self.kernels.weighted_add_accumulator(self.accumulate(x), e.int_repr(), p))
-
-    def _fused(self, out: Tensor) -> Tensor:
-        """An accumulator with what is fused behind it."""
-        for name in self._FUSED:
-            out = getattr(self.kernels, name)(out)
-        return out
+        return self._requantized(self.bound(self._derive_add, x, e), x, e)
 
     def _channel_sums(self, weight: Tensor) -> Tensor:
         return channel_sums(out_channels_first(weight, self._LAYOUT, int(getattr(self, "groups", 1))))

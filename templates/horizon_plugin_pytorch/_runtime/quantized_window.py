@@ -74,7 +74,7 @@ class QuantizedWindowMean(QuantizedOwnOrInputScale):
         window = Window(_pair(stride), _pair(self.padding), (1, 1), channels)
         ends = torch.tensor([source.min]) * high * wide, torch.tensor([source.max]) * high * wide
         tail = Tail.prove(Chain((kernel,)), p, (ends,), {"output": dtype})
-        return OnePassConv.prove(torch.ones(channels, 1, high, wide, dtype=torch.int8), window, tail, 0)
+        return OnePassConv.prove(torch.ones(channels, 1, high, wide, dtype=torch.int8), window, tail.program, 0)
 
     def _forget(self) -> None:
         super()._forget()

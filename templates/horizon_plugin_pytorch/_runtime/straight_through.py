@@ -8,7 +8,7 @@ Backward, rounding counts as the identity (straight-through); saturation may sto
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..kernels import load
 from .dtype import QuantDType
-from .one_pass import gradient_inside, grid_values, integers
+from .one_pass import NO_ENDS, gradient_inside, grid_values, integers
 from .qtensor import broadcast_scale
 from .recording import unrecorded
 
@@ -106,8 +106,9 @@ def fake_quantize_values(
     in_place: bool = False,
     owns_input: bool = False,
     owns_gradient: bool = False,
+    ends: tuple[float, float] = NO_ENDS,
 ) -> Tensor:
-    """clamp(R(x / scale), min, max) * scale.
+    """clamp(R(clamp(x, ends) / scale), min, max) * scale.
 
     Args:
         x: floating point, any shape.
@@ -121,6 +122,7 @@ def fake_quantize_values(
         owns_input: nobody reads `x` any more, so that it may be overwritten where autograd keeps nothing.
         owns_gradient: the result has one reader, whose backward makes a gradient that nobody else sees, so that it may
             be overwritten.
+        ends: of an activation that clamps; the gradient stops there too. They need `saturate`.
 
     Returns:
         A plain float32 tensor of the shape of `x`.
@@ -129,7 +131,7 @@ def fake_quantize_values(
     if _MARKS.wanted and dtype.bits <= _MARKED_BITS:
         return _as_operator(values, scale.detach(), dtype, axis, march)
     kind: RoundedAs = rounded_as or ("weight" if axis >= 0 else "activation")
-    grid = Grid(axis, dtype.min, dtype.max, march, kind, owns_gradient)
+    grid = Grid(axis, dtype.min, dtype.max, march, kind, owns_gradient, ends)
     if values.requires_grad and torch.is_grad_enabled():
         trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]
         return trained
@@ -141,7 +143,7 @@ def fake_quantize_values(
 class Grid:
     """The grid that values are put on: the channels' dimension (-1: none), the integers, the march that rounds, and what.
 
-    `owns_gradient`: whether gradients may be overwritten.
+    `owns_gradient`: whether gradients may be overwritten. `ends`: what values are clamped to before.
     """
 
     axis: int
@@ -150,13 +152,18 @@ class Grid:
     march: str
     rounded_as: RoundedAs
     owns_gradient: bool = False
+    ends: tuple[float, float] = NO_ENDS
 
     def values(self, x: Tensor, scale: Tensor, *, mask: bool, overwrite: bool = False) -> tuple[Tensor, Tensor | None]:
         """Values on the grid; and, if wanted, a mask of 0 and 1, one byte an element, of what was not saturated."""
         rounding = self.march, self.rounded_as
-        compiled = grid_values(x, scale, self.axis, (self.low, self.high), rounding, mask=mask, overwrite=overwrite)
+        bounds = self.low, self.high
+        compiled = grid_values(x, scale, self.axis, bounds, rounding, mask=mask, overwrite=overwrite, ends=self.ends)
         if compiled is not None:
             return compiled
+        if self.ends != NO_ENDS:
+            values, inside = replace(self, ends=NO_ENDS).values(x.clamp(*self.ends), scale, mask=mask)
+            return values, None if inside is None else inside * ((x > self.ends[0]) & (x < self.ends[1]))
         steps = broadcast_scale(scale, x.dim(), self.axis)
         rounded = rounding_of(*rounding)(x / steps)
         if not mask:

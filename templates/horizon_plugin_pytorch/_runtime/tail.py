@@ -61,7 +61,7 @@ class Tail:
         params: the derived integers, int64: the definition's.
         narrow: the same as int32 [1] or [channels]; None where int32 is not proved to hold what is computed.
         written: the operations in int32; None where int32 is not proved.
-        dtypes: the dtype arguments of the kernel.
+        dtypes: the dtype arguments of the kernel; one without gives int32.
         proof: such as "int32: -1073676289 .. 1073709056 < 2**31".
         native: the same, compiled; None where that is not wanted or int32 is not proved.
     """
@@ -88,7 +88,7 @@ class Tail:
             kernel: of the march.
             params: its derived integers; each has one element, or one for each channel.
             operands: the smallest and the largest integer of each operand, broadcastable against the parameters.
-            dtypes: dtype arguments of the kernel; "output" is the result's.
+            dtypes: dtype arguments of the kernel; "output" is the result's, which is int32 where there is none.
         """
         known = run_on_intervals(kernel, params, operands, **dtypes)
         if known is None:
@@ -99,7 +99,7 @@ class Tail:
             return cls(kernel, params, None, None, dtypes, f"int64: {reach.low} .. {reach.high} is beyond 2**31")
         narrow = type(params)(*(_narrowed(p) for p in params))
         proof = f"int32: {reach.low} .. {reach.high} < 2**31"
-        written = _Written(intervals, expression, dtypes["output"].storage)
+        written = _Written(intervals, expression, _storage(dtypes))
         return cls(kernel, params, narrow, written, dtypes, proof)
 
     @property
@@ -149,10 +149,15 @@ class Tail:
         ends = tuple(end for name in sorted(self.dtypes) for end in (self.dtypes[name].min, self.dtypes[name].max))
         names = tuple(kernel.__name__ for kernel in self.kernel.kernels)
         varying = tuple(param.numel() > 1 for param in params)
-        loop = Loop(header, names, storages, self.dtypes["output"].storage, varying, len(ends))
+        loop = Loop(header, names, storages, _storage(self.dtypes), varying, len(ends))
         if compiled(loop) is None:
             return self
         return replace(self, native=NativeKernel(loop, params, ends), proof=f"compiled {self.proof}")
+
+
+def _storage(dtypes: Mapping[str, QuantDType]) -> torch.dtype:
+    """The type of a kernel's result."""
+    return dtypes["output"].storage if "output" in dtypes else torch.int32
 
 
 def whole_range(dtype: QuantDType) -> _Ends:

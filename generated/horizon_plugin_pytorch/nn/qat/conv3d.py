@@ -43,8 +43,7 @@ class ConvAddReLU3d(Conv3d):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu(out, inplace=True)
-        return self._finish(out)
+        return self._activated(out, torch.nn.functional.relu)
 
 
 class ConvAddReLU63d(Conv3d):
@@ -56,8 +55,7 @@ class ConvAddReLU63d(Conv3d):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu6(out, inplace=True)
-        return self._finish(out)
+        return self._activated(out, torch.nn.functional.relu6)
 
 
 class ConvAdd3d(Conv3d):
@@ -79,7 +77,7 @@ class ConvReLU3d(Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu(self._weighted(input), inplace=True))
+        return self._activated(self._weighted(input), torch.nn.functional.relu)
 
 
 class ConvReLU63d(Conv3d):
@@ -89,7 +87,7 @@ class ConvReLU63d(Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu6(self._weighted(input), inplace=True))
+        return self._activated(self._weighted(input), torch.nn.functional.relu6)
 
 
 class ConvBN3d(QATWithNorm, Conv3d):

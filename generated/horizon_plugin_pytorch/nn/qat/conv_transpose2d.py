@@ -46,8 +46,7 @@ class ConvTransposeAddReLU2d(ConvTranspose2d):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu(out, inplace=True)
-        return self._finish(out)
+        return self._activated(out, torch.nn.functional.relu)
 
 
 class ConvTransposeAddReLU62d(ConvTranspose2d):
@@ -59,8 +58,7 @@ class ConvTransposeAddReLU62d(ConvTranspose2d):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu6(out, inplace=True)
-        return self._finish(out)
+        return self._activated(out, torch.nn.functional.relu6)
 
 
 class ConvTransposeAdd2d(ConvTranspose2d):
@@ -82,7 +80,7 @@ class ConvTransposeReLU2d(ConvTranspose2d):
 
     def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu(self._weighted(input), inplace=True))
+        return self._activated(self._weighted(input), torch.nn.functional.relu)
 
 
 class ConvTransposeReLU62d(ConvTranspose2d):
@@ -92,7 +90,7 @@ class ConvTransposeReLU62d(ConvTranspose2d):
 
     def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]  # without output_size
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu6(self._weighted(input), inplace=True))
+        return self._activated(self._weighted(input), torch.nn.functional.relu6)
 
 
 class ConvTransposeBN2d(QATWithNorm, ConvTranspose2d):

@@ -39,8 +39,7 @@ class LinearAddReLU(Linear):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu(out, inplace=True)
-        return self._finish(out)
+        return self._activated(out, torch.nn.functional.relu)
 
 
 class LinearAddReLU6(Linear):
@@ -52,8 +51,7 @@ class LinearAddReLU6(Linear):
         """Both float tensors on their integer grids; returns a QTensor, or a plain tensor without activation quantizer."""
         x, other = self._operands(x1, x2)
         out = self._weighted(x) + raw(other)
-        out = torch.nn.functional.relu6(out, inplace=True)
-        return self._finish(out)
+        return self._activated(out, torch.nn.functional.relu6)
 
 
 class LinearAdd(Linear):
@@ -75,7 +73,7 @@ class LinearReLU(Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu(self._weighted(input), inplace=True))
+        return self._activated(self._weighted(input), torch.nn.functional.relu)
 
 
 class LinearReLU6(Linear):
@@ -85,7 +83,7 @@ class LinearReLU6(Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Float tensor on its integer grid in; QTensor out, or a plain tensor without activation quantizer."""
-        return self._finish(torch.nn.functional.relu6(self._weighted(input), inplace=True))
+        return self._activated(self._weighted(input), torch.nn.functional.relu6)
 
 
 class LinearBN(QATWithNorm, Linear):
