@@ -140,9 +140,16 @@ def _modules(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Compile
     functional = functional_views.functional_view(catalog, compiled)
     shapes = (functional.binary, functional.scalar, functional.pairwise, functional.concat, functional.product)
     methods = tuple(f"op/{f.op}" for shape in (*shapes, functional.reduction) for f in shape)
-    joins = "nn/quantized/functional_joins.py"
-    for path in ("nn/float_functional.py", "nn/qat/functional_modules.py", "nn/quantized/functional_modules.py", joins):
-        yield _job(path, functional, methods)
+    yield _job("nn/quantized/functional_joins.py", functional, methods)
+    methods += tuple(f"op/{f.op}" for shape in (functional.tables, functional.delegated) for f in shape)
+    files = (
+        "qat/functional_modules",
+        "qat/functional_tables",
+        "quantized/functional_modules",
+        "quantized/functional_tables",
+    )
+    for file in ("float_functional", *files):
+        yield _job(f"nn/{file}.py", functional, methods)
     stubs = functional_views.stubs_view(catalog)
     for path in ("nn/qat/stubs.py", "nn/quantized/quantize.py"):
         yield _job(path, stubs, (f"op/{stubs.quant.op}", f"op/{stubs.dequant.op}"))

@@ -36,6 +36,10 @@ class FloatForms(Spec):
     constructor: tuple[PythonName, ...] = Field(
         default=(), description="Arguments of a function that its module takes."
     )
+    parameters: tuple[PythonName, ...] = Field(
+        default=(), description="Those of them that are parameters of the module."
+    )
+    number_first: bool = Field(default=False, description="The operand stands behind a number, which the module takes.")
     ignored: tuple[PythonName, ...] = Field(
         default=(), description="Arguments of a function without effect on the integers of a composite."
     )
@@ -58,6 +62,7 @@ class PythonNames(Spec):
     module: PythonName | None = Field(default=None, description="Class in horizon_plugin_pytorch.nn of a function.")
     method: PythonName | None = Field(default=None, description="FloatFunctional method.")
     aliases: tuple[PythonName, ...] = Field(default=(), description="Further names of the method.")
+    module_instead: bool = Field(default=False, description="Whether the method warns that the module is to be used.")
     quantized: PythonName | None = Field(
         default=None,
         description="Class in nn.quantized of a composite; none: its QAT class stays, with quantized children.",

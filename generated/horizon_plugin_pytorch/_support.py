@@ -1636,6 +1636,30 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
+    ("number_over", "bayes-e"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("number_over", "bayes"): {
+        "qint8": ("qint8", "qint16"),
+        "qint16": ("qint8", "qint16"),
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("number_over", "bernoulli"): {
+        "qint8": "this march has no segment tables; compute it on bayes or bayes-e, or leave it in float",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli computes int8 features only; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
+    ("number_over", "bernoulli2"): {
+        "qint8": "this march has no segment tables; compute it on bayes or bayes-e, or leave it in float",
+        "float32": "float32 enters the integer region only through QuantStub",
+        "qint16": "bernoulli2 takes int16 features only where the operator table says so; use an 8-bit activation qconfig",
+        "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
+    },
     ("pow", "bayes-e"): {
         "qint8": ("qint8", "qint16"),
         "qint16": ("qint8", "qint16"),
@@ -2790,26 +2814,26 @@ SUPPORT: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
     },
     ("quant_stub", "bayes-e"): {
         "float32": ("qint8", "qint16"),
-        "qint8": "a QuantStub takes float32",
-        "qint16": "a QuantStub takes float32",
+        "qint8": "a QuantStub takes float32; remove it, or split the model there and check each part",
+        "qint16": "a QuantStub takes float32; remove it, or split the model there and check each part",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
     ("quant_stub", "bayes"): {
         "float32": ("qint8", "qint16"),
-        "qint8": "a QuantStub takes float32",
-        "qint16": "a QuantStub takes float32",
+        "qint8": "a QuantStub takes float32; remove it, or split the model there and check each part",
+        "qint16": "a QuantStub takes float32; remove it, or split the model there and check each part",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
     ("quant_stub", "bernoulli"): {
         "float32": ("qint8",),
-        "qint8": "a QuantStub takes float32",
-        "qint16": "a QuantStub takes float32",
+        "qint8": "a QuantStub takes float32; remove it, or split the model there and check each part",
+        "qint16": "a QuantStub takes float32; remove it, or split the model there and check each part",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
     ("quant_stub", "bernoulli2"): {
         "float32": ("qint8", "qint16"),
-        "qint8": "a QuantStub takes float32",
-        "qint16": "a QuantStub takes float32",
+        "qint8": "a QuantStub takes float32; remove it, or split the model there and check each part",
+        "qint16": "a QuantStub takes float32; remove it, or split the model there and check each part",
         "qint32": "an int32 accumulator is a model output; only DeQuantStub takes it",
     },
     ("abs", "bayes-e"): {
@@ -3355,6 +3379,12 @@ INTEGER_FORWARD: dict[tuple[str, str], dict[str, tuple[str, ...] | str]] = {
         "qint16": ("qint8",),
     },
     ("log", "bayes"): {
+        "qint16": ("qint8",),
+    },
+    ("number_over", "bayes-e"): {
+        "qint16": ("qint8",),
+    },
+    ("number_over", "bayes"): {
         "qint16": ("qint8",),
     },
     ("reciprocal", "bayes-e"): {

@@ -28,6 +28,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="one",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -39,6 +41,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="last",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -54,6 +58,8 @@ REPLACEMENTS = (
         data_args=0,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -69,6 +75,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -83,6 +91,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -94,6 +104,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -108,6 +120,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -124,6 +138,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -135,6 +151,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="last",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -146,6 +164,8 @@ REPLACEMENTS = (
         data_args=0,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -162,6 +182,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="one",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -173,6 +195,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -187,6 +211,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("inplace",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -198,6 +224,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("inplace",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -209,6 +237,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -220,6 +250,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -231,6 +263,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -242,6 +276,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -253,6 +289,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -264,6 +302,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -275,6 +315,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -286,6 +328,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -297,6 +341,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -308,6 +354,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("alpha", "inplace"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -322,6 +370,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -333,6 +383,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -344,6 +396,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -355,6 +409,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("approximate",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -366,6 +422,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("inplace",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -377,6 +435,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("negative_slope", "inplace"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -388,6 +448,21 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
+        drop_kwargs=(),
+    ),
+    Replacement(
+        op="number_over",
+        functions=(operator.truediv,),
+        methods=(),
+        module=nn.NumberOver,
+        method=None,
+        data_args=1,
+        numbers="none",
+        constructor_args=("number",),
+        parameters=(),
+        number_first=True,
         drop_kwargs=(),
     ),
     Replacement(
@@ -402,6 +477,24 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("exponent",),
+        parameters=(),
+        number_first=False,
+        drop_kwargs=(),
+    ),
+    Replacement(
+        op="prelu",
+        functions=(
+            torch.nn.functional.prelu,
+            torch.prelu,
+        ),
+        methods=("prelu",),
+        module=torch.nn.PReLU,
+        method=None,
+        data_args=1,
+        numbers="none",
+        constructor_args=("weight",),
+        parameters=("weight",),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -413,6 +506,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -424,6 +519,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -438,6 +535,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("inplace",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -453,6 +552,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -464,6 +565,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("inplace",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -475,6 +578,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -486,6 +591,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -497,6 +604,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("beta", "threshold"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -508,6 +617,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -519,6 +630,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -533,6 +646,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -544,6 +659,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -558,6 +675,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -569,6 +688,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -580,6 +701,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -591,6 +714,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -602,6 +727,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -613,6 +740,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -624,6 +753,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -635,6 +766,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -646,6 +779,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -657,6 +792,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -674,6 +811,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -685,6 +824,21 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("dim",),
+        parameters=(),
+        number_first=False,
+        drop_kwargs=(),
+    ),
+    Replacement(
+        op="layer_norm",
+        functions=(torch.nn.functional.layer_norm,),
+        methods=(),
+        module=torch.nn.LayerNorm,
+        method=None,
+        data_args=1,
+        numbers="none",
+        constructor_args=("normalized_shape", "weight", "bias", "eps"),
+        parameters=("weight", "bias"),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -699,6 +853,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("dim",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=("_stacklevel", "dtype"),
     ),
     Replacement(
@@ -713,6 +869,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("dim",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=("_stacklevel", "dtype"),
     ),
     Replacement(
@@ -724,6 +882,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=(),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -735,6 +895,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("size", "align_corners"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -746,6 +908,8 @@ REPLACEMENTS = (
         data_args=2,
         numbers="none",
         constructor_args=("mode", "padding_mode", "align_corners"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -760,6 +924,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias"),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -771,6 +937,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("output_size",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
     Replacement(
@@ -782,6 +950,8 @@ REPLACEMENTS = (
         data_args=1,
         numbers="none",
         constructor_args=("output_size",),
+        parameters=(),
+        number_first=False,
         drop_kwargs=(),
     ),
 )
@@ -2110,6 +2280,7 @@ TABLES = Tables(
         nn.Exp,
         nn.Floor,
         nn.HardLog,
+        nn.NumberOver,
         nn.Pow,
         nn.Reciprocal,
         nn.Rsqrt,
@@ -2125,6 +2296,7 @@ TABLES = Tables(
         qat.FloatFunctional,
         torch.ao.nn.quantized.FloatFunctional,
     ),
+    method_modules={"div": nn.Div},
     identity=Identity,
     tensor_rules=TENSOR_RULES,
     passthrough=frozenset(

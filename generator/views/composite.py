@@ -15,6 +15,7 @@ from generator.composite.read import read_graph
 from generator.link import Catalog
 from generator.schema_composite import Child
 from generator.schema_op import Op
+from generator.views.functional import method_alone
 from generator.views.names import sentence
 
 _BASES = {"plain": "QATComposite", "cell": "QATCell", "attention": "QATAttention"}
@@ -207,7 +208,7 @@ def _made(graph: Graph, use: Use) -> str:
 
 
 def _float_module(use: Use) -> str:
-    if use.op.python.method:
+    if method_alone(use.op):
         return _FUNCTIONAL
     given = [f"{name}=self.{setting}" for name, setting in use.child.given.items()]
     options = "".join(f", {text}" for text in (*(f"{k}={v!r}" for k, v in use.child.make.items()), *given))
@@ -269,7 +270,7 @@ class _Lowering:
             case Use():
                 args = [self.on_data(arg) for arg in value.args]
                 keep = ["True"] if value.op.family == _REDUCTION else []  # dimensions stay, so that results broadcast
-                method = f".{value.op.python.method}" if value.op.python.method else ""
+                method = f".{method_alone(value.op)}" if method_alone(value.op) else ""
                 return self._optional(value, f"self.{value.name}{method}({', '.join([*args, *keep])})", args[0])
 
     def on_scales(self, value: Value) -> str:
@@ -286,7 +287,7 @@ class _Lowering:
             case Use():
                 number = value.op.family != _REDUCTION  # else the setting is a dimension
                 known = [self.on_scales(arg) for arg in value.args if number or not isinstance(arg, Setting)]
-                bound = f"scale_of(self.{value.name}, {value.op.python.method!r}, {', '.join(known)})"
+                bound = f"scale_of(self.{value.name}, {method_alone(value.op)!r}, {', '.join(known)})"
                 return self._optional(value, bound, known[0])
 
     def _optional(self, use: Use, call: str, passed: str) -> str:

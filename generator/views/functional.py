@@ -22,6 +22,10 @@ class FunctionView:
     doc: str
     formula: str
     function: str
+    float_value: str
+    float_arguments: str
+    module: str
+    module_instead: bool
     kernel: str
     compute_dtypes: str
     operand: str
@@ -46,6 +50,7 @@ class FunctionalView:
     version: int
     together: tuple[str, ...]
     each: tuple[str, ...]
+    single: tuple[str, ...]
     unlike: tuple[str, ...]
     binary: tuple[FunctionView, ...]
     scalar: tuple[FunctionView, ...]
@@ -53,6 +58,9 @@ class FunctionalView:
     concat: tuple[FunctionView, ...]
     product: tuple[FunctionView, ...]
     reduction: tuple[FunctionView, ...]
+    tables: tuple[FunctionView, ...]
+    delegated: tuple[FunctionView, ...]
+    with_module: tuple[FunctionView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ def functional_view(catalog: Catalog, compiled: CompiledMarches) -> FunctionalVi
     """The methods of FloatFunctional."""
 
     def views(*families: str) -> tuple[FunctionView, ...]:
-        return tuple(_function(op, compiled) for op in of_family(catalog, *families))
+        return tuple(_function(op, compiled) for op in of_family(catalog, *families) if op.python.method)
 
     def methods(*families: str) -> tuple[str, ...]:
         ops = of_family(catalog, *families)
@@ -88,6 +96,7 @@ def functional_view(catalog: Catalog, compiled: CompiledMarches) -> FunctionalVi
         version=max(versions, default=1),
         together=methods("binary"),
         each=methods("pairwise", "concat"),
+        single=tuple(view.method for view in views("unary")),
         unlike=methods("scalar", "scaling"),
         binary=views("binary"),
         scalar=views("scalar", "scaling"),
@@ -95,7 +104,15 @@ def functional_view(catalog: Catalog, compiled: CompiledMarches) -> FunctionalVi
         concat=views("concat"),
         product=views("product"),
         reduction=views("reduction"),
+        tables=views("unary"),
+        delegated=views("composite"),
+        with_module=views("unary", "composite"),
     )
+
+
+def method_alone(op: Op) -> str | None:
+    """The method that computes an operator which has no module of its own."""
+    return None if op.python.module else op.python.method
 
 
 def _function(op: Op, compiled: CompiledMarches) -> FunctionView:
@@ -108,6 +125,10 @@ def _function(op: Op, compiled: CompiledMarches) -> FunctionView:
         doc=sentence(op.doc) + (" One of them may be a python number." if op.numbers else ""),
         formula=op.formula or "",
         function=(op.float.functions or ("",))[0],
+        float_value=op.formula or f"{(op.float.functions or ('',))[0]}(x)",
+        float_arguments="x: Tensor, y: Tensor" if op.family == "composite" else "x: Tensor",
+        module=op.python.module or "",
+        module_instead=op.python.module_instead,
         kernel=kernel,
         compute_dtypes=", ".join(f"{name}={_DTYPES[name]}" for name in compiled.compute_dtypes(kernel)),
         operand="Any" if op.numbers else "Tensor",

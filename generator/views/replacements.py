@@ -16,6 +16,9 @@ FUNCTIONAL = "quantized.FloatFunctional"
 _METHOD_FAMILIES = {"binary": 2, "pairwise": 2, "concat": 0, "reduction": 1, "product": 2, "scalar": 2}
 """Families of FloatFunctional methods that functions are replaced by, and how many operands they take."""
 
+_MODULE_FAMILIES = ("window_max", "window_mean", "clamp", "unary", "slope", "power", "tensor_module")
+"""Families of modules that take one operand."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplacementView:
@@ -29,7 +32,9 @@ class ReplacementView:
     data_args: int
     numbers: str
     constructor_args: tuple[str, ...]
-    drop_kwargs: tuple[str, ...]
+    drop_kwargs: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    number_first: bool = False
 
 
 def as_tuple(names: Iterable[str]) -> str:
@@ -54,11 +59,20 @@ def replacements(catalog: Catalog) -> Iterable[ReplacementView]:
             constructor_args=(),
             drop_kwargs=(),
         )
-    for op in of_family(catalog, "window_max", "window_mean", "clamp", "unary", "power", "tensor_module"):
+    for op in of_family(catalog, *_MODULE_FAMILIES):
         form = op.float
         module = f"nn.{op.python.module}" if op.python.module else form.modules[0]
         yield ReplacementView(
-            op.id, as_tuple(form.functions), form.methods, module, None, 1, "none", form.constructor, ()
+            op=op.id,
+            functions=as_tuple((*form.functions, *form.overloads)),
+            methods=form.methods,
+            module=module,
+            method=None,
+            data_args=1,
+            numbers="none",
+            constructor_args=form.constructor,
+            parameters=form.parameters,
+            number_first=form.number_first,
         )
     yield from _composites(catalog)
     for op in of_family(catalog, "runtime_module"):
@@ -104,4 +118,5 @@ def _composites(catalog: Catalog) -> Iterable[ReplacementView]:
                 numbers="none",
                 constructor_args=form.constructor,
                 drop_kwargs=form.ignored,
+                parameters=form.parameters,
             )

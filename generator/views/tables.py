@@ -72,6 +72,7 @@ class TablesView:
     quantized_modules: tuple[PairView, ...]
     tensor_rules: tuple[TensorRuleView, ...]
     leaf_modules: str
+    method_modules: str
     recognized: tuple[PairView, ...]
     passthrough: str
     passthrough_lists: str
@@ -100,6 +101,9 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
         passthrough_lists=_listed_functions(rules, {"keep_list"}),
         leaf_modules=_listed(
             f"nn.{op.python.module}" for op in of_family(catalog, "unary", "power") if op.python.module
+        ),
+        method_modules=_listed(
+            f'"{op.python.method}": nn.{op.python.module}' for op in of_family(catalog, "composite") if op.python.method
         ),
         recognized=tuple(
             PairView(name, f"nn.{class_name(op.spec)}") for op in catalog.ops.values() for name in op.spec.float.by_name

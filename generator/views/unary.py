@@ -38,6 +38,7 @@ class FormulaFunctionView:
 
     name: str
     doc: str
+    arguments: str
     formula: str
 
 
@@ -51,6 +52,7 @@ class FunctionView:
     function: str
     options: str
     takes_inplace: bool
+    numbers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def function_modules_view(catalog: Catalog) -> FunctionModulesView:
                 function=_function(op),
                 options=_options(op),
                 takes_inplace="inplace" in op.float.constructor,
+                numbers=_numbers(op),
             )
             for op in ops
         ),
@@ -157,7 +160,13 @@ def _formulas(op: Op) -> tuple[FormulaFunctionView, ...]:
     """The functions of an operator that torch does not have: its own, its inverse."""
     inverse = op.table.inverse_formula if op.table else None
     named = ((_function(op), sentence(op.doc), op.formula), (_inverse(op), f"The inverse of {op.title}.", inverse))
-    return tuple(FormulaFunctionView(name, doc, formula) for name, doc, formula in named if formula is not None)
+    arguments = "".join(f", {name}: float" for name in _numbers(op))
+    return tuple(FormulaFunctionView(name, doc, arguments, formula) for name, doc, formula in named if formula)
+
+
+def _numbers(op: Op) -> tuple[str, ...]:
+    """Settings of the function that its module is made with."""
+    return tuple(name for name in op.float.constructor if name != "inplace")
 
 
 def _inverse(op: Op) -> str:

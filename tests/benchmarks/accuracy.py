@@ -6,9 +6,9 @@ the digits, so that three seeds validate on every digit once. Run: python tests/
 processes of one thread each; figures do not depend on their number.
 
 How both sides train, equally: from the same float network, for the same epochs of the same batches in the same order, with the
-same optimizer, rate and schedule (SGD and half a cosine); ranges of activations are observed from the first step, and frozen
-before the last epoch together with the statistics of normalizations (as Jacob et al. 2018 and Krishnamoorthi 2018 advise; ours
-are folded from the start). torch.ao runs its `onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
+same optimizer, rate and schedule (SGD and half a cosine). Each follows its own documented flow for the rest: ours calibrates,
+corrects biases and keeps those scales, its normalizations folded; torch.ao's observes from the first step, and freezes ranges
+and the statistics of normalizations before the last epoch (as Jacob et al. 2018 and Krishnamoorthi 2018 advise). It runs its `onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
 
 A difference to torch.ao below the standard error of the paired differences (one pair a network and seed) has no sign: one digit
 is 0.03 points of three seeds, and training it again with another seed moves a network by several digits. So "not below
@@ -99,11 +99,12 @@ def calibration_images(data: Digits) -> list[Tensor]:
 def qat_trained(
     model: nn.Module, start: nn.Module, data: Digits, seed: int, epochs: int, exact: bool | None = None
 ) -> nn.Module:
-    """QAT from a calibrated model."""
+    """QAT from a calibrated model, whose activations keep their scales."""
     qat = prepare_qat_fx(model, rules("min_max"))
     qat.load_state_dict(start.state_dict())
     set_fake_quantize(qat.train(), FakeQuantState.QAT, exact=exact)
-    fine_tune(qat, data, epochs, QAT_RATE, seed, freeze_activation_scale)
+    freeze_activation_scale(qat)
+    fine_tune(qat, data, epochs, QAT_RATE, seed)
     set_fake_quantize(qat.eval(), FakeQuantState.VALIDATION, exact=exact)
     return qat
 

@@ -50,7 +50,12 @@ def train(model: nn.Module, data: Digits, epochs: int, rate: float, seed: int) -
 
 
 def fine_tune(
-    model: nn.Module, data: Digits, epochs: int, rate: float, seed: int, before_last: Callable[[nn.Module], object]
+    model: nn.Module,
+    data: Digits,
+    epochs: int,
+    rate: float,
+    seed: int,
+    before_last: Callable[[nn.Module], object] | None = None,
 ) -> None:
     """SGD with momentum, and half a cosine from `rate` down to nothing; `before_last` is called before the last epoch.
 
@@ -61,7 +66,7 @@ def fine_tune(
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (len(data.labels) // BATCH))
     generator = torch.Generator().manual_seed(seed)
     for epoch in range(epochs):
-        if epoch == epochs - 1:
+        if before_last is not None and epoch == epochs - 1:
             before_last(model)
         _epoch(model, data.batches(generator), optimizer, cosine)
 

@@ -16,7 +16,7 @@ from horizon_plugin_pytorch.quantization import convert_fx
 
 
 class _Watch(TorchDispatchMode):
-    """Collects operations that touch floating-point tensors outside of a proved region."""
+    """Counts operations, and collects those that touch floating-point tensors outside of a proved region."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,8 +26,8 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        self.seen += self.inside
         if self.inside and not in_proved_region():
-            self.seen += 1
             leaves = torch.utils._pytree.tree_leaves((args, kwargs, out))
             if any(isinstance(leaf, Tensor) and leaf.is_floating_point() for leaf in leaves):
                 self.stray.append(str(func))

@@ -7,7 +7,7 @@ hundredth of the time. A march is inherited from, so for a march all are linked.
 from dataclasses import replace
 
 from generator.diag import Diagnostic
-from generator.extends import own_origins
+from generator.extends import OwnOrigins
 from generator.link import _SINGLE_KINDS, Catalog, KernelEntry, Linked, _Linker, link
 from generator.mutation import kind_of
 from generator.source import Doc
@@ -19,7 +19,7 @@ def relinked(catalog: Catalog, docs: tuple[Doc, ...], doc: Doc) -> tuple[Catalog
     if kind == "march":
         return link(tuple(doc if other.path == doc.path else other for other in docs))
     linker = _Linker()
-    found = linker.add(kind, doc, doc.value, own_origins(doc))
+    found = linker.add(kind, doc, doc.value, OwnOrigins(doc))
     return (None, found) if found else (_exchanged(catalog, kind, linker.by_kind[kind][0]), ())
 
 

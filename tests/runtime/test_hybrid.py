@@ -13,6 +13,7 @@ from horizon_plugin_pytorch.nn import intrinsic, qat, quantized
 from horizon_plugin_pytorch.quantization import (
     QuantStub,
     calibrate,
+    check_model,
     convert_fx,
     prepare_qat_fx,
 )
@@ -145,3 +146,13 @@ def test_segmented_deployment() -> None:
     first = whole.conv1(whole.quant(X)).dequantize()
     second = torch.jit.trace(Parts(lambda m, x: m.dequant(m.conv2(m.split(x))), **dict(whole.named_children())), first)
     assert torch.equal(second(first), whole(X))
+
+
+def test_a_stub_behind_a_layer_passes_and_check_model_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole model runs, as segmented deployment wants it; on the BPU there are two models, or one without the stub."""
+    with_stub = Parts(lambda m, x: m.dequant(m.split(m.conv1(m.quant(x)))), **stubs(), conv1=conv(), split=QuantStub())
+    quantized = convert_fx(calibrated(prepare_qat_fx(with_stub, {"": QAT})))
+    integers = quantized.conv1(quantized.quant(X))
+    assert quantized.split(integers) is integers
+    assert check_model(quantized, X) == 1
+    assert "remove it, or split the model there and check each part" in capsys.readouterr().out

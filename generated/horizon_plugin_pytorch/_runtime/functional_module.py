@@ -9,7 +9,7 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,20 @@ def masked(x: Tensor, y: Tensor) -> Tensor:
     """The product of a feature map and a mask, in either order: scale and dtype are the feature map's."""
     kept, mask = (y, x) if is_mask(x) else (x, y)
     return like(kept, raw(kept) * mask)
+
+
+def use_module(method: str, module: str) -> None:
+    """Warn of a method whose module is to be used."""
+    text = f"FloatFunctional.{method} is deprecated; use horizon_plugin_pytorch.nn.{module}()"
+    warnings.warn(text, FutureWarning, stacklevel=3)
+
+
+def refuse_without_module(method: str, module: str) -> NoReturn:
+    """Raise NotImplementedError: a method that needs more than the quantizer of its output."""
+    raise NotImplementedError(
+        f"FloatFunctional.{method} needs quantizers of its own inside, which a traced model gets; in the flow without "
+        f"tracing use horizon_plugin_pytorch.nn.{module}()"
+    )
 
 
 class FunctionalModule(nn.Module):

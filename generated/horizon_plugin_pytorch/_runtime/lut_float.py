@@ -12,6 +12,8 @@ composite wants, and it is swapped as every module is::
     self.reciprocal = Reciprocal().reciprocal  # with the settings of the operator's spec
 """
 
+import functools
+from dataclasses import replace
 from typing import ClassVar, Self
 
 from torch import Tensor, nn
@@ -59,9 +61,13 @@ class UnaryFunction(nn.Module):
     _TABULATED: ClassVar[Tabulated]
     _TABLE: ClassVar[type[TableModule]]
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: float) -> None:
+        """Settings of the function, where it has some."""
         super().__init__()
-        self.add_module(self._CHILD, self._TABLE.of(self._TABULATED))
+        tabulated = self._TABULATED
+        if settings:
+            tabulated = replace(tabulated, function=functools.partial(tabulated.function, **settings))
+        self.add_module(self._CHILD, self._TABLE.of(tabulated))
 
     @property
     def table(self) -> nn.Module:

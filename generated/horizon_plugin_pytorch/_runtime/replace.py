@@ -41,6 +41,7 @@ class _Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     constructor: dict[str, Any]
+    parameters: dict[str, Any]
     in_place: bool
 
 
@@ -56,6 +57,12 @@ def replace_calls(root: nn.Module, graph: fx.Graph) -> tuple[fx.Graph, dict[str,
     env: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
         kinds[node] = _kind(node, kinds)
+        owner = _delegating(root, node)
+        if owner is not None:
+            args, kwargs = map_arg((node.args[1:], node.kwargs), env.__getitem__)
+            env[node] = made.create_node("call_module", owner, args, kwargs)
+            env[node].meta.update({key: value for key, value in node.meta.items() if key != MODULE_METHOD})
+            continue
         call = _fitting_call(node, kinds)
         if call is None:
             env[node] = made.node_copy(node, env.__getitem__)
@@ -68,6 +75,31 @@ def replace_calls(root: nn.Module, graph: fx.Graph) -> tuple[fx.Graph, dict[str,
         if call.in_place:
             env[node.all_input_nodes[0]] = env[node]  # whoever reads the input later reads what was written into it
     return made, scopes
+
+
+def _delegating(root: nn.Module, node: fx.Node) -> str | None:
+    """The name of the functional module whose method a node calls, now the module that the method stands for."""
+    target = TABLES.method_modules.get(str(node.target))
+    if target is None or node.op != "call_method" or not node.meta.get(MODULE_METHOD):
+        return None
+    (place, *_) = node.args
+    assert isinstance(place, fx.Node)
+    name = str(place.target)
+    owner = root.get_submodule(name)
+    calls = [n for n in node.graph.nodes if n.op == "call_method" and n.args[:1] and _target_of(n.args[0]) == name]
+    if len(calls) > 1:
+        raise ValueError(
+            f"{name}: a FloatFunctional whose {node.target} is called serves {len(calls)} calls; give each one of its own"
+        )
+    module = target().train(owner.training)
+    if "qconfig" in owner.__dict__:
+        module.__dict__["qconfig"] = owner.__dict__["qconfig"]
+    root.set_submodule(name, module)
+    return name
+
+
+def _target_of(node: Any) -> object:
+    return node.target if isinstance(node, fx.Node) and node.op == "get_attr" else None
 
 
 def _emit(graph: fx.Graph, name: str, method: str | None, args: Any, kwargs: Any) -> fx.Node:
@@ -83,8 +115,17 @@ def _register(root: nn.Module, scope: str, call: _Call) -> str:
     stem = f"{last}_generated_{call.replacement.op}_"
     index = next(i for i in range(len(parent._modules) + 1) if not hasattr(parent, f"{stem}{i}"))
     module = call.replacement.module(**call.constructor)
+    for key, place in call.parameters.items():
+        module.register_parameter(key, None if place is None else _parameter(root, place.target))
     parent.add_module(f"{stem}{index}", module.train(parent.training))
     return f"{path}.{stem}{index}" if path else f"{stem}{index}"
+
+
+def _parameter(root: nn.Module, path: str) -> nn.Parameter:
+    """A constant of the model as a parameter: the same object, if it is one."""
+    owner, _, name = path.rpartition(".")
+    tensor: torch.Tensor = getattr(root.get_submodule(owner), name)
+    return tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor.detach(), requires_grad=False)
 
 
 def _kind(node: fx.Node, kinds: dict[fx.Node, _Kind]) -> _Kind:
@@ -123,19 +164,31 @@ def _sorted_call(node: fx.Node, replacement: Replacement, kinds: dict[fx.Node, _
     keywords = {k: v for k, v in node.kwargs.items() if k not in replacement.drop_kwargs}
     count = max(replacement.data_args, 1)
     args = (*node.args, *_pop_data(keywords, count - len(node.args)))
+    if replacement.number_first:
+        if [type(a) in {int, float} for a in args] != [True, False]:
+            return None
+        args = args[::-1]
     data, rest = args[:count], args[count:]
     if len(data) < count or not _are_data(data[0] if replacement.data_args == 0 else data, kinds, replacement.numbers):
         return None
     constructor = dict(zip(replacement.constructor_args, rest, strict=False))
     rest = rest[len(constructor) :]
     constructor |= {k: keywords.pop(k) for k in replacement.constructor_args if k in keywords}
+    parameters = {k: constructor.pop(k, None) for k in replacement.parameters}
+    if any(v is not None and not _is_constant(v, kinds) for v in parameters.values()):
+        return None
     keywords = {k: v for k, v in keywords.items() if not _is_default(replacement, k, v)}
     called = getattr(replacement.module, replacement.method or "forward")
     traced: list[fx.Node] = []
     map_arg(constructor, traced.append)  # a module is made now, so it cannot take what is known when it runs
     if traced or not _accepts(called, (*data, *rest), keywords):
         return None
-    return _Call(replacement, (*data, *rest), keywords, constructor, _writes_input(node, constructor))
+    return _Call(replacement, (*data, *rest), keywords, constructor, parameters, _writes_input(node, constructor))
+
+
+def _is_constant(value: Any, kinds: dict[fx.Node, _Kind]) -> bool:
+    """Whether an argument is a tensor that the model holds."""
+    return isinstance(value, fx.Node) and value.op == "get_attr" and kinds[value] is _Kind.CONSTANT
 
 
 def _pop_data(keywords: dict[str, Any], count: int) -> tuple[Any, ...]:

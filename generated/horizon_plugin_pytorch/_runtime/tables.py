@@ -25,6 +25,8 @@ class Replacement:
         data_args: how many leading arguments must be data; 0: the first argument is a list of data.
         numbers: which of the data may be python numbers: "none", "one" of several, or the "last", which must be.
         constructor_args: arguments of the call, after the data, that move to the module's constructor.
+        parameters: those of them that are parameters of the module instead: constant tensors of the model.
+        number_first: the data stand behind a number, which moves to the module's constructor.
         drop_kwargs: keyword arguments without effect on the integers.
     """
 
@@ -36,6 +38,8 @@ class Replacement:
     data_args: int
     numbers: Literal["none", "one", "last"]
     constructor_args: tuple[str, ...]
+    parameters: tuple[str, ...]
+    number_first: bool
     drop_kwargs: tuple[str, ...]
 
 
@@ -105,6 +109,7 @@ class Tables:
         recognized: qualified name of a class of a package that need not be installed -> the float class in its place.
         leaf_modules: classes never traced into, beside torch.nn's own.
         leaf_method_modules: classes that are used by their methods; a method call is one node.
+        method_modules: method of a functional module -> the float module that a traced call of it becomes.
         tensor_rules: what torch functions do with a QTensor.
         passthrough: functions whose result keeps scale and dtype.
         passthrough_lists: the same, returning a list or tuple.
@@ -121,6 +126,7 @@ class Tables:
     recognized: Mapping[str, type[nn.Module]]
     leaf_modules: tuple[type[nn.Module], ...]
     leaf_method_modules: tuple[type[nn.Module], ...]
+    method_modules: Mapping[str, type[nn.Module]]
     tensor_rules: tuple[TensorRule, ...]
     passthrough: frozenset[Callable[..., object]]
     passthrough_lists: frozenset[Callable[..., object]]

@@ -16,7 +16,9 @@ from .exact import may_choose
 from .functional_module import FunctionalModule, is_number, masked
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
+from .segment_table import Table, make_table
 from .support import ACCUMULATOR, dtype_name, require_cell
+from .table_options import Tabulated
 from .tail import Chain, whole_range
 
 _OPERANDS = 2
@@ -29,6 +31,7 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
     _OP = ""
     _TOGETHER: ClassVar[frozenset[str]] = frozenset()  # methods of two operands
     _EACH: ClassVar[frozenset[str]] = frozenset()  # methods whose operands are requantized one by one
+    _SINGLE: ClassVar[frozenset[str]] = frozenset()  # methods of one operand
     _UNLIKE: ClassVar[frozenset[str]] = frozenset()  # methods whose result has not the module's scale
 
     def bind_method(self, method: str, inputs: list[Scaled | None], args: tuple[object, ...]) -> Scaled | None:
@@ -49,6 +52,8 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
             self.bound(getattr(self, f"_derive_{method}"), *known)
         elif len(known) == 1 and any(is_number(arg) for arg in args) and method in self._TOGETHER | self._UNLIKE:
             return self._probed(method, known[0], args)
+        elif method in self._SINGLE and known:
+            self.bound(getattr(self, f"_derive_{method}"), *known)
         for x in known if method in self._EACH else ():
             self.bound(self._derive_aligned, x)
         return self.bind()
@@ -97,6 +102,13 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         storages = (first.dtype, second.dtype)
         tail = self.tail(Chain((kernel,)), p, lambda: (whole_range(x.dtype), whole_range(y.dtype)), storages, **dtypes)
         return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
+
+    def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
+        """The table of a function, from the scale of its input to that of the output."""
+        assert self.scale is not None, "an output without quantizer is refused before"
+        assert self.dtype is not None
+        scales = (x.q_scale(), self.scale, x.dtype, self.dtype)
+        return make_table(self.kernels, tabulated.function, tabulated.options, *scales).to(self.scale.device)
 
     def _derive_aligned(self, x: Input) -> Any:
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=self.scale, input=x.dtype, output=self.dtype)

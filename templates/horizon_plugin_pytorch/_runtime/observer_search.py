@@ -6,6 +6,7 @@ that hold a percentage of it. All ranges are tried on one block of the batch at 
 processor's cache.
 """
 
+import functools
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from .errors import ArgumentError
 from .histogram import counts_of
 from .observer_base import ObserverBase
 from .observers import MinMaxObserver, check_percentiles, percentile_ranges
+from .recording import unrecorded
 
 _PERCENTS = range(100, 5, -1)
 _BLOCK = 1 << 18  # elements of one intermediate tensor
@@ -72,6 +74,14 @@ class NormObserver(MSEObserver):
         if not norm > 0:
             raise ArgumentError(f"NormObserver: norm must be positive, not {norm}")
         self._norm = float(norm)
+
+
+@functools.cache
+def _fractions(stride: int, device: torch.device) -> Tensor:
+    """Every `stride`-th fraction of a range that is tried, float32 [ranges, 1], the widest first."""
+    with torch.inference_mode(False), unrecorded():  # it outlives the caller's mode
+        percents = torch.tensor(tuple(_PERCENTS)[::stride], dtype=torch.float32, device=device)
+        return (percents / 100.0)[:, None]
 
 
 class MixObserver(ObserverBase):
