@@ -52,13 +52,12 @@ def write_stamp(root: str, digest: str) -> None:
 
     The digest is taken before a run begins: what is edited while it runs must not count as built.
     """
-    manifest = _hash_of(os.path.join(root, GENERATED, MANIFEST), Disk())
+    manifest = _hash_of(os.path.join(root, GENERATED, MANIFEST))
     _write_stamp(root, f"{digest} {manifest}")
 
 
 def input_digest(root: str, disk: Disk | None = None) -> str:
     """Return a digest of everything that outputs are made from."""
-    disk = disk or Disk()
     total = blake2b(" ".join(_tool_versions()).encode(), digest_size=16)
     for folder in (SPECS, TEMPLATES, GENERATOR):
         home = os.path.join(root, folder)
@@ -80,9 +79,9 @@ def _tool_versions() -> list[str]:
     return sorted(set(found))
 
 
-def _hash_of(file: str, disk: Disk) -> str:
+def _hash_of(file: str, disk: Disk | None = None) -> str:
     try:
-        return disk.hash_of(file)
+        return disk.hash_of(file) if disk else body_hash(read_regular(file))
     except OSError as error:
         return f"errno {error.errno}"
 
