@@ -119,6 +119,7 @@ SEGMENT_TABLES = frozenset(
         "exp",
         "gelu",
         "log",
+        "number_over",
         "pow",
         "reciprocal",
         "rsqrt",
