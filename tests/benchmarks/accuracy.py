@@ -8,7 +8,8 @@ processes of one thread each; figures do not depend on their number.
 How both sides train, equally: from the same float network, for the same epochs of the same batches in the same order, with the
 same optimizer, rate and schedule (SGD and half a cosine). Each follows its own documented flow for the rest: ours calibrates,
 corrects biases and keeps those scales, its normalizations folded; torch.ao's observes from the first step, and freezes ranges
-and the statistics of normalizations before the last epoch (as Jacob et al. 2018 and Krishnamoorthi 2018 advise). It runs its `onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
+and the statistics of normalizations before the last epoch (as Jacob et al. 2018 and Krishnamoorthi 2018 advise). It runs its
+`onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
 
 A difference to torch.ao below the standard error of the paired differences (one pair a network and seed) has no sign: one digit
 is 0.03 points of three seeds, and training it again with another seed moves a network by several digits. So "not below
