@@ -156,7 +156,7 @@ class QconfigDefaults(Spec):
     fake_quant: Identifier
     observer: Identifier
     calibration_observer: Identifier
-    search_observer: Identifier
+    search_observer: Identifier = Field(description="Of a qconfig whose ranges are to be searched.")
     dtype: Identifier
     weight_fake_quants: dict[Identifier, Identifier] = Field(
         default={}, description="Fake quantizer -> the one that weights get in its place."

@@ -1,6 +1,9 @@
 """Segment tables and calibrated models of one function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -8,7 +11,7 @@ from golden_support import current_march, f32
 from torch import Tensor, nn
 
 from horizon_plugin_pytorch._runtime.segment_table import SegmentTable, make_table
-from horizon_plugin_pytorch._runtime.table_options import TableOptions
+from horizon_plugin_pytorch._runtime.table_options import TableOptions, Tabulated
 from horizon_plugin_pytorch.dtype import DTYPES
 from horizon_plugin_pytorch.kernels import load
 from horizon_plugin_pytorch.nn import unary
@@ -33,9 +36,21 @@ EVERY_INT8 = torch.arange(-128, 128).to(torch.int8)
 EVERY_INT16 = torch.arange(-32768, 32768).to(torch.int16)
 
 
-UNARY = tuple(
-    value._TABULATED for value in vars(unary).values() if isinstance(value, type) and hasattr(value, "_TABULATED")
-)
+PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "prelu": {"weight": torch.tensor([0.25])},
+    "number_over": {"number": 0.7},
+}
+"""Of the functions that take more than x."""
+
+
+def tabulated_by(module: ModuleType) -> dict[str, Tabulated]:
+    """The table of each operator whose class a module holds, with values for its parameters."""
+    classes = (value for value in vars(module).values() if isinstance(value, type))
+    rows = [row for each in classes if isinstance(row := getattr(each, "_TABULATED", None), Tabulated)]
+    return {row.op: replace(row, function=partial(row.function, **PARAMETERS.get(row.op, {}))) for row in rows}
+
+
+UNARY = tuple(tabulated_by(unary).values())
 
 
 def segment_table(function: Callable[[Tensor], Tensor], s_in: float, s_out: float, **options: Any) -> SegmentTable:

@@ -6,13 +6,13 @@ beyond them the line that the rule names. Two kinds of difference remain. Roundi
 `ABOVE_2` names the operators where that is more than 2 steps, and how much. `pytest -s` prints the worst of each.
 """
 
-import functools
 import sys
 from collections.abc import Iterator
 
 import pytest
 import torch
 from golden_support import f32
+from tables import tabulated_by
 from torch import Tensor
 
 from horizon_plugin_pytorch._runtime.segment_table import Maker, SegmentTable, make_table
@@ -49,12 +49,8 @@ Difference = tuple[Tensor, Tensor]
 def _tabulated() -> Iterator[Tabulated]:
     """Each operator whose wide dtypes are looked up in segments, whichever class holds it."""
     cube = unary.Pow(3).pow
-    classes = [value for module in (unary, qat) for value in vars(module).values() if isinstance(value, type)]
-    rows = {row.op: row for each in classes if isinstance(row := getattr(each, "_TABULATED", None), Tabulated)}
-    for op, row in rows.items():
-        slope = {"weight": torch.tensor([0.25])} if op == "prelu" else {}
-        if row.options.kernel is None:
-            yield Tabulated(op, functools.partial(row.function, **slope), row.options)
+    rows = tabulated_by(unary) | tabulated_by(qat)
+    yield from (row for row in rows.values() if row.options.kernel is None)
     yield Tabulated("pow", cube.simulated_func, cube.options)
 
 

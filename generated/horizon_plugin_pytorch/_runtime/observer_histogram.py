@@ -189,7 +189,7 @@ def _percentile_bound(observer: HistogramObserver) -> Tensor:
 
 def _least_squared_error(observer: HistogramObserver) -> Tensor:
     """The fraction of the largest value with the least squared error; the middle of a bin stands for what is in it."""
-    bounds = (fractions_of_range(1, observer.largest.device) * observer.largest).to(torch.float32)
+    bounds = (fractions_of_range(1, observer.largest.device).flatten() * observer.largest).to(torch.float32)
     used = observer.histogram.nonzero().flatten()
     middles = ((used + 0.5) * observer.bin_width).to(torch.float32)
     scales = observer.scale_of(-bounds, bounds)[:, None]

@@ -50,7 +50,7 @@ class MSEObserver(MinMaxObserver):
     def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lowest, highest = super()._range_of(x)
         self._require_finite(lowest, highest)
-        fractions = fractions_of_range(self.stride, x.device)[:, None]
+        fractions = fractions_of_range(self.stride, x.device)
         scales = self.scale_of(fractions * lowest, fractions * highest)
         errors = batch_errors(self, x, (lowest, highest), scales, self._norm)
         best = fractions.flatten()[last_least(errors)]
@@ -74,14 +74,6 @@ class NormObserver(MSEObserver):
         if not norm > 0:
             raise ArgumentError(f"NormObserver: norm must be positive, not {norm}")
         self._norm = float(norm)
-
-
-@functools.cache
-def _fractions(stride: int, device: torch.device) -> Tensor:
-    """Every `stride`-th fraction of a range that is tried, float32 [ranges, 1], the widest first."""
-    with torch.inference_mode(False), unrecorded():  # it outlives the caller's mode
-        percents = torch.tensor(tuple(_PERCENTS)[::stride], dtype=torch.float32, device=device)
-        return (percents / 100.0)[:, None]
 
 
 class MixObserver(ObserverBase):
@@ -112,9 +104,12 @@ class MixObserver(ObserverBase):
         return lows[best], highs[best]
 
 
+@functools.cache
 def fractions_of_range(stride: int, device: torch.device) -> Tensor:
-    """The fractions of a range that are tried, from the widest: float32 [fractions]."""
-    return torch.tensor(tuple(_PERCENTS)[::stride], dtype=torch.float32, device=device) / 100.0
+    """Every `stride`-th fraction of a range that is tried, float32 [fractions, 1], the widest first."""
+    with torch.inference_mode(False), unrecorded():  # it outlives the caller's mode
+        percents = torch.tensor(tuple(_PERCENTS)[::stride], dtype=torch.float32, device=device)
+        return (percents / 100.0)[:, None]
 
 
 def batch_errors(
@@ -157,9 +152,10 @@ def errors_of(
         norm: the exponent.
     """
     bounds = (observer.quant_min, observer.quant_max)
-    compiled = one_pass.squared_errors(x, counts, scales, bounds, observer.march, is_weight=observer.is_per_channel)
-    if compiled is not None:
-        return compiled
+    if norm == _SQUARED:
+        compiled = one_pass.squared_errors(x, counts, scales, bounds, observer.march, is_weight=observer.is_per_channel)
+        if compiled is not None:
+            return compiled
     kernels = load(observer.march)
     rounded = kernels.round_weight if observer.is_per_channel else kernels.round_activation
     errors = torch.zeros(scales.shape, dtype=torch.float64, device=x.device)
