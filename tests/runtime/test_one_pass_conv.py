@@ -177,6 +177,13 @@ def test_operands_that_it_is_not_for_are_left_to_others() -> None:
     assert conv(integers(2, 16, 0, 4), integers(2, 16, 0, 4)) is None
 
 
+def test_features_on_another_device_are_left_to_others() -> None:
+    weight = integers(32, 32, 1, 1)
+    conv = OnePassConv.prove(weight, Window((1, 1), (0, 0), (1, 1), 1), tail_of("bayes", weight, False).program, 0)
+    assert conv is not None
+    assert conv(integers(1, 32, 4, 4).to("meta")) is None
+
+
 def test_some_groups_of_channels_are_left_to_others() -> None:
     weight = integers(16, 8, 3, 3)
     window = Window((1, 1), (1, 1), (1, 1), 2)

@@ -94,13 +94,15 @@ class OnePassConv:
         return cls(run, kind, weight, window, finish, program.result, proof)
 
     def __call__(self, x: Tensor, *others: Tensor, out: Tensor | None = None) -> Tensor | None:
-        """Results [N, C, H, W], channels last; None for operands that lie or look otherwise than expected.
+        """Results [N, C, H, W], channels last; None for operands that lie or look otherwise than expected, or off the CPU.
 
         Args:
             x: int8 [N, C, H, W].
             others: what is added, int8 in the shape of the result.
             out: memory for the result, channels last.
         """
+        if not all(y.is_cpu for y in (x, *others)):  # the weight may have been made here, or the model moved since
+            return None
         shape = self._shapes.get(x.shape) or self._shape(x)
         if not shape or x.dtype != torch.int8 or any(y.shape != shape or y.dtype != torch.int8 for y in others):
             return None
