@@ -106,19 +106,30 @@ static inline void NAME(const float *x, int64_t n, float *lowest, float *highest
 RUN(run_alone, "omp simd reduction(min:lo) reduction(max:hi) reduction(+:sum)")
 RUN(run_together, "omp parallel for simd num_threads(threads) reduction(min:lo) reduction(max:hi) reduction(+:sum)")
 
-/* The smallest and the largest of each of `rows` rows of `inner` elements; NaN where there is one. */
+typedef void run_function(const float *, int64_t, float *, float *, float *, int);
+
+/* The smallest and the largest of a row; NaN where there is one. */
+static inline void row_extremes(run_function run, const float *x, int64_t n, float *lowest, float *highest, int threads)
+{
+    float odd;
+    run(x, n, lowest, highest, &odd, threads);
+    for (int64_t i = 0; odd != odd && i < n; i++)
+        if (x[i] != x[i])
+            *lowest = *highest = NAN;
+}
+
+/* Those of each of `rows` rows of `inner` elements. Threads share one row or take several: a parallel region inside of
+   another, even of one thread, would start its threads anew each time. */
 void extremes(const float *x, float *lowest, float *highest, int64_t rows, int64_t inner, int threads)
 {
     const int shared = threads > 1 && rows * inner > 2 * BLOCK;
-    #pragma omp parallel for num_threads(threads) schedule(static) if (shared && rows > 1)
-    for (int64_t row = 0; row < rows; row++) {
-        const float *const first = x + row * inner;
-        float odd;
-        (shared && rows == 1 ? run_together : run_alone)(first, inner, lowest + row, highest + row, &odd, threads);
-        for (int64_t i = 0; odd != odd && i < inner; i++)
-            if (first[i] != first[i])
-                lowest[row] = highest[row] = NAN;
+    if (rows == 1) {
+        row_extremes(shared ? run_together : run_alone, x, inner, lowest, highest, threads);
+        return;
     }
+    #pragma omp parallel for num_threads(threads) schedule(static) if (shared)
+    for (int64_t row = 0; row < rows; row++)
+        row_extremes(run_alone, x + row * inner, inner, lowest + row, highest + row, 1);
 }
 
 /* Extremes enter a moving average, whose range makes a scale: 1; or 0, and nothing happened, where one is not finite.
@@ -174,13 +185,16 @@ LOST(lost_of_weight, round_weight)
 void squared_errors(const float *x, const double *counts, int64_t rows, int64_t inner, const float *scales,
                     int64_t ranges, double *errors, int is_weight, float low, float high, int threads)
 {
-    #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && rows > 1)
-    for (int64_t row = 0; row < rows; row++) {
+    const int64_t shares = rows == 1 ? threads : 1; /* of the ranges, each with a least error of its own */
+    #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t part = 0; part < rows * shares; part++) {
+        const int64_t row = part / shares;
         double least = INFINITY;
-        for (int64_t i = row; i < ranges * rows; i += rows) {
-            errors[i] = (is_weight ? lost_of_weight : lost_of_activation)(x + row * inner, counts, inner, scales[i],
-                                                                          low, high, least);
-            least = errors[i] < least ? errors[i] : least;
+        for (int64_t i = part %% shares; i < ranges; i += shares) {
+            double *const error = errors + i * rows + row;
+            *error = (is_weight ? lost_of_weight : lost_of_activation)(x + row * inner, counts, inner,
+                                                                       scales[i * rows + row], low, high, least);
+            least = *error < least ? *error : least;
         }
     }
 }
