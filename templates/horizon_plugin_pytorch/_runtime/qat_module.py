@@ -197,7 +197,9 @@ class QATWeighted(QATModule):
     def fake_quantized_weight(self) -> Tensor:
         """The weight on its integer grid, in the layout it is stored in."""
         channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
-        return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
+        fake_quant: Any = self._modules["weight_fake_quant"]
+        whole = fake_quant.weight_values if isinstance(fake_quant, FakeQuantize) else fake_quant
+        return as_stored(raw(whole(channels_first)), self._LAYOUT, self._groups)
 
     def simulated_bias(self) -> Tensor | None:
         """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
