@@ -7,6 +7,7 @@ by conversion, as far as the graph shows the scales, else when the module meets 
 is called with several scales, or whose stub was given another scale after conversion, is right too.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -30,6 +31,7 @@ from .tail import Chain, Tail
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
+_GENERATIONS = itertools.count()
 _Key = tuple[str | float | tuple[int, int], ...]
 _Binding = tuple[Any, tuple[Tensor, ...]]
 
@@ -51,11 +53,15 @@ Input = QTensor | Scaled
 
 def _identity(x: Input | float) -> float | tuple[int, int]:
     """A scale as an object at a version; a number as itself."""
-    return x if isinstance(x, (int, float)) else (id(x.q_scale()), x.q_scale()._version)
+    if isinstance(x, (int, float)):
+        return x
+    return int(x) if isinstance(x, torch.SymInt) else (id(x.q_scale()), x.q_scale()._version)
 
 
 def _constant(x: Input | float) -> Input | float:
-    """The operand of a derivation; sizes are tensors in `torch.jit.trace`."""
+    """The operand of a derivation; sizes are tensors in `torch.jit.trace`, and symbols in `torch.compile`."""
+    if isinstance(x, torch.SymInt):
+        return int(x)
     return x if isinstance(x, (QTensor, Scaled)) or not isinstance(x, Tensor) else as_constant(x)
 
 
@@ -145,14 +151,16 @@ class QuantizedModule(nn.Module):
 
     def _derived(self, derive: Callable[..., Any], inputs: tuple[Input | float, ...]) -> _Binding:
         """What `derive` gives, and the scales, held so that their ids stay theirs."""
+        inputs = tuple([_constant(x) for x in inputs])
         tensors = [x for x in inputs if not isinstance(x, (int, float))]
         self._check(*tensors)
         if len(self._bindings) >= _MOST_BINDINGS:
             self._bindings.clear()
             self._tails.clear()
             self._ways.clear()
-        with deriving(self):
-            return derive(*inputs), tuple(x.q_scale() for x in tensors)
+        scales = tuple([x.q_scale() for x in tensors])
+        with deriving(self, *scales):
+            return derive(*inputs), scales
 
     def tail(
         self,
@@ -197,6 +205,7 @@ class QuantizedModule(nn.Module):
 
     def _forget(self) -> None:
         """Drop everything that follows from scales and weights and can be derived again."""
+        self._generation = next(_GENERATIONS)
         self._bindings: dict[_Key, _Binding] = {}
         self._known_scale = None
         self._accumulators: dict[QuantDType, Accumulator] = {}
