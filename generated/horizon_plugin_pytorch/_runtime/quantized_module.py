@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..kernels import load
 from .checkpoints import note_march
+from .compiled_kernels import CompiledKernels
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
@@ -25,7 +26,7 @@ from .layer_way import Way
 from .native_loop import header_of
 from .qat_module import QATModule
 from .qtensor import QTensor
-from .recording import as_constant, deriving, is_exporting, is_tracing
+from .recording import as_constant, deriving, is_exporting, is_recorded, is_tracing
 from .support import dtype_name, require_cell
 from .tail import Chain, Tail
 
@@ -84,6 +85,7 @@ class QuantizedModule(nn.Module):
     scale: Tensor | None
     dtype: QuantDType | None
     _known_scale: Tensor | None
+    _compiled: CompiledKernels | None
 
     @classmethod
     def from_float(cls, mod: QATModule) -> Self:
@@ -115,6 +117,15 @@ class QuantizedModule(nn.Module):
     def kernels(self) -> ModuleType:
         """The integer kernels of this module's march."""
         return load(self.march)
+
+    @property
+    def compute(self) -> Any:
+        """The kernels as this module runs them: as compiled loops where it compiles."""
+        if not self.compiles or is_recorded():
+            return load(self.march)
+        if self._compiled is None:
+            self._compiled = CompiledKernels(load(self.march))
+        return self._compiled
 
     def bind(self, *inputs: Scaled | None) -> Scaled | None:
         """Derive the integers for inputs whose scales are known; None stands for an unknown one.
@@ -212,6 +223,7 @@ class QuantizedModule(nn.Module):
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
         self._ways: dict[int, Way] = {}
+        self._compiled = None
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
@@ -231,13 +243,14 @@ class QuantizedModule(nn.Module):
             "_fast_sums": {},
             "_tails": {},
             "_ways": {},
+            "_compiled": None,
             "_known_scale": None,
         }
 
     @property
     def proofs(self) -> tuple[str, ...]:
         """Why each way that this module computes is exact; empty where it computes by the definition only."""
-        return tuple(tail.proof for tail in self._tails.values())
+        return (*(tail.proof for tail in self._tails.values()), *(self._compiled.proofs if self._compiled else ()))
 
     def extra_repr(self) -> str:
         """Scale and dtype of the output."""
