@@ -24,9 +24,10 @@ from .exact import Accumulator
 from .int8_sums import Int8Sums
 from .layer_way import Way
 from .native_loop import header_of
+from .operands import as_known, identity_of
 from .qat_module import QATModule
 from .qtensor import QTensor
-from .recording import as_constant, deriving, is_exporting, is_recorded, is_tracing
+from .recording import deriving, is_exporting, is_recorded, is_tracing
 from .support import dtype_name, require_cell
 from .tail import Chain, Tail
 
@@ -50,20 +51,6 @@ class Scaled:
 
 
 Input = QTensor | Scaled
-
-
-def _identity(x: Input | float) -> float | tuple[int, int]:
-    """A scale as an object at a version; a number as itself."""
-    if isinstance(x, (int, float)):
-        return x
-    return int(x) if isinstance(x, torch.SymInt) else (id(x.q_scale()), x.q_scale()._version)
-
-
-def _constant(x: Input | float) -> Input | float:
-    """The operand of a derivation; sizes are tensors in `torch.jit.trace`, and symbols in `torch.compile`."""
-    if isinstance(x, torch.SymInt):
-        return int(x)
-    return x if isinstance(x, (QTensor, Scaled)) or not isinstance(x, Tensor) else as_constant(x)
 
 
 class QuantizedModule(nn.Module):
@@ -153,8 +140,8 @@ class QuantizedModule(nn.Module):
         Scales are recognized as objects and by their version, so that no tensor is compared while the model runs.
         """
         if is_tracing():
-            inputs = tuple([_constant(x) for x in inputs])
-        key: _Key = (derive.__name__, *[_identity(x) for x in inputs])
+            inputs = tuple([as_known(x) for x in inputs])
+        key: _Key = (derive.__name__, *[identity_of(x) for x in inputs])
         entry = self._bindings.get(key)
         if entry is None:
             entry = self._bindings[key] = self._derived(derive, inputs)
@@ -162,7 +149,7 @@ class QuantizedModule(nn.Module):
 
     def _derived(self, derive: Callable[..., Any], inputs: tuple[Input | float, ...]) -> _Binding:
         """What `derive` gives, and the scales, held so that their ids stay theirs."""
-        inputs = tuple([_constant(x) for x in inputs])
+        inputs = tuple([as_known(x) for x in inputs])
         tensors = [x for x in inputs if not isinstance(x, (int, float))]
         self._check(*tensors)
         if len(self._bindings) >= _MOST_BINDINGS:
