@@ -117,7 +117,7 @@ class QATWithNorm(QATWeighted):
         return self._channels_first() * self._column(fold_factor(self.bn))
 
     def _folded_bias(self) -> Tensor:
-        return fold_bias(self.bias, self.bn)
+        return fold_bias(self.bias, self.bn, fold_factor(self.bn))
 
     def _folded_scale(self) -> Tensor:
         """The scale of the folded weight, float32 [out]."""

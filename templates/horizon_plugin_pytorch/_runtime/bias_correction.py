@@ -32,7 +32,7 @@ from .check_model import as_inputs
 from .convert import convert_fx
 from .errors import ArgumentError
 from .fake_quant_state import FakeQuantState, set_fake_quantize
-from .module_tree import copy_model
+from .module_copy import copy_model
 from .progress import progress
 from .qtensor import QTensor
 from .quantized_weighted import QuantizedWeighted

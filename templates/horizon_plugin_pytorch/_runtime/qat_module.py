@@ -36,9 +36,8 @@ def raw(x: Tensor) -> Tensor:
 
 def adopt(module: nn.Module, source: nn.Module) -> None:
     """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
-    nn.Module.__init__(module)
-    for key, value in source.__dict__.items():
-        module.__dict__[key] = value.copy() if isinstance(value, dict) else value
+    held = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(source).items()}
+    module.__dict__.update(held)
 
 
 class QATModule(nn.Module):
