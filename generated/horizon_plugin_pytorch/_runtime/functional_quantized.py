@@ -5,7 +5,6 @@ In: the generated method bodies. Out: what all of them share: the support check 
 operands brought to the output's scale, operands and scales of matrix products.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -93,14 +92,20 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
             s_x=x.q_scale(), s_y=y.q_scale(), s_out=self.scale, input=x.dtype, other=y.dtype, output=self.dtype
         )
 
-    def _elementwise(self, kernel: Callable[..., Tensor], p: Any, x: QTensor, y: QTensor, **dtypes: Any) -> QTensor:
+    def _elementwise(self, name: str, p: Any, x: QTensor, y: QTensor, **dtypes: Any) -> QTensor:
         """The result of a kernel of two operands, the cheapest exact way."""
         first, second = x.int_repr(), y.int_repr()
-        if not (may_choose(first) and may_choose(second)):
-            return self._result(kernel(first, second, p, **dtypes))
+        if self.compiles or not (may_choose(first) and may_choose(second)):
+            return self._result(getattr(self.compute, name)(first, second, p, **dtypes))
         last = first.dim() == _IMAGE_DIMS and first.is_contiguous(memory_format=torch.channels_last)
         storages = (first.dtype, second.dtype)
-        tail = self.tail(Chain((kernel,)), p, lambda: (whole_range(x.dtype), whole_range(y.dtype)), storages, **dtypes)
+        tail = self.tail(
+            Chain((getattr(self.kernels, name),)),
+            p,
+            lambda: (whole_range(x.dtype), whole_range(y.dtype)),
+            storages,
+            **dtypes,
+        )
         return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
 
     def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
@@ -117,12 +122,12 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         """The integers of the operands at the output's scale."""
         self._require(op, *inputs)
         params = [self.bound(self._derive_aligned, x) for x in inputs]
-        requantize = self.kernels.requantize
+        requantize = self.compute.requantize
         return [requantize(x.int_repr(), p, output=self.dtype) for x, p in zip(inputs, params, strict=True)]
 
     def _degraded(self, x: Any, n: int) -> Tensor:
         """The integers of an operand of a matrix product, at the scale that the accumulator can hold."""
-        integers: Tensor = self.kernels.requantize(
+        integers: Tensor = self.compute.requantize(
             x.int_repr(), self.bound(self._derive_degraded, x, n), output=x.dtype
         )
         return integers
@@ -137,7 +142,7 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
 
     def _accumulated(self, acc: Tensor, scale: Tensor) -> QTensor:
         """A sum that is a model output."""
-        return QTensor(self.kernels.accumulator(acc), scale, DTYPES[ACCUMULATOR])
+        return QTensor(self.compute.accumulator(acc), scale, DTYPES[ACCUMULATOR])
 
     def _scaled(self, integers: Tensor, source: QTensor, number: float) -> QTensor:
         """Integers at the scale of `source` times `number`."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from .exact import Accumulator
 from .in_place import Program
 from .int8_sums import Int8Sums
-from .native_loop import NativeKernel
+from .native_tail import NativeKernel
 from .one_pass_conv import OnePassConv
 from .tail import Tail
 

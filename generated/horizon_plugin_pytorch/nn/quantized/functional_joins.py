@@ -57,7 +57,7 @@ class JoinFunctional(QuantizedFunctional):
         if self.dtype is None:
             return self._accumulated(acc, self.bound(self._product_scale, x, y, n))
         p = self.bound(self._derive_matmul, x, y, n)
-        return self._result(self.kernels.matmul(acc, p, output=self.dtype))
+        return self._result(self.compute.matmul(acc, p, output=self.dtype))
 
     def _derive_mean(self, x: Input, n: int) -> Any:
         return self.kernels.derive_mean(s_in=x.q_scale(), s_out=self.scale, n=n, output=self.dtype)
@@ -69,7 +69,7 @@ class JoinFunctional(QuantizedFunctional):
         n = math.prod(x.shape[d] for d in dims)
         total = exact_sum(x.int_repr(), dims, keepdim=self._keeps_dims(keepdim))
         p = self.bound(self._derive_mean, x, n)
-        return self._result(self.kernels.mean(total, p, output=self.dtype))
+        return self._result(self.compute.mean(total, p, output=self.dtype))
 
     def _derive_sum(self, x: Input, n: int) -> Any:
         return self.kernels.derive_total(s_in=x.q_scale(), s_out=self.scale, output=self.dtype)
@@ -83,4 +83,4 @@ class JoinFunctional(QuantizedFunctional):
         if self.dtype is None:
             return self._accumulated(total, x.q_scale())
         p = self.bound(self._derive_sum, x, n)
-        return self._result(self.kernels.total(total, p, output=self.dtype))
+        return self._result(self.compute.total(total, p, output=self.dtype))
