@@ -14,7 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .composite import QATComposite
-from .fake_quantize import never_observed
+from .fake_quant_state import never_observed
 from .flat_run import attach
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView

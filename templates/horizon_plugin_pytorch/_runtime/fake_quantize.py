@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.ao.quantization import FakeQuantizeBase
-from torch.nn.modules import module as global_hooks
 
 from .checkpoints import note_march
 from .clamp import Clamp
@@ -155,14 +154,6 @@ class FakeQuantize(FakeQuantizeBase):
             return self._fake_quantize(data) if activation is None else self._fake_quantize(data, activation.ends)
         return data if activation is None else activation(data)
 
-    def weight_values(self, weight: Tensor) -> Tensor:
-        """The same as calling it, as a plain tensor."""
-        called = _FORWARD is not type(self).forward or self._forward_hooks or self._forward_pre_hooks
-        if called or global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
-            seen: Tensor = self(weight)
-            return seen.dequantize() if isinstance(seen, QTensor) else seen
-        return self.values(weight)
-
     def takes(self, activation: Clamp) -> bool:
         """Whether an activation is best computed along with the quantization, and nobody sees what lies between."""
         plain = type(self) is FakeQuantize and self.saturate and not self.in_place
@@ -302,15 +293,3 @@ class FakeQuantize(FakeQuantizeBase):
                 f"loaded one is {saved.tolist()}; change the qconfig or the checkpoint"
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-_FORWARD = FakeQuantize.forward
-
-
-def never_observed(module: nn.Module) -> bool:
-    """Whether a module's output quantizer has seen no data and still has the scale it was made with."""
-    fake_quant = getattr(module, "activation_post_process", None)
-    if not isinstance(fake_quant, FakeQuantizeBase):
-        return False
-    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
-    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())
