@@ -11,8 +11,12 @@ import torch
 from torch import Tensor
 
 from ..dtype import DTYPES
-from .exact import may_choose
+from .dtype import QuantDType
+from .exact import exact_product, exact_sum, may_choose
 from .functional_module import FunctionalModule, is_number, masked
+from .interval import run_on_intervals
+from .native_products import Finish, product
+from .native_sums import summed
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .segment_table import Table, make_table
@@ -108,6 +112,10 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         )
         return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
 
+    def _summed(self, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+        """The exact sum over some dimensions, int64."""
+        return summed(x, dims, keepdim) if self.compiles else exact_sum(x, dims, keepdim=keepdim)
+
     def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
         """The table of a function, from the scale of its input to that of the output."""
         assert self.scale is not None, "an output without quantizer is refused before"
@@ -135,6 +143,24 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
     def _derive_degraded(self, x: Input, n: int) -> Any:
         s_out = self.kernels.matmul_scale(x.q_scale(), input=x.dtype, n=n)
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=s_out, input=x.dtype, output=x.dtype)
+
+    def _derive_reach(self, x: Input, n: int) -> int:
+        """The largest magnitude of a degraded operand."""
+        p = self._derive_degraded(x, n)
+        known = run_on_intervals(self.kernels.requantize, p, (whole_range(x.dtype),), output=x.dtype)
+        return -x.dtype.min if known is None else max(-int(known[1].low), int(known[1].high))
+
+    def _product(self, kernel: str, p: Any, x: Any, y: Any, output: QuantDType) -> Tensor:
+        """A kernel of the sums of a matrix product, of operands that are degraded first; the cheapest exact way."""
+        n = x.shape[-1]
+        a, b = self._degraded(x, n), self._degraded(y, n)
+        if self.compiles:
+            reaches = [self.bound(self._derive_reach, z, n) for z in (x, y)]
+            made = product(a, b, (reaches[0], reaches[1]), Finish(self.kernels, kernel, p, output))
+            if made is not None:
+                return made
+        requantized: Tensor = getattr(self.compute, kernel)(exact_product(torch.matmul, a, b, n), p, output=output)
+        return requantized
 
     def _product_scale(self, x: Input, y: Input, n: int) -> Tensor:
         scale: Tensor = self.kernels.product_scale(x.q_scale(), s_y=y.q_scale(), input=x.dtype, other=y.dtype, n=n)

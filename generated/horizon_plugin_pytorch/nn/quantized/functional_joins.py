@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..._runtime.exact import exact_product, exact_sum
+from ..._runtime.exact import exact_product
 from ..._runtime.functional_module import reduced_dims
 from ..._runtime.functional_quantized import QuantizedFunctional
 from ..._runtime.qtensor import QTensor
@@ -53,11 +53,11 @@ class JoinFunctional(QuantizedFunctional):
         self._require("matmul", x, y)
         a, b = (x.mT if x_trans else x), (y.mT if y_trans else y)
         n = a.shape[-1]
-        acc = exact_product(torch.matmul, self._degraded(a, n), self._degraded(b, n), n)
         if self.dtype is None:
+            acc = exact_product(torch.matmul, self._degraded(a, n), self._degraded(b, n), n)
             return self._accumulated(acc, self.bound(self._product_scale, x, y, n))
         p = self.bound(self._derive_matmul, x, y, n)
-        return self._result(self.compute.matmul(acc, p, output=self.dtype))
+        return self._result(self._product("matmul", p, a, b, output=self.dtype))
 
     def _derive_mean(self, x: Input, n: int) -> Any:
         return self.kernels.derive_mean(s_in=x.q_scale(), s_out=self.scale, n=n, output=self.dtype)
@@ -67,7 +67,7 @@ class JoinFunctional(QuantizedFunctional):
         self._require("mean", x)
         dims = reduced_dims(x, dim)
         n = math.prod(x.shape[d] for d in dims)
-        total = exact_sum(x.int_repr(), dims, keepdim=self._keeps_dims(keepdim))
+        total = self._summed(x.int_repr(), dims, self._keeps_dims(keepdim))
         p = self.bound(self._derive_mean, x, n)
         return self._result(self.compute.mean(total, p, output=self.dtype))
 
@@ -79,7 +79,7 @@ class JoinFunctional(QuantizedFunctional):
         self._require("sum", x)
         dims = reduced_dims(x, dim)
         n = math.prod(x.shape[d] for d in dims)
-        total = exact_sum(x.int_repr(), dims, keepdim=self._keeps_dims(keepdim))
+        total = self._summed(x.int_repr(), dims, self._keeps_dims(keepdim))
         if self.dtype is None:
             return self._accumulated(total, x.q_scale())
         p = self.bound(self._derive_sum, x, n)
