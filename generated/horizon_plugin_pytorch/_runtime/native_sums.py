@@ -42,7 +42,7 @@ def _groups(x: Tensor, dims: tuple[int, ...]) -> tuple[list[int], tuple[int, int
     """The dimensions as they lie in memory; the sizes around and within those that are summed. None where these are apart."""
     if not is_dense(x):
         return None
-    order = sorted(range(x.dim()), key=lambda d: (-x.stride(d), x.shape[d] == 1))
+    order = sorted(range(x.dim()), key=lambda d: (-x.stride()[d], x.shape[d] == 1))
     places = [place for place, d in enumerate(order) if d in dims]
     if not places or len(places) <= places[-1] - places[0]:
         return None
