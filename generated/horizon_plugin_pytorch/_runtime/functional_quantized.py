@@ -5,17 +5,17 @@ In: the generated method bodies. Out: what all of them share: the support check 
 operands brought to the output's scale, operands and scales of matrix products.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..dtype import DTYPES
-from .dtype import QuantDType
-from .exact import exact_product, exact_sum, may_choose
+from .exact import exact_sum, may_choose
 from .functional_module import FunctionalModule, is_number, masked
 from .interval import run_on_intervals
-from .native_products import Finish, product
+from .native_products import NativeProduct
 from .native_sums import summed
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
@@ -144,23 +144,20 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         s_out = self.kernels.matmul_scale(x.q_scale(), input=x.dtype, n=n)
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=s_out, input=x.dtype, output=x.dtype)
 
-    def _derive_reach(self, x: Input, n: int) -> int:
+    def _reach(self, x: Input, n: int) -> int:
         """The largest magnitude of a degraded operand."""
         p = self._derive_degraded(x, n)
         known = run_on_intervals(self.kernels.requantize, p, (whole_range(x.dtype),), output=x.dtype)
         return -x.dtype.min if known is None else max(-int(known[1].low), int(known[1].high))
 
-    def _product(self, kernel: str, p: Any, x: Any, y: Any, output: QuantDType) -> Tensor:
-        """A kernel of the sums of a matrix product, of operands that are degraded first; the cheapest exact way."""
-        n = x.shape[-1]
-        a, b = self._degraded(x, n), self._degraded(y, n)
-        if self.compiles:
-            reaches = [self.bound(self._derive_reach, z, n) for z in (x, y)]
-            made = product(a, b, (reaches[0], reaches[1]), Finish(self.kernels, kernel, p, output))
-            if made is not None:
-                return made
-        requantized: Tensor = getattr(self.compute, kernel)(exact_product(torch.matmul, a, b, n), p, output=output)
-        return requantized
+    def _native_product(
+        self, kernel: str, derive: Callable[..., Any], x: Input, y: Input, n: int
+    ) -> NativeProduct | None:
+        """A matrix product with a kernel of its sums, compiled."""
+        if not self.compiles or self.dtype is None:
+            return None
+        operands = ((x.dtype, self._reach(x, n)), (y.dtype, self._reach(y, n)))
+        return NativeProduct.prove((self.kernels, kernel), derive(x, y, n), self.dtype, operands)
 
     def _product_scale(self, x: Input, y: Input, n: int) -> Tensor:
         scale: Tensor = self.kernels.product_scale(x.q_scale(), s_y=y.q_scale(), input=x.dtype, other=y.dtype, n=n)

@@ -36,49 +36,75 @@ class _Shape(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """A kernel of sums, its derived integers (one for all channels each) and the dtype of the result."""
+class NativeProduct:
+    """A matrix product of features with a kernel of its sums; call it with integers of the types that it was made for.
 
-    kernels: ModuleType
-    name: str
-    params: Any
-    output: QuantDType
-
-
-def product(x: Tensor, y: Tensor, bounds: tuple[int, int], finish: Finish) -> Tensor | None:
-    """The kernel of the sums of x @ y; None where there is no code for these operands.
-
-    Args:
-        x: integers [..., rows, depth].
-        y: integers [..., depth, columns].
-        bounds: the largest magnitude in each.
-        finish: the kernel behind the sums.
+    Attributes:
+        run: the compiled loop.
+        kinds: the types of the operands.
+        params: the derived integers of the kernel.
+        output: dtype of the result.
+        pairs: how many pairs of products int32 adds up.
+        proof: why it is exact.
     """
-    pairs = (_INT32 - 1) // (2 * bounds[0] * bounds[1])
-    if not pairs or not all(_is_taken(z) for z in (x, y)) or any(p.numel() > 1 for p in finish.params):
-        return None
-    batches = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])  # type: ignore[no-untyped-call]
-    shape = (*batches, x.shape[-2], y.shape[-1])
-    run = None
-    if len(batches) <= _MOST_BATCHES and 0 not in (*shape, x.shape[-1]):
-        run = _compiled(
-            header_of(finish.kernels), finish.name, len(finish.params), (x.dtype, y.dtype, finish.output.storage)
-        )
-    if run is None:
-        return None
-    x, y = x.expand(*batches, *x.shape[-2:]), y.expand(*batches, *y.shape[-2:])
-    around = (1,) * (_MOST_BATCHES - len(batches))
-    how = _Shape(*shape[-2:], x.shape[-1], pairs)
-    how.x, how.y, how.batches = x.stride()[-2:], y.stride()[-2:], (*around, *batches)
-    how.x_batch, how.y_batch = ((*(0 for _ in around), *z.stride()[:-2]) for z in (x, y))
-    out = torch.empty(shape, dtype=finish.output.storage)
-    read = (ctypes.byref(how), x.data_ptr(), y.data_ptr(), out.data_ptr(), torch.get_num_threads())
-    failed = run(*read, *(int(p) for p in finish.params), finish.output.min, finish.output.max)
-    return None if failed else out
+
+    run: Callable[..., int]
+    kinds: tuple[torch.dtype, ...]
+    params: tuple[int, ...]
+    output: QuantDType
+    pairs: int
+    proof: str
+
+    @classmethod
+    def prove(
+        cls,
+        kernel: tuple[ModuleType, str],
+        params: Any,
+        output: QuantDType,
+        operands: tuple[tuple[QuantDType, int], ...],
+    ) -> "NativeProduct | None":
+        """None where int32 holds not even two products, or nothing can be compiled.
+
+        Args:
+            kernel: the kernels of a march, and the name of that behind the sums.
+            params: its derived integers.
+            output: dtype of the result.
+            operands: of each operand its dtype and its largest magnitude.
+        """
+        kinds = tuple(dtype.storage for dtype, _ in operands)
+        largest = operands[0][1] * operands[1][1]
+        pairs = (_INT32 - 1) // (2 * largest)
+        if (
+            not pairs
+            or not {*kinds} <= set(_NARROW)
+            or output.storage not in TYPES
+            or any(p.numel() > 1 for p in params)
+        ):
+            return None
+        run = _compiled(header_of(kernel[0]), kernel[1], len(params), (*kinds, output.storage))
+        proof = f"products in one pass: {2 * pairs} * {largest} = {2 * pairs * largest} < 2**31, then int64"
+        return None if run is None else cls(run, kinds, tuple(map(int, params)), output, pairs, proof)
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor | None:
+        """The kernel of the sums of [..., rows, depth] @ [..., depth, columns]; None where there is no code for them."""
+        if (x.dtype, y.dtype) != self.kinds or not _is_plain(x) or not _is_plain(y):
+            return None
+        batches: tuple[int, ...] = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])  # type: ignore[no-untyped-call]
+        shape = (*batches, x.shape[-2], y.shape[-1])
+        if len(batches) > _MOST_BATCHES or 0 in (*shape, x.shape[-1]):
+            return None
+        x, y = x.expand(*batches, *x.shape[-2:]), y.expand(*batches, *y.shape[-2:])
+        missing = _MOST_BATCHES - len(batches)
+        how = _Shape(*shape[-2:], x.shape[-1], self.pairs)
+        how.x, how.y, how.batches = x.stride()[-2:], y.stride()[-2:], ((1,) * missing + batches)
+        how.x_batch, how.y_batch = ((0,) * missing + z.stride()[:-2] for z in (x, y))
+        out = torch.empty(shape, dtype=self.output.storage)
+        read = (ctypes.byref(how), x.data_ptr(), y.data_ptr(), out.data_ptr(), torch.get_num_threads())
+        return None if self.run(*read, *self.params, self.output.min, self.output.max) else out
 
 
-def _is_taken(x: Tensor) -> bool:
-    return x.is_cpu and x.dtype in _NARROW and x.dim() >= _MATRIX and may_choose(x)
+def _is_plain(x: Tensor) -> bool:
+    return x.is_cpu and x.dim() >= _MATRIX and may_choose(x)
 
 
 @functools.cache

@@ -24,23 +24,48 @@ typedef struct {
     int64_t x_batch[2], y_batch[2];       /* distances of matrices */
 } shape;
 
+/* Two rows of a panel of columns, element by element by turns; the second one may lack. */
+static inline void weave(const right *even, const right *odd, int64_t step, int64_t count, int16_t *restrict to)
+{
+    for (int64_t j = 0; j < count; ++j) {
+        to[2 * j] = even[j * step];
+        to[2 * j + 1] = odd ? odd[j * step] : 0;
+    }
+}
+
 static void pack_left(const shape *s, const left *x, int16_t *restrict to, int64_t pairs)
 {
-    for (int64_t i = 0; i < CEIL(s->rows, ROWS) * ROWS; ++i)
-        for (int64_t k = 0; k < 2 * pairs; ++k)
-            to[i * 2 * pairs + k] = i < s->rows && k < s->depth ? x[i * s->x[0] + k * s->x[1]] : 0;
+    const int64_t rows = CEIL(s->rows, ROWS) * ROWS, row = s->x[0], step = s->x[1];
+    for (int64_t i = 0; i < s->rows; ++i, to += 2 * pairs) {
+        if (step == 1)
+            for (int64_t k = 0; k < s->depth; ++k)
+                to[k] = x[i * row + k];
+        else
+            for (int64_t k = 0; k < s->depth; ++k)
+                to[k] = x[i * row + k * step];
+        if (s->depth % 2)
+            to[s->depth] = 0;
+    }
+    memset(to, 0, (size_t)((rows - s->rows) * 2 * pairs) * sizeof *to);
 }
 
 /* [columns / 16][pairs][16][2]. */
 static void pack_right(const shape *s, const right *y, int16_t *restrict to, int64_t pairs)
 {
-    for (int64_t panel = 0; panel < CEIL(s->columns, COLUMNS) * VECTORS; ++panel)
-        for (int64_t k = 0; k < 2 * pairs; ++k)
-            for (int64_t j = 0; j < LANES; ++j) {
-                const int64_t column = panel * LANES + j;
-                const int inside = column < s->columns && k < s->depth;
-                to[((panel * pairs + k / 2) * LANES + j) * 2 + k % 2] = inside ? y[k * s->y[0] + column * s->y[1]] : 0;
-            }
+    for (int64_t column = 0; column < CEIL(s->columns, COLUMNS) * COLUMNS; column += LANES) {
+        const int64_t left_over = s->columns - column, count = left_over < LANES ? left_over : LANES;
+        for (int64_t k = 0; k < s->depth; k += 2, to += 2 * LANES) {
+            if (count < LANES)
+                memset(to, 0, 2 * LANES * sizeof *to);
+            if (count <= 0)
+                continue;
+            const right *const even = y + k * s->y[0] + column * s->y[1], *const odd = k + 1 < s->depth ? even + s->y[0] : NULL;
+            if (s->y[1] == 1 && count == LANES)
+                weave(even, odd, 1, LANES, to);
+            else
+                weave(even, odd, s->y[1], count, to);
+        }
+    }
 }
 
 /* Sums of the pairs `begin` to `end`, of ROWS by COLUMNS. */
