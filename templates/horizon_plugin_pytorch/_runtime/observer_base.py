@@ -71,6 +71,13 @@ class ObserverBase(TorchObserverBase):
     min_val: Tensor
     max_val: Tensor
     dtype: QuantDType
+    qscheme: torch.qscheme
+    averaging_constant: float
+    ch_axis: int
+    quant_min: int
+    quant_max: int
+    is_sync_quantize: bool
+    march: str
 
     def __init__(
         self,
@@ -88,12 +95,16 @@ class ObserverBase(TorchObserverBase):
         self._check_scheme(qscheme, ch_axis)
         if not 0.0 <= averaging_constant <= 1.0:
             raise ArgumentError(f"{name}: averaging_constant must lie in 0..1, not {averaging_constant}")
-        self.averaging_constant = averaging_constant
-        self.qscheme = qscheme
-        self.ch_axis = ch_axis if self.is_per_channel else -1
-        self.quant_min, self.quant_max = _checked_range(name, self.dtype, quant_min, quant_max)
-        self.is_sync_quantize = is_sync_quantize
-        self.march = require_march(name)
+        lowest, highest = _checked_range(name, self.dtype, quant_min, quant_max)
+        self.__dict__.update(  # plain values; a module looks into all it holds before it lets one be assigned
+            averaging_constant=averaging_constant,
+            qscheme=qscheme,
+            ch_axis=ch_axis if qscheme in PER_CHANNEL else -1,
+            quant_min=lowest,
+            quant_max=highest,
+            is_sync_quantize=is_sync_quantize,
+            march=require_march(name),
+        )
         kind = {"device": None, "dtype": torch.float32, **(factory_kwargs or {})}
         self.register_buffer("eps", torch.tensor([_EPSILON], **kind))
         self.register_buffer("min_val", torch.empty(0, **kind))

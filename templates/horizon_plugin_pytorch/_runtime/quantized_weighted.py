@@ -58,7 +58,7 @@ class QuantizedWeighted(QuantizedModule):
         weight = out_channels_first(mod.weight.detach(), self._LAYOUT, mod._groups)
         fake_quant: Any = mod.weight_fake_quant
         integers = quantized_weight(self.march, weight, fake_quant)
-        self._set_weight(integers, fake_quant.scale, mod.bias, mod._groups)
+        self._set_weight(integers, fake_quant.scale, mod.shifted(mod.bias), mod._groups)
 
     def _set_weight(self, channels_first: Tensor, scale: Tensor, bias: Tensor | None, groups: int) -> None:
         """Register integers [out, in / groups, ...], one scale an output channel, and the float bias."""
