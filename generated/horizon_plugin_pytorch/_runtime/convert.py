@@ -79,8 +79,8 @@ def _checked(model: nn.Module) -> ObservedGraphModule:
 def convert_modules(model: nn.Module, table: ClassTable, fast_mode: bool) -> None:
     """Swap the QAT modules of a model to their quantized classes, in place."""
     new = twins(convertible(model, table), table)
-    for module in new.values():
-        module.compiles = fast_mode  # type: ignore[assignment]
+    for part in (part for module in new.values() if fast_mode for part in module.modules()):
+        part.compiles = True  # type: ignore[assignment]
     swap(model, new)
 
 
