@@ -1,10 +1,11 @@
-"""Formulas as C functions of one element in 32 bits, for loops that a compiler vectorizes.
+"""Formulas as C functions of one element, for loops that a compiler vectorizes.
 
-In: a proved kernel. Out: `ElementBody`, or None for a kernel that is more than integers to integers. Every value is int32_t:
-the caller proves, with the integers of a layer, that int32 holds all of them; so a wrap to 32 bits changes nothing. Derived
-integers and the ends of dtypes are plain arguments. Of `saturate(t * mult, output)` is made::
+In: a proved kernel. Out: `ElementBody`; None for one of floats alone, or that reads a host value of the call. Every integer
+is a `bpu_word`: int64_t, which holds whatever a kernel was proved for, or int32_t where the caller proves, with the integers of
+a layer, that 32 bits hold all of them. Derived integers and the ends of dtypes are plain arguments, tables are pointers. Of
+`saturate(t * mult, output)` is made::
 
-    const int32_t y = bpu_clip(t * mult, output_min, output_max);
+    const bpu_word y = bpu_clip(t * mult, output_min, output_max);
 """
 
 from __future__ import annotations
@@ -19,45 +20,57 @@ from generator.formula.model import REAL_TENSOR, Kind
 
 if TYPE_CHECKING:
     from generator.formula.lines import Line
-    from generator.formula.model import Proved
+    from generator.formula.model import Arg, Proved
     from generator.formula.prove import Prover
     from generator.formula.syntax import Call, Name
 
 _ENDS = ("min", "max")
-_WORD = 32
+_WORD, _REAL = "bpu_word", "float"
 
 
 @dataclass(frozen=True, slots=True)
 class ElementBody:
-    """Arguments in order (tensors, derived integers, ends of dtypes) and statements; the last one returns."""
+    """A C function: the type of its result, its arguments in order, and statements, of which the last one returns.
 
+    Arguments are operands, derived integers, tables, ends of dtypes.
+    """
+
+    result: str
     arguments: tuple[str, ...]
     lines: tuple[str, ...]
 
 
-def lower_elements(proved: Proved, dtypes: tuple[str, ...]) -> ElementBody | None:
-    """Lower a kernel; `dtypes` are the dtype arguments that its torch form takes."""
-    kernel = proved.kernel
-    integers = REAL_TENSOR not in (*kernel.tensors.values(), kernel.result)
-    if not integers or not kernel.tensors or kernel.tables or not _reads_integers_only(proved):
+def lower_elements(proved: Proved, args: tuple[Arg, ...], dtypes: tuple[str, ...]) -> ElementBody | None:
+    """Lower a kernel; `args` are the arguments of its torch form, `dtypes` the dtypes among them."""
+    if set(proved.kernel.tensors.values()) <= {REAL_TENSOR} or not _reads_operands_only(proved, args):
         return None
     lowering = _ElementLowering(proved.provers, frozenset(proved.params))
     lines = tuple(lowering.statement(line) for line in proved.compute)
     if lowering.other_fields:
         return None
-    ends = (f"{name}_{end}" for name in dtypes for end in _ENDS)
-    arguments = (*(c_name(name) for name in kernel.tensors), *(c_name(name) for name in proved.params), *ends)
-    return ElementBody(arguments, (*lines, f"return {c_name(proved.compute[-1].targets[-1])};"))
-
-
-def _reads_integers_only(proved: Proved) -> bool:
-    """Whether nothing in the computation is real or a host value of the call."""
-    values = [prover.values[name] for prover in proved.provers for name in proved.params]
-    values += [p.values[t] for p in proved.provers for line in proved.compute for t in line.targets if t != "_"]
-    host = {*proved.kernel.scales, *proved.kernel.integers}
-    return all(v.kind in (Kind.INTEGER, Kind.MASK, Kind.INT) for v in values) and not host & used_names(
-        list(proved.compute)
+    reals = {arg.name for arg in args if arg.kind == "scale" or proved.kernel.tensors.get(arg.name) == REAL_TENSOR}
+    operands = (
+        f"{_REAL if x.name in reals else _WORD} {c_name(x.name)}" for x in args if x.kind in ("tensor", "scale")
     )
+    tables = (f"const {_WORD} *{c_name(arg.name)}" for arg in args if arg.kind == "table")
+    params = (f"{_WORD} {c_name(name)}" for name in proved.params)
+    ends = (f"{_WORD} {name}_{end}" for name in dtypes for end in _ENDS)
+    last = proved.compute[-1]
+    result = _type(lowering.kind(last.expr))
+    return ElementBody(result, (*operands, *params, *tables, *ends), (*lines, f"return {c_name(last.targets[-1])};"))
+
+
+def _reads_operands_only(proved: Proved, args: tuple[Arg, ...]) -> bool:
+    """Whether the computation has no host float, no real among what was derived, and no host value of the call."""
+    params = [prover.values[name] for prover in proved.provers for name in proved.params]
+    values = [p.values[t] for p in proved.provers for line in proved.compute for t in line.targets if t != "_"]
+    host = {*proved.kernel.integers, *(set(proved.kernel.scales) - {arg.name for arg in args})}
+    known = all(v.kind is not Kind.REAL for v in params) and all(v.kind is not Kind.HOST for v in (*params, *values))
+    return known and not host & used_names(list(proved.compute))
+
+
+def _type(kind: Kind) -> str:
+    return _REAL if kind is Kind.REAL else _WORD
 
 
 class _ElementLowering(CLowering):
@@ -69,7 +82,7 @@ class _ElementLowering(CLowering):
 
     def statement(self, line: Line, read: frozenset[str] = frozenset()) -> str:
         """One definition."""
-        return f"const int32_t {c_name(line.targets[-1])} = {self.lower(line.expr).text};"
+        return f"const {_type(self.kind(line.expr))} {c_name(line.targets[-1])} = {self.lower(line.expr).text};"
 
     def name(self, name: Name) -> Code:
         """A variable, a derived integer, or an end of a dtype."""
@@ -81,7 +94,6 @@ class _ElementLowering(CLowering):
         return Code(f"{name.root}_{name.tail}", ATOM, Kind.INT)
 
     def call_wrap(self, call: Call) -> Code:
-        """Nothing for 32 bits or more."""
+        """Nothing where 32 bits are known to hold the value."""
         bits = int(self.range(call.args[1])[0])
-        value = self.lower(call.args[0])
-        return value if bits >= _WORD else self.call("bpu_wrap", self.kind(call), value.text, str(bits))
+        return self.call("bpu_wrap", self.kind(call), self.lower(call.args[0]).text, str(bits))

@@ -1,6 +1,6 @@
 """Views of kernels/<march>.h: the kernels of a march as C functions of one element, for compiled loops.
 
-In: compiled kernels. Out: `NativeView`; kernels that are more than integers to integers are left out.
+In: compiled kernels. Out: `NativeView`; kernels of floats, or of host values of the call, are left out.
 """
 
 from dataclasses import dataclass
@@ -43,11 +43,10 @@ def native_view(compiled: CompiledMarches, march: str) -> NativeView:
 
 def _element(role: str, dtypes: tuple[str, ...], kernel: Compiled) -> ElementView | None:
     """The function of one kernel; None of one that a loop cannot run."""
-    body = lower_elements(kernel.proved, dtypes)
+    body = lower_elements(kernel.proved, kernel.compute_args, dtypes)
     if body is None:
         return None
-    arguments = ", ".join(f"int32_t {name}" for name in body.arguments)
-    head = f"static inline int32_t {role}({arguments})"
+    head = f"static inline {body.result} {role}({', '.join(body.arguments)})"
     lines = (part for line in body.lines for part in _wrapped(line, "    "))
     return ElementView(f"{kernel.label}: specs/kernels", tuple(_wrapped(head, "")), tuple(lines))
 

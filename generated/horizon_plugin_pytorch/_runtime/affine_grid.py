@@ -81,9 +81,9 @@ class QuantizedAffineGrid(QuantizedModule):
     def forward(self, theta: QTensor) -> QTensor:
         """int8 or int16 [N, 2, 3] to int16 [N, h, w, 2]."""
         base, degrading, finishing = self.bound(self._derive, theta)
-        matrices = self.kernels.requantize(theta.int_repr(), degrading, output=theta.dtype)
+        matrices = self.compute.requantize(theta.int_repr(), degrading, output=theta.dtype)
         sums = exact_product(torch.matmul, base, matrices.transpose(1, 2), _COORDINATES)
-        grid = self.kernels.matmul(sums, finishing, output=self.dtype)
+        grid = self.compute.matmul(sums, finishing, output=self.dtype)
         return self._result(grid.reshape(-1, *self.size, 2))
 
     def _derive(self, theta: Input) -> tuple[Tensor, Any, Any]:

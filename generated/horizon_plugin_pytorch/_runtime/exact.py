@@ -222,6 +222,12 @@ def proved_region(device: str) -> Iterator[None]:
             _PROVED.devices = outside
 
 
+def is_plain_arithmetic() -> bool:
+    """Whether the CPU's float32 arithmetic is plain as torch is set."""
+    plain = torch.get_float32_matmul_precision() == "highest"
+    return plain and bool(torch.backends.mkldnn.enabled) and not _narrower_parts()
+
+
 def _plain_arithmetic(stack: ExitStack, device: str) -> None:
     """Only what is not as it must be is changed, for changing costs more than the smallest products."""
     if torch.get_float32_matmul_precision() != "highest":
@@ -237,8 +243,12 @@ def _plain_arithmetic(stack: ExitStack, device: str) -> None:
 def _plain_cpu(stack: ExitStack) -> None:
     if not torch.backends.mkldnn.enabled:
         stack.enter_context(torch.backends.nnpack.flags(enabled=False))  # transforms with fractions
-    for part in (getattr(torch.backends.mkldnn, name, None) for name in ("conv", "matmul")):
-        precision: Any = getattr(part, "fp32_precision", "ieee")
-        if precision not in {"ieee", "none"}:
-            stack.callback(setattr, part, "fp32_precision", precision)
-            part.fp32_precision = "ieee"  # type: ignore[union-attr]
+    for part in _narrower_parts():
+        stack.callback(setattr, part, "fp32_precision", part.fp32_precision)
+        part.fp32_precision = "ieee"
+
+
+def _narrower_parts() -> list[Any]:
+    """Parts of oneDNN whose float32 products are to be narrower than float32."""
+    parts: list[Any] = [getattr(torch.backends.mkldnn, name, None) for name in ("conv", "matmul")]
+    return [part for part in parts if getattr(part, "fp32_precision", "ieee") not in {"ieee", "none"}]

@@ -142,4 +142,4 @@ class QuantizedTable(_WithoutStoredTables, QuantizedModule):
     def forward(self, x: QTensor) -> QTensor:
         """Integers in, integers out."""
         table: Table = self.bound(self._derive, x)
-        return self._result(table.look_up(self.kernels, x.int_repr()))
+        return self._result(table.look_up(self.compute, x.int_repr()))

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 _TRACER: Any = torch._C
+_REAL = (Tensor, torch.nn.Parameter)
 
 
 class _Capture(threading.local):
@@ -31,8 +32,8 @@ def is_recorded() -> bool:
 
 
 def is_exporting() -> bool:
-    """Whether `torch.export` or `torch.compile` looks at what runs."""
-    return torch.compiler.is_compiling()
+    """Whether `torch.export` or `torch.compile` looks at what runs, and shows stand-ins for buffers."""
+    return torch.compiler.is_compiling() and not _CAPTURE.active
 
 
 def is_tracing() -> bool:
@@ -51,13 +52,13 @@ def capturing() -> Iterator[None]:
 
 
 @contextmanager
-def deriving(module: object) -> Iterator[None]:
-    """Compute the constants of a module: no recorder sees what runs here.
+def deriving(module: object, *scales: Tensor) -> Iterator[None]:
+    """Compute the constants of a module, which follow from its tensors and `scales`: no recorder sees what runs here.
 
     Raises:
         RuntimeError: under an exporter, which leaves nothing to derive them from.
     """
-    if is_exporting():
+    if is_exporting() or any(type(scale) not in _REAL for scale in scales):
         raise RuntimeError(
             f"{type(module).__name__} has not met these scales or sizes yet, and integers cannot be derived while a graph is "
             f"recorded: run the model once with the example inputs before torch.export or torch.compile"
@@ -69,11 +70,19 @@ def deriving(module: object) -> Iterator[None]:
 @contextmanager
 def unrecorded() -> Iterator[None]:
     """No recorder sees what runs here."""
+    with _disable_current_modes(), _untraced():
+        yield
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
     state = _TRACER._get_tracing_state()
+    if state is None:  # within a custom operator nothing may be set
+        yield
+        return
     _TRACER._set_tracing_state(None)
     try:
-        with _disable_current_modes():
-            yield
+        yield
     finally:
         _TRACER._set_tracing_state(state)
 

@@ -8,457 +8,559 @@
  */
 
 /* correlation_inter: specs/kernels */
-static inline int32_t correlation_inter(int32_t acc, int32_t n)
+static inline bpu_word correlation_inter(bpu_word acc, bpu_word n)
 {
-    const int32_t y_wide = acc;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, n), -32768, 32767);
+    const bpu_word y_wide = bpu_wrap(acc, 32);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, n), -32768, 32767);
     return y;
 }
 
 /* correlation: specs/kernels */
-static inline int32_t correlation(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word correlation(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t total = acc;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word total = bpu_wrap(acc, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* threshold/at_least: specs/kernels */
-static inline int32_t threshold(int32_t x, int32_t bound)
+static inline bpu_word threshold(bpu_word x, bpu_word bound)
 {
-    const int32_t keep = (x >= bound) ? 1 : 0;
+    const bpu_word keep = (x >= bound) ? 1 : 0;
     return keep;
 }
 
 /* add/shift_and_scale: specs/kernels */
-static inline int32_t add(int32_t x, int32_t y, int32_t swap, int32_t shift, int32_t k, int32_t z_mult, int32_t
-    z_pre_shift, int32_t z_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word add(bpu_word x, bpu_word y, bpu_word swap, bpu_word shift, bpu_word k, bpu_word z_mult, bpu_word
+    z_pre_shift, bpu_word z_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t a = swap ? y : x;
-    const int32_t b = swap ? x : y;
-    const int32_t acc = bpu_shift_left(a, shift) + b * k;
-    const int32_t z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
-    const int32_t z_y_wide = z_t * z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
+    const bpu_word a = swap ? y : x;
+    const bpu_word b = swap ? x : y;
+    const bpu_word acc = bpu_wrap(bpu_shift_left(a, shift) + b * k, 32);
+    const bpu_word z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
+    const bpu_word z_y_wide = z_t * z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
         z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* sub/shift_and_scale: specs/kernels */
-static inline int32_t sub(int32_t x, int32_t y, int32_t swap, int32_t shift, int32_t k, int32_t z_mult, int32_t
-    z_pre_shift, int32_t z_post_shift, int32_t other_min, int32_t other_max, int32_t output_min, int32_t output_max)
+static inline bpu_word sub(bpu_word x, bpu_word y, bpu_word swap, bpu_word shift, bpu_word k, bpu_word z_mult, bpu_word
+    z_pre_shift, bpu_word z_post_shift, bpu_word other_min, bpu_word other_max, bpu_word output_min, bpu_word
+    output_max)
 {
-    const int32_t a = swap ? y : x;
-    const int32_t b = swap ? x : y;
-    const int32_t acc = bpu_shift_left(a, shift) + b * k;
-    const int32_t z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
-    const int32_t z_y_wide = z_t * z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
+    const bpu_word a = swap ? y : x;
+    const bpu_word b = swap ? x : y;
+    const bpu_word acc = bpu_wrap(bpu_shift_left(a, shift) + b * k, 32);
+    const bpu_word z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
+    const bpu_word z_y_wide = z_t * z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
         z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* mul: specs/kernels */
-static inline int32_t mul(int32_t x, int32_t y, int32_t z_mult, int32_t z_pre_shift, int32_t z_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word mul(bpu_word x, bpu_word y, bpu_word z_mult, bpu_word z_pre_shift, bpu_word z_post_shift,
+    bpu_word output_min, bpu_word output_max)
 {
-    const int32_t acc = x * y;
-    const int32_t z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
-    const int32_t z_y_wide = z_t * z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
+    const bpu_word acc = bpu_wrap(x * y, 32);
+    const bpu_word z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
+    const bpu_word z_y_wide = z_t * z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
         z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* relu: specs/kernels */
-static inline int32_t relu(int32_t x)
+static inline bpu_word relu(bpu_word x)
 {
-    const int32_t y = bpu_max(x, 0);
+    const bpu_word y = bpu_max(x, 0);
+    return y;
+}
+
+/* lut_point/grid: specs/kernels */
+static inline float lut_point(bpu_word i, float s)
+{
+    const float x = bpu_float((float)i * s);
+    return x;
+}
+
+/* lut: specs/kernels */
+static inline bpu_word lut(bpu_word x, const bpu_word *table)
+{
+    const bpu_word y = table[x + 128];
     return y;
 }
 
 /* lut_fold: specs/kernels */
-static inline int32_t lut_fold(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word lut_fold(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_clip(bpu_abs(x), input_min, input_max);
+    const bpu_word y = bpu_clip(bpu_abs(x), input_min, input_max);
     return y;
 }
 
 /* lut_unfold: specs/kernels */
-static inline int32_t lut_unfold(int32_t x, int32_t y, int32_t output_min, int32_t output_max)
+static inline bpu_word lut_unfold(bpu_word x, bpu_word y, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z = bpu_clip((x < 0) ? -y : y, output_min, output_max);
+    const bpu_word z = bpu_clip((x < 0) ? -y : y, output_min, output_max);
     return z;
 }
 
-/* line_value/lines_and_tables: specs/kernels */
-static inline int32_t line_value(int32_t x, int32_t k, int32_t b, int32_t left, int32_t right)
+/* segment_even_point/lines_and_tables: specs/kernels */
+static inline float segment_even_point(bpu_word i, float low, float high)
 {
-    const int32_t y_wide = x * k + bpu_shift_left(b, left);
-    const int32_t y = bpu_shift_right(y_wide, right) + (bpu_shift_right(bpu_shift_left(y_wide, 1), right) & 1);
+    const float step = (high - low) / 6.0f;
+    const float x = bpu_fma((float)i, step, low);
+    return x;
+}
+
+/* segment_probe/lines_and_tables: specs/kernels */
+static inline float segment_probe(bpu_word i, float high)
+{
+    const float x = high / (float)(4 - 2 * i);
+    return x;
+}
+
+/* segment_sample_point/lines_and_tables: specs/kernels */
+static inline float segment_sample_point(bpu_word j, float low, float h)
+{
+    const float x = low + bpu_float((float)j * h);
+    return x;
+}
+
+/* segment_table_point/lines_and_tables: specs/kernels */
+static inline float segment_table_point(bpu_word j, float a, float b)
+{
+    const float x = a + bpu_float((float)j * (b - a)) / 63.0f;
+    return x;
+}
+
+/* line_value/lines_and_tables: specs/kernels */
+static inline bpu_word line_value(bpu_word x, bpu_word k, bpu_word b, bpu_word left, bpu_word right)
+{
+    const bpu_word y_wide = x * k + bpu_shift_left(b, left);
+    const bpu_word y = bpu_shift_right(y_wide, right) + (bpu_shift_right(bpu_shift_left(y_wide, 1), right) & 1);
     return y;
 }
 
 /* segment_line/lines_and_tables: specs/kernels */
-static inline int32_t segment_line(int32_t x, int32_t right, int32_t k_q, int32_t left, int32_t b_q)
+static inline bpu_word segment_line(bpu_word x, bpu_word right, bpu_word k_q, bpu_word left, bpu_word b_q)
 {
-    const int32_t y_y_wide = x * k_q + bpu_shift_left(b_q, left);
-    const int32_t y = bpu_shift_right(y_y_wide, right) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1), right) & 1);
+    const bpu_word y_y_wide = x * k_q + bpu_shift_left(b_q, left);
+    const bpu_word y = bpu_shift_right(y_y_wide, right) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1), right) & 1);
+    return y;
+}
+
+/* segment_lookup/lines_and_tables: specs/kernels */
+static inline bpu_word segment_lookup(bpu_word x, const bpu_word *limits, const bpu_word *k, const bpu_word *b, const
+    bpu_word *left, const bpu_word *right, const bpu_word *values, bpu_word output_min, bpu_word output_max)
+{
+    const bpu_word i = bpu_search(limits, 8, x);
+    const bpu_word line_wide = k[i];
+    const bpu_word line_wide1 = b[i];
+    const bpu_word line_wide2 = left[i];
+    const bpu_word line_wide3 = right[i];
+    const bpu_word line_y_wide = x * line_wide + bpu_shift_left(line_wide1, line_wide2);
+    const bpu_word line = bpu_shift_right(line_y_wide, line_wide3) + (bpu_shift_right(bpu_shift_left(line_y_wide, 1),
+        line_wide3) & 1);
+    const bpu_word u = bpu_clip(line, 0, 16128);
+    const bpu_word f = u & 255;
+    const bpu_word n = bpu_shift_right(u, 8);
+    const bpu_word above = bpu_min(n + 1, 63);
+    const bpu_word row = (bpu_clip(i, 1, 6) - 1) * 64;
+    const bpu_word mixed = values[row + n] * (256 - f) + values[row + above] * f;
+    const bpu_word table = bpu_shift_right(mixed, 8) + (bpu_shift_right(bpu_shift_left(mixed, 1), 8) & 1);
+    const bpu_word y = bpu_clip((bpu_clip(i, 1, 6) == i) ? table : line, output_min, output_max);
     return y;
 }
 
 /* channel_slope: specs/kernels */
-static inline int32_t channel_slope(int32_t x, int32_t q, int32_t positive_mult, int32_t positive_pre_shift, int32_t
-    positive_post_shift, int32_t negative_mult, int32_t negative_pre_shift, int32_t negative_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word channel_slope(bpu_word x, bpu_word q, bpu_word positive_mult, bpu_word positive_pre_shift,
+    bpu_word positive_post_shift, bpu_word negative_mult, bpu_word negative_pre_shift, bpu_word negative_post_shift,
+    bpu_word output_min, bpu_word output_max)
 {
-    const int32_t positive_wide = bpu_max(x, 0);
-    const int32_t positive_t = bpu_clip(bpu_shift_right(positive_wide, positive_pre_shift), -32768, 32767);
-    const int32_t positive_y_wide = positive_t * positive_mult;
-    const int32_t positive = bpu_clip(bpu_shift_right(positive_y_wide, positive_post_shift) +
+    const bpu_word positive_wide = bpu_max(x, 0);
+    const bpu_word positive_t = bpu_clip(bpu_shift_right(positive_wide, positive_pre_shift), -32768, 32767);
+    const bpu_word positive_y_wide = positive_t * positive_mult;
+    const bpu_word positive = bpu_clip(bpu_shift_right(positive_y_wide, positive_post_shift) +
         (bpu_shift_right(bpu_shift_left(positive_y_wide, 1), positive_post_shift) & 1), output_min, output_max);
-    const int32_t negative_wide = q * bpu_min(x, 0);
-    const int32_t negative_t = bpu_clip(bpu_shift_right(negative_wide, negative_pre_shift), -32768, 32767);
-    const int32_t negative_y_wide = negative_t * negative_mult;
-    const int32_t negative = bpu_clip(bpu_shift_right(negative_y_wide, negative_post_shift) +
+    const bpu_word negative_wide = q * bpu_min(x, 0);
+    const bpu_word negative_t = bpu_clip(bpu_shift_right(negative_wide, negative_pre_shift), -32768, 32767);
+    const bpu_word negative_y_wide = negative_t * negative_mult;
+    const bpu_word negative = bpu_clip(bpu_shift_right(negative_y_wide, negative_post_shift) +
         (bpu_shift_right(bpu_shift_left(negative_y_wide, 1), negative_post_shift) & 1), output_min, output_max);
-    const int32_t y = bpu_clip(positive + negative, output_min, output_max);
+    const bpu_word y = bpu_clip(positive + negative, output_min, output_max);
     return y;
 }
 
 /* floor_int16/requantize: specs/kernels */
-static inline int32_t floor_int16(int32_t x, int32_t n_mult, int32_t n_pre_shift, int32_t n_post_shift, int32_t y_mult,
-    int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word floor_int16(bpu_word x, bpu_word n_mult, bpu_word n_pre_shift, bpu_word n_post_shift, bpu_word
+    y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t n_t = bpu_clip(bpu_shift_right(x, n_pre_shift), -32768, 32767);
-    const int32_t n_y_wide = n_t * n_mult;
-    const int32_t n = bpu_clip(bpu_shift_right(n_y_wide, n_post_shift), -2147483648, 2147483647);
-    const int32_t y_t = bpu_clip(bpu_shift_right(n, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word n_t = bpu_clip(bpu_shift_right(x, n_pre_shift), -32768, 32767);
+    const bpu_word n_y_wide = n_t * n_mult;
+    const bpu_word n = bpu_clip(bpu_shift_right(n_y_wide, n_post_shift), -2147483648, 2147483647);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(n, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* ceil_int16/requantize: specs/kernels */
-static inline int32_t ceil_int16(int32_t x, int32_t n_mult, int32_t n_pre_shift, int32_t n_post_shift, int32_t y_mult,
-    int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word ceil_int16(bpu_word x, bpu_word n_mult, bpu_word n_pre_shift, bpu_word n_post_shift, bpu_word
+    y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t n_t = bpu_clip(bpu_shift_right(x, n_pre_shift), -32768, 32767);
-    const int32_t n_y_wide = n_t * n_mult;
-    const int32_t n = bpu_clip(-bpu_shift_right(-n_y_wide, n_post_shift), -2147483648, 2147483647);
-    const int32_t y_t = bpu_clip(bpu_shift_right(n, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word n_t = bpu_clip(bpu_shift_right(x, n_pre_shift), -32768, 32767);
+    const bpu_word n_y_wide = n_t * n_mult;
+    const bpu_word n = bpu_clip(-bpu_shift_right(-n_y_wide, n_post_shift), -2147483648, 2147483647);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(n, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* matmul: specs/kernels */
-static inline int32_t matmul(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word matmul(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t total = acc;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word total = bpu_wrap(acc, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* accumulator: specs/kernels */
-static inline int32_t accumulator(int32_t acc)
+static inline bpu_word accumulator(bpu_word acc)
 {
-    const int32_t y = acc;
+    const bpu_word y = bpu_wrap(acc, 32);
+    return y;
+}
+
+/* dequantize: specs/kernels */
+static inline float dequantize(bpu_word q, float s)
+{
+    const float y = bpu_float((float)q * s);
     return y;
 }
 
 /* avg_pool/requantize: specs/kernels */
-static inline int32_t avg_pool(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word avg_pool(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift) + (bpu_shift_right(bpu_shift_left(acc, 1),
+    const bpu_word y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift) + (bpu_shift_right(bpu_shift_left(acc, 1),
         y_pre_shift) & 1), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* mean/requantize: specs/kernels */
-static inline int32_t mean(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word mean(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* total: specs/kernels */
-static inline int32_t total(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word total(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t wrapped = acc;
-    const int32_t y_t = bpu_clip(bpu_shift_right(wrapped, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word wrapped = bpu_wrap(acc, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(wrapped, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* requantize/multiplier: specs/kernels */
-static inline int32_t requantize(int32_t x, int32_t mult, int32_t pre_shift, int32_t post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word requantize(bpu_word x, bpu_word mult, bpu_word pre_shift, bpu_word post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t t = bpu_clip(bpu_shift_right(x, pre_shift), -32768, 32767);
-    const int32_t y_wide = t * mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, post_shift) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
+    const bpu_word t = bpu_clip(bpu_shift_right(x, pre_shift), -32768, 32767);
+    const bpu_word y_wide = t * mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, post_shift) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
         post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* resize_position: specs/kernels */
-static inline int32_t resize_position(int32_t i, int32_t step, int32_t offset)
+static inline bpu_word resize_position(bpu_word i, bpu_word step, bpu_word offset)
 {
-    const int32_t position = bpu_shift_left(offset + i * step, 0);
+    const bpu_word position = bpu_shift_left(offset + i * step, 0);
     return position;
 }
 
 /* resize_corner_position: specs/kernels */
-static inline int32_t resize_corner_position(int32_t i, int32_t step)
+static inline bpu_word resize_corner_position(bpu_word i, bpu_word step)
 {
-    const int32_t position = bpu_shift_left(i * step, 0);
+    const bpu_word position = bpu_shift_left(i * step, 0);
     return position;
 }
 
 /* resize_nearest/center: specs/kernels */
-static inline int32_t resize_nearest(int32_t i, int32_t position_step, int32_t position_offset)
+static inline bpu_word resize_nearest(bpu_word i, bpu_word position_step, bpu_word position_offset)
 {
-    const int32_t position = bpu_shift_left(position_offset + i * position_step, 0);
-    const int32_t y = bpu_shift_right(position + 32768, 16);
+    const bpu_word position = bpu_shift_left(position_offset + i * position_step, 0);
+    const bpu_word y = bpu_shift_right(position + 32768, 16);
+    return y;
+}
+
+/* roi_corner: specs/kernels */
+static inline float roi_corner(bpu_word q)
+{
+    const float y = bpu_float((float)q * 0.25f);
     return y;
 }
 
 /* tap: specs/kernels */
-static inline int32_t tap(int32_t position)
+static inline bpu_word tap(bpu_word position)
 {
-    const int32_t y = bpu_shift_right(position, 16);
+    const bpu_word y = bpu_shift_right(position, 16);
     return y;
 }
 
 /* tap_weight: specs/kernels */
-static inline int32_t tap_weight(int32_t position)
+static inline bpu_word tap_weight(bpu_word position)
 {
-    const int32_t w = bpu_shift_right(position, 8) & 255;
+    const bpu_word w = bpu_shift_right(position, 8) & 255;
     return w;
 }
 
 /* nearest_tap: specs/kernels */
-static inline int32_t nearest_tap(int32_t position)
+static inline bpu_word nearest_tap(bpu_word position)
 {
-    const int32_t y = bpu_shift_right(position + 32768, 16);
+    const bpu_word y = bpu_shift_right(position + 32768, 16);
     return y;
 }
 
 /* blend_across/one_pass: specs/kernels */
-static inline int32_t blend_across(int32_t left, int32_t right, int32_t w)
+static inline bpu_word blend_across(bpu_word left, bpu_word right, bpu_word w)
 {
-    const int32_t y = left * (256 - w) + right * w;
+    const bpu_word y = left * (256 - w) + right * w;
     return y;
 }
 
 /* blend_down/one_pass: specs/kernels */
-static inline int32_t blend_down(int32_t top, int32_t bottom, int32_t w)
+static inline bpu_word blend_down(bpu_word top, bpu_word bottom, bpu_word w)
 {
-    const int32_t y_wide = top * (256 - w) + bottom * w;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, 16) + (bpu_shift_right(bpu_shift_left(y_wide, 1), 16) & 1), -128,
-        127);
+    const bpu_word y_wide = top * (256 - w) + bottom * w;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, 16) + (bpu_shift_right(bpu_shift_left(y_wide, 1), 16) & 1),
+        -128, 127);
     return y;
 }
 
 /* add_scalar: specs/kernels */
-static inline int32_t add_scalar(int32_t x, int32_t one, int32_t adds, int32_t kept_mult, int32_t kept_pre_shift,
-    int32_t kept_post_shift, int32_t total_swap, int32_t total_shift, int32_t total_k, int32_t total_z_mult, int32_t
-    total_z_pre_shift, int32_t total_z_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word add_scalar(bpu_word x, bpu_word one, bpu_word adds, bpu_word kept_mult, bpu_word kept_pre_shift,
+    bpu_word kept_post_shift, bpu_word total_swap, bpu_word total_shift, bpu_word total_k, bpu_word total_z_mult,
+    bpu_word total_z_pre_shift, bpu_word total_z_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t kept_t = bpu_clip(bpu_shift_right(x, kept_pre_shift), -32768, 32767);
-    const int32_t kept_y_wide = kept_t * kept_mult;
-    const int32_t kept = bpu_clip(bpu_shift_right(kept_y_wide, kept_post_shift) +
+    const bpu_word kept_t = bpu_clip(bpu_shift_right(x, kept_pre_shift), -32768, 32767);
+    const bpu_word kept_y_wide = kept_t * kept_mult;
+    const bpu_word kept = bpu_clip(bpu_shift_right(kept_y_wide, kept_post_shift) +
         (bpu_shift_right(bpu_shift_left(kept_y_wide, 1), kept_post_shift) & 1), output_min, output_max);
-    const int32_t total_a = total_swap ? one : x;
-    const int32_t total_b = total_swap ? x : one;
-    const int32_t total_acc = bpu_shift_left(total_a, total_shift) + total_b * total_k;
-    const int32_t total_z_t = bpu_clip(bpu_shift_right(total_acc, total_z_pre_shift), -32768, 32767);
-    const int32_t total_z_y_wide = total_z_t * total_z_mult;
-    const int32_t total = bpu_clip(bpu_shift_right(total_z_y_wide, total_z_post_shift) +
+    const bpu_word total_a = total_swap ? one : x;
+    const bpu_word total_b = total_swap ? x : one;
+    const bpu_word total_acc = bpu_wrap(bpu_shift_left(total_a, total_shift) + total_b * total_k, 32);
+    const bpu_word total_z_t = bpu_clip(bpu_shift_right(total_acc, total_z_pre_shift), -32768, 32767);
+    const bpu_word total_z_y_wide = total_z_t * total_z_mult;
+    const bpu_word total = bpu_clip(bpu_shift_right(total_z_y_wide, total_z_post_shift) +
         (bpu_shift_right(bpu_shift_left(total_z_y_wide, 1), total_z_post_shift) & 1), output_min, output_max);
-    const int32_t z = adds ? total : kept;
+    const bpu_word z = adds ? total : kept;
     return z;
 }
 
 /* rsub_scalar: specs/kernels */
-static inline int32_t rsub_scalar(int32_t x, int32_t one, int32_t z_swap, int32_t z_shift, int32_t z_k, int32_t
-    z_z_mult, int32_t z_z_pre_shift, int32_t z_z_post_shift, int32_t input_min, int32_t input_max, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word rsub_scalar(bpu_word x, bpu_word one, bpu_word z_swap, bpu_word z_shift, bpu_word z_k, bpu_word
+    z_z_mult, bpu_word z_z_pre_shift, bpu_word z_z_post_shift, bpu_word input_min, bpu_word input_max, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t z_a = z_swap ? x : one;
-    const int32_t z_b = z_swap ? one : x;
-    const int32_t z_acc = bpu_shift_left(z_a, z_shift) + z_b * z_k;
-    const int32_t z_z_t = bpu_clip(bpu_shift_right(z_acc, z_z_pre_shift), -32768, 32767);
-    const int32_t z_z_y_wide = z_z_t * z_z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_z_y_wide, z_z_post_shift) + (bpu_shift_right(bpu_shift_left(z_z_y_wide,
-        1), z_z_post_shift) & 1), output_min, output_max);
+    const bpu_word z_a = z_swap ? x : one;
+    const bpu_word z_b = z_swap ? one : x;
+    const bpu_word z_acc = bpu_wrap(bpu_shift_left(z_a, z_shift) + z_b * z_k, 32);
+    const bpu_word z_z_t = bpu_clip(bpu_shift_right(z_acc, z_z_pre_shift), -32768, 32767);
+    const bpu_word z_z_y_wide = z_z_t * z_z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_z_y_wide, z_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(z_z_y_wide, 1), z_z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* mul_scalar: specs/kernels */
-static inline int32_t mul_scalar(int32_t x, int32_t sign, int32_t output_min, int32_t output_max)
+static inline bpu_word mul_scalar(bpu_word x, bpu_word sign, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z = bpu_clip(x * sign, output_min, output_max);
+    const bpu_word z = bpu_clip(x * sign, output_min, output_max);
     return z;
 }
 
 /* negate: specs/kernels */
-static inline int32_t negate(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word negate(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_clip(-x, input_min, input_max);
+    const bpu_word y = bpu_clip(-x, input_min, input_max);
     return y;
 }
 
 /* abs_saturated: specs/kernels */
-static inline int32_t abs_saturated(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word abs_saturated(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_abs(bpu_max(x, -input_max));
+    const bpu_word y = bpu_abs(bpu_max(x, -input_max));
     return y;
 }
 
 /* abs_wrapped: specs/kernels */
-static inline int32_t abs_wrapped(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word abs_wrapped(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = (x < -input_max) ? x : bpu_abs(bpu_max(x, -input_max));
+    const bpu_word y = (x < -input_max) ? x : bpu_abs(bpu_max(x, -input_max));
     return y;
 }
 
 /* sign: specs/kernels */
-static inline int32_t sign(int32_t x)
+static inline bpu_word sign(bpu_word x)
 {
-    const int32_t y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
+    const bpu_word y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
     return y;
 }
 
 /* difference: specs/kernels */
-static inline int32_t difference(int32_t x, int32_t y, int32_t a_mult, int32_t a_pre_shift, int32_t a_post_shift,
-    int32_t b_mult, int32_t b_pre_shift, int32_t b_post_shift, int32_t wider_min, int32_t wider_max)
+static inline bpu_word difference(bpu_word x, bpu_word y, bpu_word a_mult, bpu_word a_pre_shift, bpu_word a_post_shift,
+    bpu_word b_mult, bpu_word b_pre_shift, bpu_word b_post_shift, bpu_word wider_min, bpu_word wider_max)
 {
-    const int32_t a_t = bpu_clip(bpu_shift_right(x, a_pre_shift), -32768, 32767);
-    const int32_t a_y_wide = a_t * a_mult;
-    const int32_t a = bpu_clip(bpu_shift_right(a_y_wide, a_post_shift) + (bpu_shift_right(bpu_shift_left(a_y_wide, 1),
+    const bpu_word a_t = bpu_clip(bpu_shift_right(x, a_pre_shift), -32768, 32767);
+    const bpu_word a_y_wide = a_t * a_mult;
+    const bpu_word a = bpu_clip(bpu_shift_right(a_y_wide, a_post_shift) + (bpu_shift_right(bpu_shift_left(a_y_wide, 1),
         a_post_shift) & 1), wider_min, wider_max);
-    const int32_t b_t = bpu_clip(bpu_shift_right(y, b_pre_shift), -32768, 32767);
-    const int32_t b_y_wide = b_t * b_mult;
-    const int32_t b = bpu_clip(bpu_shift_right(b_y_wide, b_post_shift) + (bpu_shift_right(bpu_shift_left(b_y_wide, 1),
+    const bpu_word b_t = bpu_clip(bpu_shift_right(y, b_pre_shift), -32768, 32767);
+    const bpu_word b_y_wide = b_t * b_mult;
+    const bpu_word b = bpu_clip(bpu_shift_right(b_y_wide, b_post_shift) + (bpu_shift_right(bpu_shift_left(b_y_wide, 1),
         b_post_shift) & 1), wider_min, wider_max);
-    const int32_t d = a - b;
+    const bpu_word d = a - b;
     return d;
 }
 
-/* warp_position: specs/kernels */
-static inline int32_t warp_position(int32_t grid, int32_t shift, int32_t middle, int32_t g_mult, int32_t g_pre_shift,
-    int32_t g_post_shift)
+/* share_point: specs/kernels */
+static inline float share_point(bpu_word d, float s)
 {
-    const int32_t g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
-    const int32_t g_y_wide = g_t * g_mult;
-    const int32_t g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
+    const float v = bpu_float((float)d * s);
+    return v;
+}
+
+/* share_lookup: specs/kernels */
+static inline bpu_word share_lookup(bpu_word x, bpu_word top, const bpu_word *table)
+{
+    const bpu_word t = table[bpu_min(x - top, 0) + 255];
+    return t;
+}
+
+/* share_of_sum: specs/kernels */
+static inline float share_of_sum(bpu_word t, bpu_word total)
+{
+    const float y = (float)t / (float)total;
+    return y;
+}
+
+/* warp_position: specs/kernels */
+static inline bpu_word warp_position(bpu_word grid, bpu_word shift, bpu_word middle, bpu_word g_mult, bpu_word
+    g_pre_shift, bpu_word g_post_shift)
+{
+    const bpu_word g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
+    const bpu_word g_y_wide = g_t * g_mult;
+    const bpu_word g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
         g_post_shift) & 1), -32768, 32767);
-    const int32_t position = bpu_shift_left(g + middle, 16 - shift);
+    const bpu_word position = bpu_shift_left(g + middle, 16 - shift);
     return position;
 }
 
 /* warp_offset_position: specs/kernels */
-static inline int32_t warp_offset_position(int32_t grid, int32_t base, int32_t shift, int32_t g_mult, int32_t
-    g_pre_shift, int32_t g_post_shift)
+static inline bpu_word warp_offset_position(bpu_word grid, bpu_word base, bpu_word shift, bpu_word g_mult, bpu_word
+    g_pre_shift, bpu_word g_post_shift)
 {
-    const int32_t g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
-    const int32_t g_y_wide = g_t * g_mult;
-    const int32_t g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
+    const bpu_word g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
+    const bpu_word g_y_wide = g_t * g_mult;
+    const bpu_word g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
         g_post_shift) & 1), -32768, 32767);
-    const int32_t position = bpu_shift_left(g + bpu_shift_left(base, shift), 16 - shift);
+    const bpu_word position = bpu_shift_left(g + bpu_shift_left(base, shift), 16 - shift);
     return position;
 }
 
 /* deform_position: specs/kernels */
-static inline int32_t deform_position(int32_t base, int32_t offset, int32_t shift, int32_t g_swap, int32_t g_shift,
-    int32_t g_k, int32_t g_z_mult, int32_t g_z_pre_shift, int32_t g_z_post_shift)
+static inline bpu_word deform_position(bpu_word base, bpu_word offset, bpu_word shift, bpu_word g_swap, bpu_word
+    g_shift, bpu_word g_k, bpu_word g_z_mult, bpu_word g_z_pre_shift, bpu_word g_z_post_shift)
 {
-    const int32_t g_a = g_swap ? offset : base;
-    const int32_t g_b = g_swap ? base : offset;
-    const int32_t g_acc = bpu_shift_left(g_a, g_shift) + g_b * g_k;
-    const int32_t g_z_t = bpu_clip(bpu_shift_right(g_acc, g_z_pre_shift), -32768, 32767);
-    const int32_t g_z_y_wide = g_z_t * g_z_mult;
-    const int32_t g = bpu_clip(bpu_shift_right(g_z_y_wide, g_z_post_shift) + (bpu_shift_right(bpu_shift_left(g_z_y_wide,
-        1), g_z_post_shift) & 1), -32768, 32767);
-    const int32_t position = bpu_shift_left(g, 16 - shift);
+    const bpu_word g_a = g_swap ? offset : base;
+    const bpu_word g_b = g_swap ? base : offset;
+    const bpu_word g_acc = bpu_wrap(bpu_shift_left(g_a, g_shift) + g_b * g_k, 32);
+    const bpu_word g_z_t = bpu_clip(bpu_shift_right(g_acc, g_z_pre_shift), -32768, 32767);
+    const bpu_word g_z_y_wide = g_z_t * g_z_mult;
+    const bpu_word g = bpu_clip(bpu_shift_right(g_z_y_wide, g_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_z_y_wide, 1), g_z_post_shift) & 1), -32768, 32767);
+    const bpu_word position = bpu_shift_left(g, 16 - shift);
     return position;
 }
 
 /* addend/signed_shift: specs/kernels */
-static inline int32_t addend(int32_t e, int32_t escale, int32_t left, int32_t right)
+static inline bpu_word addend(bpu_word e, bpu_word escale, bpu_word left, bpu_word right)
 {
-    const int32_t y_wide = bpu_wrap(bpu_shift_left(e, left), 16) * escale;
-    const int32_t y = bpu_shift_right(y_wide, right);
+    const bpu_word y_wide = bpu_wrap(bpu_shift_left(e, left), 16) * escale;
+    const bpu_word y = bpu_shift_right(y_wide, right);
     return y;
 }
 
 /* weighted: specs/kernels */
-static inline int32_t weighted(int32_t acc, int32_t offset_q, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift,
-    int32_t output_min, int32_t output_max)
+static inline bpu_word weighted(bpu_word acc, bpu_word offset_q, bpu_word y_mult, bpu_word y_pre_shift, bpu_word
+    y_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t offset = offset_q;
-    const int32_t total = acc + offset;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word offset = offset_q;
+    const bpu_word total = bpu_wrap(acc + offset, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* weighted_add: specs/kernels */
-static inline int32_t weighted_add(int32_t acc, int32_t e, int32_t offset_q, int32_t term_escale, int32_t term_left,
-    int32_t term_right, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min, int32_t
-    output_max)
+static inline bpu_word weighted_add(bpu_word acc, bpu_word e, bpu_word offset_q, bpu_word term_escale, bpu_word
+    term_left, bpu_word term_right, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word output_min,
+    bpu_word output_max)
 {
-    const int32_t offset = offset_q;
-    const int32_t term_y_wide = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
-    const int32_t term = bpu_shift_right(term_y_wide, term_right);
-    const int32_t total = acc + offset + term;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word offset = offset_q;
+    const bpu_word term_y_wide = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
+    const bpu_word term = bpu_shift_right(term_y_wide, term_right);
+    const bpu_word total = bpu_wrap(acc + offset + term, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* weighted_accumulator: specs/kernels */
-static inline int32_t weighted_accumulator(int32_t acc, int32_t offset_q)
+static inline bpu_word weighted_accumulator(bpu_word acc, bpu_word offset_q)
 {
-    const int32_t offset = offset_q;
-    const int32_t y = acc + offset;
+    const bpu_word offset = offset_q;
+    const bpu_word y = bpu_wrap(acc + offset, 32);
     return y;
 }
 
 /* weighted_add_accumulator: specs/kernels */
-static inline int32_t weighted_add_accumulator(int32_t acc, int32_t e, int32_t offset_q, int32_t term_escale, int32_t
-    term_left, int32_t term_right)
+static inline bpu_word weighted_add_accumulator(bpu_word acc, bpu_word e, bpu_word offset_q, bpu_word term_escale,
+    bpu_word term_left, bpu_word term_right)
 {
-    const int32_t offset = offset_q;
-    const int32_t term_y_wide = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
-    const int32_t term = bpu_shift_right(term_y_wide, term_right);
-    const int32_t y = acc + offset + term;
+    const bpu_word offset = offset_q;
+    const bpu_word term_y_wide = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
+    const bpu_word term = bpu_shift_right(term_y_wide, term_right);
+    const bpu_word y = bpu_wrap(acc + offset + term, 32);
     return y;
 }

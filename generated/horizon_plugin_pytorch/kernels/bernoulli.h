@@ -8,354 +8,413 @@
  */
 
 /* correlation_inter: specs/kernels */
-static inline int32_t correlation_inter(int32_t acc, int32_t n)
+static inline bpu_word correlation_inter(bpu_word acc, bpu_word n)
 {
-    const int32_t y_wide = acc;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, n), -32768, 32767);
+    const bpu_word y_wide = bpu_wrap(acc, 32);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, n), -32768, 32767);
     return y;
 }
 
 /* correlation: specs/kernels */
-static inline int32_t correlation(int32_t acc, int32_t y_left, int32_t y_right, int32_t output_min, int32_t output_max)
+static inline bpu_word correlation(bpu_word acc, bpu_word y_left, bpu_word y_right, bpu_word output_min, bpu_word
+    output_max)
 {
-    const int32_t total = acc;
-    const int32_t y_y_wide = bpu_shift_left(total, y_left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
+    const bpu_word total = bpu_wrap(acc, 32);
+    const bpu_word y_y_wide = bpu_shift_left(total, y_left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
     return y;
 }
 
 /* threshold/above: specs/kernels */
-static inline int32_t threshold(int32_t x, int32_t bound)
+static inline bpu_word threshold(bpu_word x, bpu_word bound)
 {
-    const int32_t keep = (x > bound) ? 1 : 0;
+    const bpu_word keep = (x > bound) ? 1 : 0;
     return keep;
 }
 
 /* add/common_scale: specs/kernels */
-static inline int32_t add(int32_t x, int32_t y, int32_t k_x, int32_t k_y, int32_t z_left, int32_t z_right, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word add(bpu_word x, bpu_word y, bpu_word k_x, bpu_word k_y, bpu_word z_left, bpu_word z_right,
+    bpu_word output_min, bpu_word output_max)
 {
-    const int32_t acc = x * k_x + y * k_y;
-    const int32_t z_y_wide = bpu_shift_left(acc, z_left);
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_right), output_min, output_max);
+    const bpu_word acc = bpu_wrap(x * k_x + y * k_y, 32);
+    const bpu_word z_y_wide = bpu_shift_left(acc, z_left);
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_right), output_min, output_max);
     return z;
 }
 
 /* sub/negate: specs/kernels */
-static inline int32_t sub(int32_t x, int32_t y, int32_t z_k_x, int32_t z_k_y, int32_t z_z_left, int32_t z_z_right,
-    int32_t other_min, int32_t other_max, int32_t output_min, int32_t output_max)
+static inline bpu_word sub(bpu_word x, bpu_word y, bpu_word z_k_x, bpu_word z_k_y, bpu_word z_z_left, bpu_word
+    z_z_right, bpu_word other_min, bpu_word other_max, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t n = bpu_clip(-y, other_min, other_max);
-    const int32_t z_acc = x * z_k_x + n * z_k_y;
-    const int32_t z_z_y_wide = bpu_shift_left(z_acc, z_z_left);
-    const int32_t z = bpu_clip(bpu_shift_right(z_z_y_wide, z_z_right), output_min, output_max);
+    const bpu_word n = bpu_clip(-y, other_min, other_max);
+    const bpu_word z_acc = bpu_wrap(x * z_k_x + n * z_k_y, 32);
+    const bpu_word z_z_y_wide = bpu_shift_left(z_acc, z_z_left);
+    const bpu_word z = bpu_clip(bpu_shift_right(z_z_y_wide, z_z_right), output_min, output_max);
     return z;
 }
 
 /* mul: specs/kernels */
-static inline int32_t mul(int32_t x, int32_t y, int32_t z_left, int32_t z_right, int32_t output_min, int32_t output_max)
+static inline bpu_word mul(bpu_word x, bpu_word y, bpu_word z_left, bpu_word z_right, bpu_word output_min, bpu_word
+    output_max)
 {
-    const int32_t acc = x * y;
-    const int32_t z_y_wide = bpu_shift_left(acc, z_left);
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_right), output_min, output_max);
+    const bpu_word acc = bpu_wrap(x * y, 32);
+    const bpu_word z_y_wide = bpu_shift_left(acc, z_left);
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_right), output_min, output_max);
     return z;
 }
 
 /* relu: specs/kernels */
-static inline int32_t relu(int32_t x)
+static inline bpu_word relu(bpu_word x)
 {
-    const int32_t y = bpu_max(x, 0);
+    const bpu_word y = bpu_max(x, 0);
+    return y;
+}
+
+/* lut_point/linspace: specs/kernels */
+static inline float lut_point(bpu_word i, float s)
+{
+    const float low = bpu_float(-128.0f * s);
+    const float high = bpu_float(127.0f * s);
+    const float step = (high - low) / 255.0f;
+    const bpu_word j = i + 128;
+    const float x = (j < 128) ? low + bpu_float(step * (float)j) : high - bpu_float(step * (float)(255 - j));
+    return x;
+}
+
+/* lut: specs/kernels */
+static inline bpu_word lut(bpu_word x, const bpu_word *table)
+{
+    const bpu_word y = table[x + 128];
     return y;
 }
 
 /* lut_fold: specs/kernels */
-static inline int32_t lut_fold(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word lut_fold(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_clip(bpu_abs(x), input_min, input_max);
+    const bpu_word y = bpu_clip(bpu_abs(x), input_min, input_max);
     return y;
 }
 
 /* lut_unfold: specs/kernels */
-static inline int32_t lut_unfold(int32_t x, int32_t y, int32_t output_min, int32_t output_max)
+static inline bpu_word lut_unfold(bpu_word x, bpu_word y, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z = bpu_clip((x < 0) ? -y : y, output_min, output_max);
+    const bpu_word z = bpu_clip((x < 0) ? -y : y, output_min, output_max);
     return z;
 }
 
 /* channel_slope: specs/kernels */
-static inline int32_t channel_slope(int32_t x, int32_t q, int32_t positive_left, int32_t positive_right, int32_t
-    negative_left, int32_t negative_right, int32_t output_min, int32_t output_max)
+static inline bpu_word channel_slope(bpu_word x, bpu_word q, bpu_word positive_left, bpu_word positive_right, bpu_word
+    negative_left, bpu_word negative_right, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t positive_wide = bpu_max(x, 0);
-    const int32_t positive_y_wide = bpu_shift_left(positive_wide, positive_left);
-    const int32_t positive = bpu_clip(bpu_shift_right(positive_y_wide, positive_right), output_min, output_max);
-    const int32_t negative_wide = q * bpu_min(x, 0);
-    const int32_t negative_y_wide = bpu_shift_left(negative_wide, negative_left);
-    const int32_t negative = bpu_clip(bpu_shift_right(negative_y_wide, negative_right), output_min, output_max);
-    const int32_t y = bpu_clip(positive + negative, output_min, output_max);
+    const bpu_word positive_wide = bpu_max(x, 0);
+    const bpu_word positive_y_wide = bpu_shift_left(positive_wide, positive_left);
+    const bpu_word positive = bpu_clip(bpu_shift_right(positive_y_wide, positive_right), output_min, output_max);
+    const bpu_word negative_wide = q * bpu_min(x, 0);
+    const bpu_word negative_y_wide = bpu_shift_left(negative_wide, negative_left);
+    const bpu_word negative = bpu_clip(bpu_shift_right(negative_y_wide, negative_right), output_min, output_max);
+    const bpu_word y = bpu_clip(positive + negative, output_min, output_max);
     return y;
 }
 
 /* matmul: specs/kernels */
-static inline int32_t matmul(int32_t acc, int32_t y_left, int32_t y_right, int32_t output_min, int32_t output_max)
+static inline bpu_word matmul(bpu_word acc, bpu_word y_left, bpu_word y_right, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t total = acc;
-    const int32_t y_y_wide = bpu_shift_left(total, y_left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
+    const bpu_word total = bpu_wrap(acc, 32);
+    const bpu_word y_y_wide = bpu_shift_left(total, y_left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
     return y;
 }
 
 /* accumulator: specs/kernels */
-static inline int32_t accumulator(int32_t acc)
+static inline bpu_word accumulator(bpu_word acc)
 {
-    const int32_t y = acc;
+    const bpu_word y = bpu_wrap(acc, 32);
+    return y;
+}
+
+/* dequantize: specs/kernels */
+static inline float dequantize(bpu_word q, float s)
+{
+    const float y = bpu_float((float)q * s);
     return y;
 }
 
 /* avg_pool/reciprocal_9_bit: specs/kernels */
-static inline int32_t avg_pool(int32_t acc, int32_t factor, int32_t output_min, int32_t output_max)
+static inline bpu_word avg_pool(bpu_word acc, bpu_word factor, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t y_wide = acc * factor;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, 9), output_min, output_max);
+    const bpu_word y_wide = acc * factor;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, 9), output_min, output_max);
     return y;
 }
 
 /* mean/reciprocal_8_bit: specs/kernels */
-static inline int32_t mean(int32_t acc, int32_t w, int32_t y_left, int32_t y_right, int32_t output_min, int32_t
+static inline bpu_word mean(bpu_word acc, bpu_word w, bpu_word y_left, bpu_word y_right, bpu_word output_min, bpu_word
     output_max)
 {
-    const int32_t y_wide = acc * w;
-    const int32_t y_y_wide = bpu_shift_left(y_wide, y_left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
+    const bpu_word y_wide = acc * w;
+    const bpu_word y_y_wide = bpu_shift_left(y_wide, y_left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
     return y;
 }
 
 /* total: specs/kernels */
-static inline int32_t total(int32_t acc, int32_t y_left, int32_t y_right, int32_t output_min, int32_t output_max)
+static inline bpu_word total(bpu_word acc, bpu_word y_left, bpu_word y_right, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t wrapped = acc;
-    const int32_t y_y_wide = bpu_shift_left(wrapped, y_left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
+    const bpu_word wrapped = bpu_wrap(acc, 32);
+    const bpu_word y_y_wide = bpu_shift_left(wrapped, y_left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
     return y;
 }
 
 /* requantize/shift: specs/kernels */
-static inline int32_t requantize(int32_t x, int32_t left, int32_t right, int32_t output_min, int32_t output_max)
+static inline bpu_word requantize(bpu_word x, bpu_word left, bpu_word right, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t y_wide = bpu_shift_left(x, left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, right), output_min, output_max);
+    const bpu_word y_wide = bpu_shift_left(x, left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, right), output_min, output_max);
     return y;
 }
 
 /* resize_position: specs/kernels */
-static inline int32_t resize_position(int32_t i, int32_t step, int32_t offset)
+static inline bpu_word resize_position(bpu_word i, bpu_word step, bpu_word offset)
 {
-    const int32_t position = bpu_shift_left(offset + i * step, 8);
+    const bpu_word position = bpu_shift_left(offset + i * step, 8);
     return position;
 }
 
 /* resize_corner_position: specs/kernels */
-static inline int32_t resize_corner_position(int32_t i, int32_t step)
+static inline bpu_word resize_corner_position(bpu_word i, bpu_word step)
 {
-    const int32_t position = bpu_shift_left(i * step, 8);
+    const bpu_word position = bpu_shift_left(i * step, 8);
     return position;
 }
 
 /* resize_nearest/replicate: specs/kernels */
-static inline int32_t resize_nearest(int32_t i, int32_t factor)
+static inline bpu_word resize_nearest(bpu_word i, bpu_word factor)
 {
-    const int32_t y = bpu_to_int(floorf((float)i / (float)factor));
+    const bpu_word y = bpu_to_int(floorf((float)i / (float)factor));
+    return y;
+}
+
+/* roi_corner: specs/kernels */
+static inline float roi_corner(bpu_word q)
+{
+    const float y = bpu_float((float)q * 0.25f);
     return y;
 }
 
 /* tap: specs/kernels */
-static inline int32_t tap(int32_t position)
+static inline bpu_word tap(bpu_word position)
 {
-    const int32_t y = bpu_shift_right(position, 16);
+    const bpu_word y = bpu_shift_right(position, 16);
     return y;
 }
 
 /* tap_weight: specs/kernels */
-static inline int32_t tap_weight(int32_t position)
+static inline bpu_word tap_weight(bpu_word position)
 {
-    const int32_t w = bpu_shift_right(position, 8) & 255;
+    const bpu_word w = bpu_shift_right(position, 8) & 255;
     return w;
 }
 
 /* nearest_tap: specs/kernels */
-static inline int32_t nearest_tap(int32_t position)
+static inline bpu_word nearest_tap(bpu_word position)
 {
-    const int32_t y = bpu_shift_right(position + 32768, 16);
+    const bpu_word y = bpu_shift_right(position + 32768, 16);
     return y;
 }
 
 /* blend_across/two_pass: specs/kernels */
-static inline int32_t blend_across(int32_t left, int32_t right, int32_t w)
+static inline bpu_word blend_across(bpu_word left, bpu_word right, bpu_word w)
 {
-    const int32_t y_wide = left * (256 - w) + right * w;
-    const int32_t y = bpu_shift_right(y_wide, 8);
+    const bpu_word y_wide = left * (256 - w) + right * w;
+    const bpu_word y = bpu_shift_right(y_wide, 8);
     return y;
 }
 
 /* blend_down/two_pass: specs/kernels */
-static inline int32_t blend_down(int32_t top, int32_t bottom, int32_t w)
+static inline bpu_word blend_down(bpu_word top, bpu_word bottom, bpu_word w)
 {
-    const int32_t y_wide = top * (256 - w) + bottom * w;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, 8), -128, 127);
+    const bpu_word y_wide = top * (256 - w) + bottom * w;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, 8), -128, 127);
     return y;
 }
 
 /* add_scalar: specs/kernels */
-static inline int32_t add_scalar(int32_t x, int32_t one, int32_t adds, int32_t kept_left, int32_t kept_right, int32_t
-    total_k_x, int32_t total_k_y, int32_t total_z_left, int32_t total_z_right, int32_t output_min, int32_t output_max)
+static inline bpu_word add_scalar(bpu_word x, bpu_word one, bpu_word adds, bpu_word kept_left, bpu_word kept_right,
+    bpu_word total_k_x, bpu_word total_k_y, bpu_word total_z_left, bpu_word total_z_right, bpu_word output_min, bpu_word
+    output_max)
 {
-    const int32_t kept_y_wide = bpu_shift_left(x, kept_left);
-    const int32_t kept = bpu_clip(bpu_shift_right(kept_y_wide, kept_right), output_min, output_max);
-    const int32_t total_acc = x * total_k_x + one * total_k_y;
-    const int32_t total_z_y_wide = bpu_shift_left(total_acc, total_z_left);
-    const int32_t total = bpu_clip(bpu_shift_right(total_z_y_wide, total_z_right), output_min, output_max);
-    const int32_t z = adds ? total : kept;
+    const bpu_word kept_y_wide = bpu_shift_left(x, kept_left);
+    const bpu_word kept = bpu_clip(bpu_shift_right(kept_y_wide, kept_right), output_min, output_max);
+    const bpu_word total_acc = bpu_wrap(x * total_k_x + one * total_k_y, 32);
+    const bpu_word total_z_y_wide = bpu_shift_left(total_acc, total_z_left);
+    const bpu_word total = bpu_clip(bpu_shift_right(total_z_y_wide, total_z_right), output_min, output_max);
+    const bpu_word z = adds ? total : kept;
     return z;
 }
 
 /* rsub_scalar: specs/kernels */
-static inline int32_t rsub_scalar(int32_t x, int32_t one, int32_t z_z_k_x, int32_t z_z_k_y, int32_t z_z_z_left, int32_t
-    z_z_z_right, int32_t input_min, int32_t input_max, int32_t output_min, int32_t output_max)
+static inline bpu_word rsub_scalar(bpu_word x, bpu_word one, bpu_word z_z_k_x, bpu_word z_z_k_y, bpu_word z_z_z_left,
+    bpu_word z_z_z_right, bpu_word input_min, bpu_word input_max, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z_n = bpu_clip(-x, input_min, input_max);
-    const int32_t z_z_acc = one * z_z_k_x + z_n * z_z_k_y;
-    const int32_t z_z_z_y_wide = bpu_shift_left(z_z_acc, z_z_z_left);
-    const int32_t z = bpu_clip(bpu_shift_right(z_z_z_y_wide, z_z_z_right), output_min, output_max);
+    const bpu_word z_n = bpu_clip(-x, input_min, input_max);
+    const bpu_word z_z_acc = bpu_wrap(one * z_z_k_x + z_n * z_z_k_y, 32);
+    const bpu_word z_z_z_y_wide = bpu_shift_left(z_z_acc, z_z_z_left);
+    const bpu_word z = bpu_clip(bpu_shift_right(z_z_z_y_wide, z_z_z_right), output_min, output_max);
     return z;
 }
 
 /* mul_scalar: specs/kernels */
-static inline int32_t mul_scalar(int32_t x, int32_t sign, int32_t output_min, int32_t output_max)
+static inline bpu_word mul_scalar(bpu_word x, bpu_word sign, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z = bpu_clip(x * sign, output_min, output_max);
+    const bpu_word z = bpu_clip(x * sign, output_min, output_max);
     return z;
 }
 
 /* negate: specs/kernels */
-static inline int32_t negate(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word negate(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_clip(-x, input_min, input_max);
+    const bpu_word y = bpu_clip(-x, input_min, input_max);
     return y;
 }
 
 /* abs_saturated: specs/kernels */
-static inline int32_t abs_saturated(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word abs_saturated(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_abs(bpu_max(x, -input_max));
+    const bpu_word y = bpu_abs(bpu_max(x, -input_max));
     return y;
 }
 
 /* abs_wrapped: specs/kernels */
-static inline int32_t abs_wrapped(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word abs_wrapped(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = (x < -input_max) ? x : bpu_abs(bpu_max(x, -input_max));
+    const bpu_word y = (x < -input_max) ? x : bpu_abs(bpu_max(x, -input_max));
     return y;
 }
 
 /* sign: specs/kernels */
-static inline int32_t sign(int32_t x)
+static inline bpu_word sign(bpu_word x)
 {
-    const int32_t y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
+    const bpu_word y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
     return y;
 }
 
 /* difference: specs/kernels */
-static inline int32_t difference(int32_t x, int32_t y, int32_t a_left, int32_t a_right, int32_t b_left, int32_t b_right,
-    int32_t wider_min, int32_t wider_max)
+static inline bpu_word difference(bpu_word x, bpu_word y, bpu_word a_left, bpu_word a_right, bpu_word b_left, bpu_word
+    b_right, bpu_word wider_min, bpu_word wider_max)
 {
-    const int32_t a_y_wide = bpu_shift_left(x, a_left);
-    const int32_t a = bpu_clip(bpu_shift_right(a_y_wide, a_right), wider_min, wider_max);
-    const int32_t b_y_wide = bpu_shift_left(y, b_left);
-    const int32_t b = bpu_clip(bpu_shift_right(b_y_wide, b_right), wider_min, wider_max);
-    const int32_t d = a - b;
+    const bpu_word a_y_wide = bpu_shift_left(x, a_left);
+    const bpu_word a = bpu_clip(bpu_shift_right(a_y_wide, a_right), wider_min, wider_max);
+    const bpu_word b_y_wide = bpu_shift_left(y, b_left);
+    const bpu_word b = bpu_clip(bpu_shift_right(b_y_wide, b_right), wider_min, wider_max);
+    const bpu_word d = a - b;
     return d;
 }
 
-/* warp_position: specs/kernels */
-static inline int32_t warp_position(int32_t grid, int32_t shift, int32_t middle, int32_t g_left, int32_t g_right)
+/* share_point: specs/kernels */
+static inline float share_point(bpu_word d, float s)
 {
-    const int32_t g_y_wide = bpu_shift_left(grid, g_left);
-    const int32_t g = bpu_clip(bpu_shift_right(g_y_wide, g_right), -32768, 32767);
-    const int32_t position = bpu_shift_left(g + middle, 16 - shift);
+    const float v = bpu_float((float)d * s);
+    return v;
+}
+
+/* share_lookup: specs/kernels */
+static inline bpu_word share_lookup(bpu_word x, bpu_word top, const bpu_word *table)
+{
+    const bpu_word t = table[bpu_min(x - top, 0) + 255];
+    return t;
+}
+
+/* share_of_sum: specs/kernels */
+static inline float share_of_sum(bpu_word t, bpu_word total)
+{
+    const float y = (float)t / (float)total;
+    return y;
+}
+
+/* warp_position: specs/kernels */
+static inline bpu_word warp_position(bpu_word grid, bpu_word shift, bpu_word middle, bpu_word g_left, bpu_word g_right)
+{
+    const bpu_word g_y_wide = bpu_shift_left(grid, g_left);
+    const bpu_word g = bpu_clip(bpu_shift_right(g_y_wide, g_right), -32768, 32767);
+    const bpu_word position = bpu_shift_left(g + middle, 16 - shift);
     return position;
 }
 
 /* warp_offset_position: specs/kernels */
-static inline int32_t warp_offset_position(int32_t grid, int32_t base, int32_t shift, int32_t g_left, int32_t g_right)
+static inline bpu_word warp_offset_position(bpu_word grid, bpu_word base, bpu_word shift, bpu_word g_left, bpu_word
+    g_right)
 {
-    const int32_t g_y_wide = bpu_shift_left(grid, g_left);
-    const int32_t g = bpu_clip(bpu_shift_right(g_y_wide, g_right), -32768, 32767);
-    const int32_t position = bpu_shift_left(g + bpu_shift_left(base, shift), 16 - shift);
+    const bpu_word g_y_wide = bpu_shift_left(grid, g_left);
+    const bpu_word g = bpu_clip(bpu_shift_right(g_y_wide, g_right), -32768, 32767);
+    const bpu_word position = bpu_shift_left(g + bpu_shift_left(base, shift), 16 - shift);
     return position;
 }
 
 /* deform_position: specs/kernels */
-static inline int32_t deform_position(int32_t base, int32_t offset, int32_t shift, int32_t g_k_x, int32_t g_k_y, int32_t
-    g_z_left, int32_t g_z_right)
+static inline bpu_word deform_position(bpu_word base, bpu_word offset, bpu_word shift, bpu_word g_k_x, bpu_word g_k_y,
+    bpu_word g_z_left, bpu_word g_z_right)
 {
-    const int32_t g_acc = base * g_k_x + offset * g_k_y;
-    const int32_t g_z_y_wide = bpu_shift_left(g_acc, g_z_left);
-    const int32_t g = bpu_clip(bpu_shift_right(g_z_y_wide, g_z_right), -32768, 32767);
-    const int32_t position = bpu_shift_left(g, 16 - shift);
+    const bpu_word g_acc = bpu_wrap(base * g_k_x + offset * g_k_y, 32);
+    const bpu_word g_z_y_wide = bpu_shift_left(g_acc, g_z_left);
+    const bpu_word g = bpu_clip(bpu_shift_right(g_z_y_wide, g_z_right), -32768, 32767);
+    const bpu_word position = bpu_shift_left(g, 16 - shift);
     return position;
 }
 
 /* addend/shift: specs/kernels */
-static inline int32_t addend(int32_t e, int32_t left, int32_t right)
+static inline bpu_word addend(bpu_word e, bpu_word left, bpu_word right)
 {
-    const int32_t y_wide = bpu_shift_left(e, left);
-    const int32_t y = bpu_shift_right(y_wide, right);
+    const bpu_word y_wide = bpu_shift_left(e, left);
+    const bpu_word y = bpu_shift_right(y_wide, right);
     return y;
 }
 
 /* weighted: specs/kernels */
-static inline int32_t weighted(int32_t acc, int32_t offset_q, int32_t offset_left, int32_t offset_right, int32_t y_left,
-    int32_t y_right, int32_t output_min, int32_t output_max)
+static inline bpu_word weighted(bpu_word acc, bpu_word offset_q, bpu_word offset_left, bpu_word offset_right, bpu_word
+    y_left, bpu_word y_right, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t offset_y_wide = bpu_shift_left(offset_q, offset_left);
-    const int32_t offset = bpu_shift_right(offset_y_wide, offset_right);
-    const int32_t total = acc + offset;
-    const int32_t y_y_wide = bpu_shift_left(total, y_left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
+    const bpu_word offset_y_wide = bpu_shift_left(offset_q, offset_left);
+    const bpu_word offset = bpu_shift_right(offset_y_wide, offset_right);
+    const bpu_word total = bpu_wrap(acc + offset, 32);
+    const bpu_word y_y_wide = bpu_shift_left(total, y_left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
     return y;
 }
 
 /* weighted_add: specs/kernels */
-static inline int32_t weighted_add(int32_t acc, int32_t e, int32_t offset_q, int32_t offset_left, int32_t offset_right,
-    int32_t term_left, int32_t term_right, int32_t y_left, int32_t y_right, int32_t output_min, int32_t output_max)
+static inline bpu_word weighted_add(bpu_word acc, bpu_word e, bpu_word offset_q, bpu_word offset_left, bpu_word
+    offset_right, bpu_word term_left, bpu_word term_right, bpu_word y_left, bpu_word y_right, bpu_word output_min,
+    bpu_word output_max)
 {
-    const int32_t offset_y_wide = bpu_shift_left(offset_q, offset_left);
-    const int32_t offset = bpu_shift_right(offset_y_wide, offset_right);
-    const int32_t term_y_wide = bpu_shift_left(e, term_left);
-    const int32_t term = bpu_shift_right(term_y_wide, term_right);
-    const int32_t total = acc + offset + term;
-    const int32_t y_y_wide = bpu_shift_left(total, y_left);
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
+    const bpu_word offset_y_wide = bpu_shift_left(offset_q, offset_left);
+    const bpu_word offset = bpu_shift_right(offset_y_wide, offset_right);
+    const bpu_word term_y_wide = bpu_shift_left(e, term_left);
+    const bpu_word term = bpu_shift_right(term_y_wide, term_right);
+    const bpu_word total = bpu_wrap(acc + offset + term, 32);
+    const bpu_word y_y_wide = bpu_shift_left(total, y_left);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_right), output_min, output_max);
     return y;
 }
 
 /* weighted_accumulator: specs/kernels */
-static inline int32_t weighted_accumulator(int32_t acc, int32_t offset_q, int32_t offset_left, int32_t offset_right)
+static inline bpu_word weighted_accumulator(bpu_word acc, bpu_word offset_q, bpu_word offset_left, bpu_word
+    offset_right)
 {
-    const int32_t offset_y_wide = bpu_shift_left(offset_q, offset_left);
-    const int32_t offset = bpu_shift_right(offset_y_wide, offset_right);
-    const int32_t y = acc + offset;
+    const bpu_word offset_y_wide = bpu_shift_left(offset_q, offset_left);
+    const bpu_word offset = bpu_shift_right(offset_y_wide, offset_right);
+    const bpu_word y = bpu_wrap(acc + offset, 32);
     return y;
 }
 
 /* weighted_add_accumulator: specs/kernels */
-static inline int32_t weighted_add_accumulator(int32_t acc, int32_t e, int32_t offset_q, int32_t offset_left, int32_t
-    offset_right, int32_t term_left, int32_t term_right)
+static inline bpu_word weighted_add_accumulator(bpu_word acc, bpu_word e, bpu_word offset_q, bpu_word offset_left,
+    bpu_word offset_right, bpu_word term_left, bpu_word term_right)
 {
-    const int32_t offset_y_wide = bpu_shift_left(offset_q, offset_left);
-    const int32_t offset = bpu_shift_right(offset_y_wide, offset_right);
-    const int32_t term_y_wide = bpu_shift_left(e, term_left);
-    const int32_t term = bpu_shift_right(term_y_wide, term_right);
-    const int32_t y = acc + offset + term;
+    const bpu_word offset_y_wide = bpu_shift_left(offset_q, offset_left);
+    const bpu_word offset = bpu_shift_right(offset_y_wide, offset_right);
+    const bpu_word term_y_wide = bpu_shift_left(e, term_left);
+    const bpu_word term = bpu_shift_right(term_y_wide, term_right);
+    const bpu_word y = bpu_wrap(acc + offset + term, 32);
     return y;
 }

@@ -8,408 +8,462 @@
  */
 
 /* correlation_inter: specs/kernels */
-static inline int32_t correlation_inter(int32_t acc, int32_t n)
+static inline bpu_word correlation_inter(bpu_word acc, bpu_word n)
 {
-    const int32_t y_wide = acc;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, n), -32768, 32767);
+    const bpu_word y_wide = bpu_wrap(acc, 32);
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, n), -32768, 32767);
     return y;
 }
 
 /* correlation: specs/kernels */
-static inline int32_t correlation(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word correlation(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t total = acc;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word total = bpu_wrap(acc, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* threshold/above: specs/kernels */
-static inline int32_t threshold(int32_t x, int32_t bound)
+static inline bpu_word threshold(bpu_word x, bpu_word bound)
 {
-    const int32_t keep = (x > bound) ? 1 : 0;
+    const bpu_word keep = (x > bound) ? 1 : 0;
     return keep;
 }
 
 /* add/weighted_mantissa: specs/kernels */
-static inline int32_t add(int32_t x, int32_t y, int32_t swap, int32_t w, int32_t mantissa, int32_t left, int32_t z_mult,
-    int32_t z_pre_shift, int32_t z_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word add(bpu_word x, bpu_word y, bpu_word swap, bpu_word w, bpu_word mantissa, bpu_word left, bpu_word
+    z_mult, bpu_word z_pre_shift, bpu_word z_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t f = swap ? y : x;
-    const int32_t g = swap ? x : y;
-    const int32_t acc = f * w + bpu_shift_left(g, left) * mantissa;
-    const int32_t z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
-    const int32_t z_y_wide = z_t * z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
+    const bpu_word f = swap ? y : x;
+    const bpu_word g = swap ? x : y;
+    const bpu_word acc = bpu_wrap(f * w + bpu_shift_left(g, left) * mantissa, 32);
+    const bpu_word z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
+    const bpu_word z_y_wide = z_t * z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
         z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* sub/negate: specs/kernels */
-static inline int32_t sub(int32_t x, int32_t y, int32_t z_swap, int32_t z_w, int32_t z_mantissa, int32_t z_left, int32_t
-    z_z_mult, int32_t z_z_pre_shift, int32_t z_z_post_shift, int32_t other_min, int32_t other_max, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word sub(bpu_word x, bpu_word y, bpu_word z_swap, bpu_word z_w, bpu_word z_mantissa, bpu_word z_left,
+    bpu_word z_z_mult, bpu_word z_z_pre_shift, bpu_word z_z_post_shift, bpu_word other_min, bpu_word other_max, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t n = bpu_clip(-y, other_min, other_max);
-    const int32_t z_f = z_swap ? n : x;
-    const int32_t z_g = z_swap ? x : n;
-    const int32_t z_acc = z_f * z_w + bpu_shift_left(z_g, z_left) * z_mantissa;
-    const int32_t z_z_t = bpu_clip(bpu_shift_right(z_acc, z_z_pre_shift), -32768, 32767);
-    const int32_t z_z_y_wide = z_z_t * z_z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_z_y_wide, z_z_post_shift) + (bpu_shift_right(bpu_shift_left(z_z_y_wide,
-        1), z_z_post_shift) & 1), output_min, output_max);
+    const bpu_word n = bpu_clip(-y, other_min, other_max);
+    const bpu_word z_f = z_swap ? n : x;
+    const bpu_word z_g = z_swap ? x : n;
+    const bpu_word z_acc = bpu_wrap(z_f * z_w + bpu_shift_left(z_g, z_left) * z_mantissa, 32);
+    const bpu_word z_z_t = bpu_clip(bpu_shift_right(z_acc, z_z_pre_shift), -32768, 32767);
+    const bpu_word z_z_y_wide = z_z_t * z_z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_z_y_wide, z_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(z_z_y_wide, 1), z_z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* mul: specs/kernels */
-static inline int32_t mul(int32_t x, int32_t y, int32_t z_mult, int32_t z_pre_shift, int32_t z_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word mul(bpu_word x, bpu_word y, bpu_word z_mult, bpu_word z_pre_shift, bpu_word z_post_shift,
+    bpu_word output_min, bpu_word output_max)
 {
-    const int32_t acc = x * y;
-    const int32_t z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
-    const int32_t z_y_wide = z_t * z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
+    const bpu_word acc = bpu_wrap(x * y, 32);
+    const bpu_word z_t = bpu_clip(bpu_shift_right(acc, z_pre_shift), -32768, 32767);
+    const bpu_word z_y_wide = z_t * z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_y_wide, z_post_shift) + (bpu_shift_right(bpu_shift_left(z_y_wide, 1),
         z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* relu: specs/kernels */
-static inline int32_t relu(int32_t x)
+static inline bpu_word relu(bpu_word x)
 {
-    const int32_t y = bpu_max(x, 0);
+    const bpu_word y = bpu_max(x, 0);
+    return y;
+}
+
+/* lut_point/linspace: specs/kernels */
+static inline float lut_point(bpu_word i, float s)
+{
+    const float low = bpu_float(-128.0f * s);
+    const float high = bpu_float(127.0f * s);
+    const float step = (high - low) / 255.0f;
+    const bpu_word j = i + 128;
+    const float x = (j < 128) ? low + bpu_float(step * (float)j) : high - bpu_float(step * (float)(255 - j));
+    return x;
+}
+
+/* lut: specs/kernels */
+static inline bpu_word lut(bpu_word x, const bpu_word *table)
+{
+    const bpu_word y = table[x + 128];
     return y;
 }
 
 /* lut_fold: specs/kernels */
-static inline int32_t lut_fold(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word lut_fold(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_clip(bpu_abs(x), input_min, input_max);
+    const bpu_word y = bpu_clip(bpu_abs(x), input_min, input_max);
     return y;
 }
 
 /* lut_unfold: specs/kernels */
-static inline int32_t lut_unfold(int32_t x, int32_t y, int32_t output_min, int32_t output_max)
+static inline bpu_word lut_unfold(bpu_word x, bpu_word y, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z = bpu_clip((x < 0) ? -y : y, output_min, output_max);
+    const bpu_word z = bpu_clip((x < 0) ? -y : y, output_min, output_max);
     return z;
 }
 
 /* channel_slope: specs/kernels */
-static inline int32_t channel_slope(int32_t x, int32_t q, int32_t positive_mult, int32_t positive_pre_shift, int32_t
-    positive_post_shift, int32_t negative_mult, int32_t negative_pre_shift, int32_t negative_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word channel_slope(bpu_word x, bpu_word q, bpu_word positive_mult, bpu_word positive_pre_shift,
+    bpu_word positive_post_shift, bpu_word negative_mult, bpu_word negative_pre_shift, bpu_word negative_post_shift,
+    bpu_word output_min, bpu_word output_max)
 {
-    const int32_t positive_wide = bpu_max(x, 0);
-    const int32_t positive_t = bpu_clip(bpu_shift_right(positive_wide, positive_pre_shift), -32768, 32767);
-    const int32_t positive_y_wide = positive_t * positive_mult;
-    const int32_t positive = bpu_clip(bpu_shift_right(positive_y_wide, positive_post_shift) +
+    const bpu_word positive_wide = bpu_max(x, 0);
+    const bpu_word positive_t = bpu_clip(bpu_shift_right(positive_wide, positive_pre_shift), -32768, 32767);
+    const bpu_word positive_y_wide = positive_t * positive_mult;
+    const bpu_word positive = bpu_clip(bpu_shift_right(positive_y_wide, positive_post_shift) +
         (bpu_shift_right(bpu_shift_left(positive_y_wide, 1), positive_post_shift) & 1), output_min, output_max);
-    const int32_t negative_wide = q * bpu_min(x, 0);
-    const int32_t negative_t = bpu_clip(bpu_shift_right(negative_wide, negative_pre_shift), -32768, 32767);
-    const int32_t negative_y_wide = negative_t * negative_mult;
-    const int32_t negative = bpu_clip(bpu_shift_right(negative_y_wide, negative_post_shift) +
+    const bpu_word negative_wide = q * bpu_min(x, 0);
+    const bpu_word negative_t = bpu_clip(bpu_shift_right(negative_wide, negative_pre_shift), -32768, 32767);
+    const bpu_word negative_y_wide = negative_t * negative_mult;
+    const bpu_word negative = bpu_clip(bpu_shift_right(negative_y_wide, negative_post_shift) +
         (bpu_shift_right(bpu_shift_left(negative_y_wide, 1), negative_post_shift) & 1), output_min, output_max);
-    const int32_t y = bpu_clip(positive + negative, output_min, output_max);
+    const bpu_word y = bpu_clip(positive + negative, output_min, output_max);
     return y;
 }
 
 /* matmul: specs/kernels */
-static inline int32_t matmul(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word matmul(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t total = acc;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word total = bpu_wrap(acc, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* accumulator: specs/kernels */
-static inline int32_t accumulator(int32_t acc)
+static inline bpu_word accumulator(bpu_word acc)
 {
-    const int32_t y = acc;
+    const bpu_word y = bpu_wrap(acc, 32);
+    return y;
+}
+
+/* dequantize: specs/kernels */
+static inline float dequantize(bpu_word q, float s)
+{
+    const float y = bpu_float((float)q * s);
     return y;
 }
 
 /* avg_pool/requantize: specs/kernels */
-static inline int32_t avg_pool(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t
-    output_min, int32_t output_max)
+static inline bpu_word avg_pool(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* mean/requantize: specs/kernels */
-static inline int32_t mean(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word mean(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word y_t = bpu_clip(bpu_shift_right(acc, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* total: specs/kernels */
-static inline int32_t total(int32_t acc, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word total(bpu_word acc, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t wrapped = acc;
-    const int32_t y_t = bpu_clip(bpu_shift_right(wrapped, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
+    const bpu_word wrapped = bpu_wrap(acc, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(wrapped, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift) + (bpu_shift_right(bpu_shift_left(y_y_wide, 1),
         y_post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* requantize/multiplier: specs/kernels */
-static inline int32_t requantize(int32_t x, int32_t mult, int32_t pre_shift, int32_t post_shift, int32_t output_min,
-    int32_t output_max)
+static inline bpu_word requantize(bpu_word x, bpu_word mult, bpu_word pre_shift, bpu_word post_shift, bpu_word
+    output_min, bpu_word output_max)
 {
-    const int32_t t = bpu_clip(bpu_shift_right(x, pre_shift), -32768, 32767);
-    const int32_t y_wide = t * mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, post_shift) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
+    const bpu_word t = bpu_clip(bpu_shift_right(x, pre_shift), -32768, 32767);
+    const bpu_word y_wide = t * mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, post_shift) + (bpu_shift_right(bpu_shift_left(y_wide, 1),
         post_shift) & 1), output_min, output_max);
     return y;
 }
 
 /* resize_position: specs/kernels */
-static inline int32_t resize_position(int32_t i, int32_t step, int32_t offset)
+static inline bpu_word resize_position(bpu_word i, bpu_word step, bpu_word offset)
 {
-    const int32_t position = bpu_shift_left(offset + i * step, 8);
+    const bpu_word position = bpu_shift_left(offset + i * step, 8);
     return position;
 }
 
 /* resize_corner_position: specs/kernels */
-static inline int32_t resize_corner_position(int32_t i, int32_t step)
+static inline bpu_word resize_corner_position(bpu_word i, bpu_word step)
 {
-    const int32_t position = bpu_shift_left(i * step, 8);
+    const bpu_word position = bpu_shift_left(i * step, 8);
     return position;
 }
 
 /* resize_nearest/replicate: specs/kernels */
-static inline int32_t resize_nearest(int32_t i, int32_t factor)
+static inline bpu_word resize_nearest(bpu_word i, bpu_word factor)
 {
-    const int32_t y = bpu_to_int(floorf((float)i / (float)factor));
+    const bpu_word y = bpu_to_int(floorf((float)i / (float)factor));
+    return y;
+}
+
+/* roi_corner: specs/kernels */
+static inline float roi_corner(bpu_word q)
+{
+    const float y = bpu_float((float)q * 0.25f);
     return y;
 }
 
 /* tap: specs/kernels */
-static inline int32_t tap(int32_t position)
+static inline bpu_word tap(bpu_word position)
 {
-    const int32_t y = bpu_shift_right(position, 16);
+    const bpu_word y = bpu_shift_right(position, 16);
     return y;
 }
 
 /* tap_weight: specs/kernels */
-static inline int32_t tap_weight(int32_t position)
+static inline bpu_word tap_weight(bpu_word position)
 {
-    const int32_t w = bpu_shift_right(position, 8) & 255;
+    const bpu_word w = bpu_shift_right(position, 8) & 255;
     return w;
 }
 
 /* nearest_tap: specs/kernels */
-static inline int32_t nearest_tap(int32_t position)
+static inline bpu_word nearest_tap(bpu_word position)
 {
-    const int32_t y = bpu_shift_right(position + 32768, 16);
+    const bpu_word y = bpu_shift_right(position + 32768, 16);
     return y;
 }
 
 /* blend_across/two_pass: specs/kernels */
-static inline int32_t blend_across(int32_t left, int32_t right, int32_t w)
+static inline bpu_word blend_across(bpu_word left, bpu_word right, bpu_word w)
 {
-    const int32_t y_wide = left * (256 - w) + right * w;
-    const int32_t y = bpu_shift_right(y_wide, 8);
+    const bpu_word y_wide = left * (256 - w) + right * w;
+    const bpu_word y = bpu_shift_right(y_wide, 8);
     return y;
 }
 
 /* blend_down/two_pass: specs/kernels */
-static inline int32_t blend_down(int32_t top, int32_t bottom, int32_t w)
+static inline bpu_word blend_down(bpu_word top, bpu_word bottom, bpu_word w)
 {
-    const int32_t y_wide = top * (256 - w) + bottom * w;
-    const int32_t y = bpu_clip(bpu_shift_right(y_wide, 8), -128, 127);
+    const bpu_word y_wide = top * (256 - w) + bottom * w;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_wide, 8), -128, 127);
     return y;
 }
 
 /* add_scalar: specs/kernels */
-static inline int32_t add_scalar(int32_t x, int32_t one, int32_t adds, int32_t kept_mult, int32_t kept_pre_shift,
-    int32_t kept_post_shift, int32_t total_swap, int32_t total_w, int32_t total_mantissa, int32_t total_left, int32_t
-    total_z_mult, int32_t total_z_pre_shift, int32_t total_z_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word add_scalar(bpu_word x, bpu_word one, bpu_word adds, bpu_word kept_mult, bpu_word kept_pre_shift,
+    bpu_word kept_post_shift, bpu_word total_swap, bpu_word total_w, bpu_word total_mantissa, bpu_word total_left,
+    bpu_word total_z_mult, bpu_word total_z_pre_shift, bpu_word total_z_post_shift, bpu_word output_min, bpu_word
+    output_max)
 {
-    const int32_t kept_t = bpu_clip(bpu_shift_right(x, kept_pre_shift), -32768, 32767);
-    const int32_t kept_y_wide = kept_t * kept_mult;
-    const int32_t kept = bpu_clip(bpu_shift_right(kept_y_wide, kept_post_shift) +
+    const bpu_word kept_t = bpu_clip(bpu_shift_right(x, kept_pre_shift), -32768, 32767);
+    const bpu_word kept_y_wide = kept_t * kept_mult;
+    const bpu_word kept = bpu_clip(bpu_shift_right(kept_y_wide, kept_post_shift) +
         (bpu_shift_right(bpu_shift_left(kept_y_wide, 1), kept_post_shift) & 1), output_min, output_max);
-    const int32_t total_f = total_swap ? one : x;
-    const int32_t total_g = total_swap ? x : one;
-    const int32_t total_acc = total_f * total_w + bpu_shift_left(total_g, total_left) * total_mantissa;
-    const int32_t total_z_t = bpu_clip(bpu_shift_right(total_acc, total_z_pre_shift), -32768, 32767);
-    const int32_t total_z_y_wide = total_z_t * total_z_mult;
-    const int32_t total = bpu_clip(bpu_shift_right(total_z_y_wide, total_z_post_shift) +
+    const bpu_word total_f = total_swap ? one : x;
+    const bpu_word total_g = total_swap ? x : one;
+    const bpu_word total_acc = bpu_wrap(total_f * total_w + bpu_shift_left(total_g, total_left) * total_mantissa, 32);
+    const bpu_word total_z_t = bpu_clip(bpu_shift_right(total_acc, total_z_pre_shift), -32768, 32767);
+    const bpu_word total_z_y_wide = total_z_t * total_z_mult;
+    const bpu_word total = bpu_clip(bpu_shift_right(total_z_y_wide, total_z_post_shift) +
         (bpu_shift_right(bpu_shift_left(total_z_y_wide, 1), total_z_post_shift) & 1), output_min, output_max);
-    const int32_t z = adds ? total : kept;
+    const bpu_word z = adds ? total : kept;
     return z;
 }
 
 /* rsub_scalar: specs/kernels */
-static inline int32_t rsub_scalar(int32_t x, int32_t one, int32_t z_z_swap, int32_t z_z_w, int32_t z_z_mantissa, int32_t
-    z_z_left, int32_t z_z_z_mult, int32_t z_z_z_pre_shift, int32_t z_z_z_post_shift, int32_t input_min, int32_t
-    input_max, int32_t output_min, int32_t output_max)
+static inline bpu_word rsub_scalar(bpu_word x, bpu_word one, bpu_word z_z_swap, bpu_word z_z_w, bpu_word z_z_mantissa,
+    bpu_word z_z_left, bpu_word z_z_z_mult, bpu_word z_z_z_pre_shift, bpu_word z_z_z_post_shift, bpu_word input_min,
+    bpu_word input_max, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z_n = bpu_clip(-x, input_min, input_max);
-    const int32_t z_z_f = z_z_swap ? z_n : one;
-    const int32_t z_z_g = z_z_swap ? one : z_n;
-    const int32_t z_z_acc = z_z_f * z_z_w + bpu_shift_left(z_z_g, z_z_left) * z_z_mantissa;
-    const int32_t z_z_z_t = bpu_clip(bpu_shift_right(z_z_acc, z_z_z_pre_shift), -32768, 32767);
-    const int32_t z_z_z_y_wide = z_z_z_t * z_z_z_mult;
-    const int32_t z = bpu_clip(bpu_shift_right(z_z_z_y_wide, z_z_z_post_shift) +
+    const bpu_word z_n = bpu_clip(-x, input_min, input_max);
+    const bpu_word z_z_f = z_z_swap ? z_n : one;
+    const bpu_word z_z_g = z_z_swap ? one : z_n;
+    const bpu_word z_z_acc = bpu_wrap(z_z_f * z_z_w + bpu_shift_left(z_z_g, z_z_left) * z_z_mantissa, 32);
+    const bpu_word z_z_z_t = bpu_clip(bpu_shift_right(z_z_acc, z_z_z_pre_shift), -32768, 32767);
+    const bpu_word z_z_z_y_wide = z_z_z_t * z_z_z_mult;
+    const bpu_word z = bpu_clip(bpu_shift_right(z_z_z_y_wide, z_z_z_post_shift) +
         (bpu_shift_right(bpu_shift_left(z_z_z_y_wide, 1), z_z_z_post_shift) & 1), output_min, output_max);
     return z;
 }
 
 /* mul_scalar: specs/kernels */
-static inline int32_t mul_scalar(int32_t x, int32_t sign, int32_t output_min, int32_t output_max)
+static inline bpu_word mul_scalar(bpu_word x, bpu_word sign, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t z = bpu_clip(x * sign, output_min, output_max);
+    const bpu_word z = bpu_clip(x * sign, output_min, output_max);
     return z;
 }
 
 /* negate: specs/kernels */
-static inline int32_t negate(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word negate(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_clip(-x, input_min, input_max);
+    const bpu_word y = bpu_clip(-x, input_min, input_max);
     return y;
 }
 
 /* abs_saturated: specs/kernels */
-static inline int32_t abs_saturated(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word abs_saturated(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = bpu_abs(bpu_max(x, -input_max));
+    const bpu_word y = bpu_abs(bpu_max(x, -input_max));
     return y;
 }
 
 /* abs_wrapped: specs/kernels */
-static inline int32_t abs_wrapped(int32_t x, int32_t input_min, int32_t input_max)
+static inline bpu_word abs_wrapped(bpu_word x, bpu_word input_min, bpu_word input_max)
 {
-    const int32_t y = (x < -input_max) ? x : bpu_abs(bpu_max(x, -input_max));
+    const bpu_word y = (x < -input_max) ? x : bpu_abs(bpu_max(x, -input_max));
     return y;
 }
 
 /* sign: specs/kernels */
-static inline int32_t sign(int32_t x)
+static inline bpu_word sign(bpu_word x)
 {
-    const int32_t y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
+    const bpu_word y = (x > 0) ? 1 : ((x < 0) ? -1 : 0);
     return y;
 }
 
 /* difference: specs/kernels */
-static inline int32_t difference(int32_t x, int32_t y, int32_t a_mult, int32_t a_pre_shift, int32_t a_post_shift,
-    int32_t b_mult, int32_t b_pre_shift, int32_t b_post_shift, int32_t wider_min, int32_t wider_max)
+static inline bpu_word difference(bpu_word x, bpu_word y, bpu_word a_mult, bpu_word a_pre_shift, bpu_word a_post_shift,
+    bpu_word b_mult, bpu_word b_pre_shift, bpu_word b_post_shift, bpu_word wider_min, bpu_word wider_max)
 {
-    const int32_t a_t = bpu_clip(bpu_shift_right(x, a_pre_shift), -32768, 32767);
-    const int32_t a_y_wide = a_t * a_mult;
-    const int32_t a = bpu_clip(bpu_shift_right(a_y_wide, a_post_shift) + (bpu_shift_right(bpu_shift_left(a_y_wide, 1),
+    const bpu_word a_t = bpu_clip(bpu_shift_right(x, a_pre_shift), -32768, 32767);
+    const bpu_word a_y_wide = a_t * a_mult;
+    const bpu_word a = bpu_clip(bpu_shift_right(a_y_wide, a_post_shift) + (bpu_shift_right(bpu_shift_left(a_y_wide, 1),
         a_post_shift) & 1), wider_min, wider_max);
-    const int32_t b_t = bpu_clip(bpu_shift_right(y, b_pre_shift), -32768, 32767);
-    const int32_t b_y_wide = b_t * b_mult;
-    const int32_t b = bpu_clip(bpu_shift_right(b_y_wide, b_post_shift) + (bpu_shift_right(bpu_shift_left(b_y_wide, 1),
+    const bpu_word b_t = bpu_clip(bpu_shift_right(y, b_pre_shift), -32768, 32767);
+    const bpu_word b_y_wide = b_t * b_mult;
+    const bpu_word b = bpu_clip(bpu_shift_right(b_y_wide, b_post_shift) + (bpu_shift_right(bpu_shift_left(b_y_wide, 1),
         b_post_shift) & 1), wider_min, wider_max);
-    const int32_t d = a - b;
+    const bpu_word d = a - b;
     return d;
 }
 
-/* warp_position: specs/kernels */
-static inline int32_t warp_position(int32_t grid, int32_t shift, int32_t middle, int32_t g_mult, int32_t g_pre_shift,
-    int32_t g_post_shift)
+/* share_point: specs/kernels */
+static inline float share_point(bpu_word d, float s)
 {
-    const int32_t g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
-    const int32_t g_y_wide = g_t * g_mult;
-    const int32_t g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
+    const float v = bpu_float((float)d * s);
+    return v;
+}
+
+/* share_lookup: specs/kernels */
+static inline bpu_word share_lookup(bpu_word x, bpu_word top, const bpu_word *table)
+{
+    const bpu_word t = table[bpu_min(x - top, 0) + 255];
+    return t;
+}
+
+/* share_of_sum: specs/kernels */
+static inline float share_of_sum(bpu_word t, bpu_word total)
+{
+    const float y = (float)t / (float)total;
+    return y;
+}
+
+/* warp_position: specs/kernels */
+static inline bpu_word warp_position(bpu_word grid, bpu_word shift, bpu_word middle, bpu_word g_mult, bpu_word
+    g_pre_shift, bpu_word g_post_shift)
+{
+    const bpu_word g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
+    const bpu_word g_y_wide = g_t * g_mult;
+    const bpu_word g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
         g_post_shift) & 1), -32768, 32767);
-    const int32_t position = bpu_shift_left(g + middle, 16 - shift);
+    const bpu_word position = bpu_shift_left(g + middle, 16 - shift);
     return position;
 }
 
 /* warp_offset_position: specs/kernels */
-static inline int32_t warp_offset_position(int32_t grid, int32_t base, int32_t shift, int32_t g_mult, int32_t
-    g_pre_shift, int32_t g_post_shift)
+static inline bpu_word warp_offset_position(bpu_word grid, bpu_word base, bpu_word shift, bpu_word g_mult, bpu_word
+    g_pre_shift, bpu_word g_post_shift)
 {
-    const int32_t g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
-    const int32_t g_y_wide = g_t * g_mult;
-    const int32_t g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
+    const bpu_word g_t = bpu_clip(bpu_shift_right(grid, g_pre_shift), -32768, 32767);
+    const bpu_word g_y_wide = g_t * g_mult;
+    const bpu_word g = bpu_clip(bpu_shift_right(g_y_wide, g_post_shift) + (bpu_shift_right(bpu_shift_left(g_y_wide, 1),
         g_post_shift) & 1), -32768, 32767);
-    const int32_t position = bpu_shift_left(g + bpu_shift_left(base, shift), 16 - shift);
+    const bpu_word position = bpu_shift_left(g + bpu_shift_left(base, shift), 16 - shift);
     return position;
 }
 
 /* deform_position: specs/kernels */
-static inline int32_t deform_position(int32_t base, int32_t offset, int32_t shift, int32_t g_swap, int32_t g_w, int32_t
-    g_mantissa, int32_t g_left, int32_t g_z_mult, int32_t g_z_pre_shift, int32_t g_z_post_shift)
+static inline bpu_word deform_position(bpu_word base, bpu_word offset, bpu_word shift, bpu_word g_swap, bpu_word g_w,
+    bpu_word g_mantissa, bpu_word g_left, bpu_word g_z_mult, bpu_word g_z_pre_shift, bpu_word g_z_post_shift)
 {
-    const int32_t g_f = g_swap ? offset : base;
-    const int32_t g_g = g_swap ? base : offset;
-    const int32_t g_acc = g_f * g_w + bpu_shift_left(g_g, g_left) * g_mantissa;
-    const int32_t g_z_t = bpu_clip(bpu_shift_right(g_acc, g_z_pre_shift), -32768, 32767);
-    const int32_t g_z_y_wide = g_z_t * g_z_mult;
-    const int32_t g = bpu_clip(bpu_shift_right(g_z_y_wide, g_z_post_shift) + (bpu_shift_right(bpu_shift_left(g_z_y_wide,
-        1), g_z_post_shift) & 1), -32768, 32767);
-    const int32_t position = bpu_shift_left(g, 16 - shift);
+    const bpu_word g_f = g_swap ? offset : base;
+    const bpu_word g_g = g_swap ? base : offset;
+    const bpu_word g_acc = bpu_wrap(g_f * g_w + bpu_shift_left(g_g, g_left) * g_mantissa, 32);
+    const bpu_word g_z_t = bpu_clip(bpu_shift_right(g_acc, g_z_pre_shift), -32768, 32767);
+    const bpu_word g_z_y_wide = g_z_t * g_z_mult;
+    const bpu_word g = bpu_clip(bpu_shift_right(g_z_y_wide, g_z_post_shift) +
+        (bpu_shift_right(bpu_shift_left(g_z_y_wide, 1), g_z_post_shift) & 1), -32768, 32767);
+    const bpu_word position = bpu_shift_left(g, 16 - shift);
     return position;
 }
 
 /* addend/rounded_ratio: specs/kernels */
-static inline int32_t addend(int32_t e, int32_t escale, int32_t left)
+static inline bpu_word addend(bpu_word e, bpu_word escale, bpu_word left)
 {
-    const int32_t y = bpu_wrap(bpu_shift_left(e, left), 16) * escale;
+    const bpu_word y = bpu_wrap(bpu_shift_left(e, left), 16) * escale;
     return y;
 }
 
 /* weighted: specs/kernels */
-static inline int32_t weighted(int32_t acc, int32_t offset_q, int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift,
-    int32_t output_min, int32_t output_max)
+static inline bpu_word weighted(bpu_word acc, bpu_word offset_q, bpu_word y_mult, bpu_word y_pre_shift, bpu_word
+    y_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t offset = offset_q;
-    const int32_t total = acc + offset;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift), output_min, output_max);
+    const bpu_word offset = offset_q;
+    const bpu_word total = bpu_wrap(acc + offset, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift), output_min, output_max);
     return y;
 }
 
 /* weighted_add: specs/kernels */
-static inline int32_t weighted_add(int32_t acc, int32_t e, int32_t offset_q, int32_t term_escale, int32_t term_left,
-    int32_t y_mult, int32_t y_pre_shift, int32_t y_post_shift, int32_t output_min, int32_t output_max)
+static inline bpu_word weighted_add(bpu_word acc, bpu_word e, bpu_word offset_q, bpu_word term_escale, bpu_word
+    term_left, bpu_word y_mult, bpu_word y_pre_shift, bpu_word y_post_shift, bpu_word output_min, bpu_word output_max)
 {
-    const int32_t offset = offset_q;
-    const int32_t term = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
-    const int32_t total = acc + offset + term;
-    const int32_t y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
-    const int32_t y_y_wide = y_t * y_mult;
-    const int32_t y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift), output_min, output_max);
+    const bpu_word offset = offset_q;
+    const bpu_word term = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
+    const bpu_word total = bpu_wrap(acc + offset + term, 32);
+    const bpu_word y_t = bpu_clip(bpu_shift_right(total, y_pre_shift), -32768, 32767);
+    const bpu_word y_y_wide = y_t * y_mult;
+    const bpu_word y = bpu_clip(bpu_shift_right(y_y_wide, y_post_shift), output_min, output_max);
     return y;
 }
 
 /* weighted_accumulator: specs/kernels */
-static inline int32_t weighted_accumulator(int32_t acc, int32_t offset_q)
+static inline bpu_word weighted_accumulator(bpu_word acc, bpu_word offset_q)
 {
-    const int32_t offset = offset_q;
-    const int32_t y = acc + offset;
+    const bpu_word offset = offset_q;
+    const bpu_word y = bpu_wrap(acc + offset, 32);
     return y;
 }
 
 /* weighted_add_accumulator: specs/kernels */
-static inline int32_t weighted_add_accumulator(int32_t acc, int32_t e, int32_t offset_q, int32_t term_escale, int32_t
-    term_left)
+static inline bpu_word weighted_add_accumulator(bpu_word acc, bpu_word e, bpu_word offset_q, bpu_word term_escale,
+    bpu_word term_left)
 {
-    const int32_t offset = offset_q;
-    const int32_t term = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
-    const int32_t y = acc + offset + term;
+    const bpu_word offset = offset_q;
+    const bpu_word term = bpu_wrap(bpu_shift_left(e, term_left), 16) * term_escale;
+    const bpu_word y = bpu_wrap(acc + offset + term, 32);
     return y;
 }

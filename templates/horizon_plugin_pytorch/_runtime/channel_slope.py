@@ -67,5 +67,5 @@ class QuantizedSlope(QuantizedTable):
             return super().forward(input)
         p = self.bound(self._derive, input)
         integers = input.int_repr().movedim(_CHANNEL_DIMENSION, -1)
-        found: Tensor = self.kernels.channel_slope(integers, p, output=self.dtype)
+        found: Tensor = self.compute.channel_slope(integers, p, output=self.dtype)
         return self._result(found.movedim(-1, _CHANNEL_DIMENSION))

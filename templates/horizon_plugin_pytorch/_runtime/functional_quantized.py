@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from ..dtype import DTYPES
-from .exact import may_choose
+from .exact import exact_sum, may_choose
 from .functional_module import FunctionalModule, is_number, masked
+from .interval import run_on_intervals
+from .native_products import NativeProduct
+from .native_sums import summed
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .segment_table import Table, make_table
@@ -93,15 +96,25 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
             s_x=x.q_scale(), s_y=y.q_scale(), s_out=self.scale, input=x.dtype, other=y.dtype, output=self.dtype
         )
 
-    def _elementwise(self, kernel: Callable[..., Tensor], p: Any, x: QTensor, y: QTensor, **dtypes: Any) -> QTensor:
+    def _elementwise(self, name: str, p: Any, x: QTensor, y: QTensor, **dtypes: Any) -> QTensor:
         """The result of a kernel of two operands, the cheapest exact way."""
         first, second = x.int_repr(), y.int_repr()
-        if not (may_choose(first) and may_choose(second)):
-            return self._result(kernel(first, second, p, **dtypes))
+        if self.compiles or not (may_choose(first) and may_choose(second)):
+            return self._result(getattr(self.compute, name)(first, second, p, **dtypes))
         last = first.dim() == _IMAGE_DIMS and first.is_contiguous(memory_format=torch.channels_last)
         storages = (first.dtype, second.dtype)
-        tail = self.tail(Chain((kernel,)), p, lambda: (whole_range(x.dtype), whole_range(y.dtype)), storages, **dtypes)
+        tail = self.tail(
+            Chain((getattr(self.kernels, name),)),
+            p,
+            lambda: (whole_range(x.dtype), whole_range(y.dtype)),
+            storages,
+            **dtypes,
+        )
         return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
+
+    def _summed(self, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+        """The exact sum over some dimensions, int64."""
+        return summed(x, dims, keepdim) if self.compiles else exact_sum(x, dims, keepdim=keepdim)
 
     def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
         """The table of a function, from the scale of its input to that of the output."""
@@ -117,12 +130,12 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         """The integers of the operands at the output's scale."""
         self._require(op, *inputs)
         params = [self.bound(self._derive_aligned, x) for x in inputs]
-        requantize = self.kernels.requantize
+        requantize = self.compute.requantize
         return [requantize(x.int_repr(), p, output=self.dtype) for x, p in zip(inputs, params, strict=True)]
 
     def _degraded(self, x: Any, n: int) -> Tensor:
         """The integers of an operand of a matrix product, at the scale that the accumulator can hold."""
-        integers: Tensor = self.kernels.requantize(
+        integers: Tensor = self.compute.requantize(
             x.int_repr(), self.bound(self._derive_degraded, x, n), output=x.dtype
         )
         return integers
@@ -131,13 +144,28 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         s_out = self.kernels.matmul_scale(x.q_scale(), input=x.dtype, n=n)
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=s_out, input=x.dtype, output=x.dtype)
 
+    def _reach(self, x: Input, n: int) -> int:
+        """The largest magnitude of a degraded operand."""
+        p = self._derive_degraded(x, n)
+        known = run_on_intervals(self.kernels.requantize, p, (whole_range(x.dtype),), output=x.dtype)
+        return -x.dtype.min if known is None else max(-int(known[1].low), int(known[1].high))
+
+    def _native_product(
+        self, kernel: str, derive: Callable[..., Any], x: Input, y: Input, n: int
+    ) -> NativeProduct | None:
+        """A matrix product with a kernel of its sums, compiled."""
+        if not self.compiles or self.dtype is None:
+            return None
+        operands = ((x.dtype, self._reach(x, n)), (y.dtype, self._reach(y, n)))
+        return NativeProduct.prove((self.kernels, kernel), derive(x, y, n), self.dtype, operands)
+
     def _product_scale(self, x: Input, y: Input, n: int) -> Tensor:
         scale: Tensor = self.kernels.product_scale(x.q_scale(), s_y=y.q_scale(), input=x.dtype, other=y.dtype, n=n)
         return scale
 
     def _accumulated(self, acc: Tensor, scale: Tensor) -> QTensor:
         """A sum that is a model output."""
-        return QTensor(self.kernels.accumulator(acc), scale, DTYPES[ACCUMULATOR])
+        return QTensor(self.compute.accumulator(acc), scale, DTYPES[ACCUMULATOR])
 
     def _scaled(self, integers: Tensor, source: QTensor, number: float) -> QTensor:
         """Integers at the scale of `source` times `number`."""

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
 
+import torch
 from torch import fx, nn
 
 from .checkpoints import load_state
 from .graph_print import printable
 from .graph_record import GraphRecord, graph_of, record_of
+from .identity import introduce
 from .module_tree import clone_state, redirect
 
 G = TypeVar("G", bound="GraphModuleWithAttr")
@@ -107,20 +109,41 @@ class ObservedGraphModule(GraphModuleWithAttr):
 
     qconfig_report: Any
 
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        """As of every module; within `torch.compile` the graph breaks, and the model runs as it is."""
+        if torch.compiler.is_dynamo_compiling():
+            from .in_graph import as_it_is  # it imports the compiler
+
+            return as_it_is(self, args, kwargs)
+        module: Any = super()
+        return module._call_impl(*args, **kwargs)
+
 
 class QuantizedGraphModule(GraphModuleWithAttr):
     """A model that computes on integers: what `convert_fx` returns."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """As `forward`: by calling the modules, or what they would compute where nothing can tell the difference."""
+        if torch.compiler.is_dynamo_compiling():
+            return self._call_impl(*args, **kwargs)
         from .flat_run import NOT_RUN, attempt  # it imports modules that import this one
 
-        result = attempt(self, args, kwargs)
+        result = attempt(self, args, kwargs) if self._compiled_call_impl is None else NOT_RUN
         return super().__call__(*args, **kwargs) if result is NOT_RUN else result
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        """The call of a graph module as `torch.compile` sees it, also of one within a model."""
+        if torch.compiler.is_dynamo_compiling():
+            from .in_graph import call  # it imports the compiler
+
+            return call(self, args, kwargs)
+        module: Any = super()
+        return module._call_impl(*args, **kwargs)
 
     def recompile(self) -> Any:
         """As of every graph module: the graph was edited."""
         self.__dict__.pop("_flat_run", None)
+        self.__dict__["_identity"] = introduce(self)
         return super().recompile()
 
     def kernel_plan(self) -> Any:

@@ -82,9 +82,9 @@ class Interval:
         """What torch calls where an argument is an Interval."""
         return _FUNCTIONS[func](*args, **(kwargs or {}))
 
-    def to(self, dtype: torch.dtype) -> "Interval":
-        """Itself: a cast changes no integer that fits."""
-        return self
+    def to(self, dtype: torch.dtype) -> Any:
+        """Itself, for a cast changes no integer that fits; as floats, of which nothing is known."""
+        return Real() if dtype.is_floating_point else self
 
     def _ends(self, other: Any) -> tuple[Any, Any]:
         if isinstance(other, Interval):
@@ -141,6 +141,20 @@ class Interval:
         return Interval(zero, zero + mask, self.reach, ("and", self, mask))
 
 
+class Real:
+    """Floats: what is computed of them is not an integer any more."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: object = None) -> "Real":
+        """A tensor on the left of an operator."""
+        return _FLOATS[func]
+
+    def _another(self, other: Any) -> "Real":
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _another
+
+
 def _clamp(x: Any, min: Any = None, max: Any = None) -> Interval:
     low, high = x.low, x.high
     if min is not None:
@@ -168,6 +182,8 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Interval]] = {
     Tensor.__sub__: lambda a, b: b.__rsub__(a),
     Tensor.sub: lambda a, b: b.__rsub__(a),
 }
+
+_FLOATS = dict.fromkeys((Tensor.__add__, Tensor.__mul__, Tensor.__sub__, Tensor.__truediv__), Real())
 
 
 def run_on_intervals(kernel: Callable[..., Any], params: object, operands: tuple[_Ends, ...], **dtypes: Any) -> Any:

@@ -1,43 +1,73 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/native_loop.py
 """Compiled loops over a kernel: one pass from its operands to its result.
 
-In: a chain of kernels (each applied to the result of the one before), the types of operands and result, and which derived
-integers run along the channels. Out: a function over memory. The kernels are the C functions of <march>.h, generated from the
-formulas; here is only the loop around them. That no result overlaps an operand is said at the inner loop, for what is said of
-pointers does not reach the bodies that threads run.
+In: a chain of kernels (each applied to the result of the one before), and the types of operands and result. Out: a function
+over memory. The kernels are the C functions of <march>.h, generated from the formulas; here is only the loop around them. What
+a kernel reads for each element, operands and derived integers alike, lies at distances in memory, one of each dimension; along
+the innermost one it is a neighbour, or the same for all. That no result overlaps an operand is said at the inner loop, for what
+is said of pointers does not reach the bodies that threads run.
 """
 
 import ctypes
 import functools
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from .int8_sums import OFFSET, remember
+from .int8_sums import OFFSET
 from .native_build import library
 
-_TYPES = {torch.float32: "float", torch.int32: "int32_t", torch.int16: "int16_t", torch.int8: "int8_t"}
-_OF_IMAGES = -3
-_PIECE = 4096
-"""Elements that a thread takes at a time where nothing runs along the channels."""
+TYPES = {
+    torch.float32: "float",
+    torch.int64: "int64_t",
+    torch.int32: "int32_t",
+    torch.int16: "int16_t",
+    torch.int8: "int8_t",
+    torch.uint8: "uint8_t",
+    torch.bool: "uint8_t",
+}
+DIMS = 4
+"""Of a loop: three around the innermost one."""
 _LOOP = """
-void run(int64_t total, int64_t step, int32_t threads, {arguments})
+#define PIECE 4096
+void run(const int64_t *restrict sizes, const int64_t *restrict strides, int32_t threads, {arguments})
 {{
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t begin = 0; begin < total; begin += step) {{
-        const int64_t count = total - begin < step ? total - begin : step;
+    const int64_t inner = sizes[3], rows = sizes[0] * sizes[1] * sizes[2], pieces = (inner + PIECE - 1) / PIECE;
+    const int flat = sizes[0] * sizes[1] == 1;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && rows * inner > 2 * PIECE)
+    for (int64_t i = 0; i < rows * pieces; ++i) {{
+        const int64_t row = pieces == 1 ? i : i / pieces, begin = pieces == 1 ? 0 : i % pieces * PIECE;
+        const int64_t count = inner - begin < PIECE ? inner - begin : PIECE, at = row * inner + begin;
+        const int64_t a = flat ? 0 : row / sizes[2] / sizes[1], b = flat ? 0 : row / sizes[2] % sizes[1];
+        const int64_t c = flat ? row : row % sizes[2];
+{pointers}
 #pragma omp simd
-        for (int64_t c = 0; c < count; ++c) {{
-            const int32_t y = {value};
-            out[begin + c] = ({result})y;{twin}
+        for (int64_t j = 0; j < count; ++j) {{
+            const {kind} y = {value};
+            out[at + j] = ({result})y;{twin}
         }}
     }}
 }}
 """
+_POINTER = "        const {kind} *const r{i} = x{i} + a * strides[{a}] + b * strides[{b}] + c * strides[{c}]{begin};"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a loop reads for each element.
+
+    Attributes:
+        kind: its type.
+        steps: whether neighbours along the innermost dimension read neighbours; else all read the same.
+    """
+
+    kind: torch.dtype
+    steps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +77,83 @@ class Loop:
     Attributes:
         header: the march's C functions.
         kernels: names; the first takes the operands, each further one the result so far.
-        operands: types of the operands.
-        result: type of the result.
-        varying: of each derived integer, whether it runs along the channels.
+        reads: the operands and the derived integers of the first kernel.
+        tables: how many tables it takes behind them: arrays of words.
         ends: how many ends of dtypes the first kernel takes.
+        result: type of the result.
+        bits: of a word: 32 where the caller proved that it holds everything between, else 64.
+        twins: whether it also writes what the next sums of products read: int8 results plus 128.
     """
 
     header: Path
     kernels: tuple[str, ...]
-    operands: tuple[torch.dtype, ...]
-    result: torch.dtype
-    varying: tuple[bool, ...]
+    reads: tuple[Read, ...]
+    tables: int
     ends: int
+    result: torch.dtype
+    bits: int
+    twins: bool
 
-    @property
-    def twins(self) -> bool:
-        """Whether it also writes what the next sums of products read: int8 results plus 128."""
-        return self.result == torch.int8
+    @classmethod
+    def of(cls, header: Path, kernel: str) -> "Loop":
+        """For a kernel whose operands are not known yet."""
+        return cls(header, (kernel,), (), 0, 0, torch.int32, 64, twins=False)
 
     def source(self) -> str:
         """The C file."""
-        operands = [f"const {_TYPES[kind]} *restrict x{i}" for i, kind in enumerate(self.operands)]
-        params = [f"const int32_t *restrict p{i}" for i in range(len(self.varying))]
+        reads = [f"const {TYPES[read.kind]} *x{i}" for i, read in enumerate(self.reads)]
+        tables = [f"const bpu_word *restrict t{i}" for i in range(self.tables)]
         ends = [f"int32_t end{i}" for i in range(self.ends)]
-        read = [f"(int32_t)x{i}[begin + c]" for i in range(len(self.operands))]
-        read += [f"p{i}[{'c' if varies else '0'}]" for i, varies in enumerate(self.varying)]
-        read += [f"end{i}" for i in range(self.ends)]
-        value = f"{self.kernels[0]}({', '.join(read)})"
+        results = [f"{TYPES[self.result]} *restrict out", *(["uint8_t *restrict twin"] if self.twins else [])]
+        pointers = (
+            _POINTER.format(
+                kind=TYPES[read.kind], i=i, a=3 * i, b=3 * i + 1, c=3 * i + 2, begin=" + begin" * read.steps
+            )
+            for i, read in enumerate(self.reads)
+        )
+        loop = _LOOP.format(
+            arguments=", ".join([*reads, *tables, *ends, *results]),
+            pointers="\n".join(pointers),
+            kind="float" if self.result.is_floating_point else "bpu_word",
+            value=self._value(),
+            result=TYPES[self.result],
+            twin=f"\n            twin[at + j] = (uint8_t)(y + {OFFSET});" if self.twins else "",
+        )
+        functions = (functions_of(self.header)[name].text for name in dict.fromkeys(self.kernels))
+        return "\n".join(
+            [f"#define WORD_BITS {self.bits}", _text(self.header.with_name("elements.h")), *functions, loop]
+        )
+
+    def _value(self) -> str:
+        """The kernels applied to what is read for element j."""
+        read = [f"r{i}[{'j' if read.steps else '0'}]" for i, read in enumerate(self.reads)]
+        given = [*read, *(f"t{i}" for i in range(self.tables)), *(f"end{i}" for i in range(self.ends))]
+        value = f"{self.kernels[0]}({', '.join(given)})"
         for name in self.kernels[1:]:
             value = f"{name}({value})"
-        kind = _TYPES[self.result]
-        results = [f"{kind} *restrict out", *(["uint8_t *restrict twin"] if self.twins else [])]
-        arguments = ", ".join([*operands, *params, *ends, *results])
-        twin = f"\n            twin[begin + c] = (uint8_t)(y + {OFFSET});" if self.twins else ""
-        loop = _LOOP.format(arguments=arguments, result=kind, value=value, twin=twin)
-        return "\n".join([_text(Path(__file__).with_name("elements.h")), _text(self.header), loop])
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A C function of a march.
+
+    Attributes:
+        text: all of it.
+        tables: the arguments that are tables.
+    """
+
+    text: str
+    tables: frozenset[str]
+
+
+@functools.cache
+def functions_of(header: Path) -> dict[str, Function]:
+    """The C functions of a march by name; none where it has no header."""
+    if not header.exists():
+        return {}
+    found = re.finditer(r"^static inline \w+\s+(\w+)\(([^)]*)\)\s*\{.*?^\}\n", _text(header), re.MULTILINE | re.DOTALL)
+    return {f[1]: Function(f[0], frozenset(re.findall(r"\*(\w+)", f[2]))) for f in found}
 
 
 @functools.cache
@@ -91,81 +163,24 @@ def _text(path: Path) -> str:
 
 @functools.cache
 def compiled(loop: Loop) -> Callable[..., None] | None:
-    """(total, step, threads, addresses of operands and derived integers, ends, addresses of the results) -> None.
+    """(sizes, distances, threads, addresses of what is read and of tables, ends, addresses of the results) -> None.
 
-    None where the march has no C functions, one of the kernels is not among them, or nothing can be compiled here.
+    None where the march has no C function of one of the kernels, or nothing can be compiled here.
     """
-    known = {*loop.operands, loop.result} <= set(_TYPES)
-    if not known or not loop.header.exists() or not all(f" {name}(" in _text(loop.header) for name in loop.kernels):
+    known = {*(read.kind for read in loop.reads), loop.result} <= set(TYPES)
+    if not known or not set(loop.kernels) <= set(functions_of(loop.header)):
         return None
     built = library(loop.source())
     if built is None:
         return None
-    run = built.run
-    pointers = len(loop.operands) + len(loop.varying)
-    run.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, *[ctypes.c_void_p] * pointers]
+    run: Any = built.run
+    pointers = len(loop.reads) + loop.tables
+    run.argtypes = [*[ctypes.c_void_p] * 2, ctypes.c_int32, *[ctypes.c_void_p] * pointers]
     run.argtypes += [*[ctypes.c_int32] * loop.ends, *[ctypes.c_void_p] * (1 + loop.twins)]
     run.restype = None
-    return run
+    return run  # type: ignore[no-any-return]
 
 
 def header_of(kernels: ModuleType) -> Path:
     """The C functions beside the torch kernels of a march."""
     return Path(str(kernels.__file__)).with_suffix(".h")
-
-
-@dataclass(frozen=True, slots=True)
-class NativeKernel:
-    """A compiled loop with its derived integers; for operands of one shape.
-
-    Attributes:
-        loop: for the types in which operands are expected.
-        params: contiguous int32, [1] or [channels].
-        ends: of the dtypes of the first kernel, in order.
-        runs: the loops for the types of operands that were met.
-    """
-
-    loop: Loop
-    params: tuple[Tensor, ...]
-    ends: tuple[int, ...]
-    runs: dict[tuple[torch.dtype, ...], Callable[..., None] | None] = field(default_factory=dict, repr=False)
-
-    def takes(self, kinds: tuple[torch.dtype, ...], axis: int, dims: int) -> bool:
-        """Whether there is a loop for operands of these types, with the channels at the end or where those of images are."""
-        image = axis == _OF_IMAGES and dims == 1 - _OF_IMAGES
-        return (axis == -1 or image) and self._run(kinds) is not None
-
-    def empty(self, shape: tuple[int, ...], axis: int) -> list[Tensor]:
-        """Memory for the result, and for its twin where the loop writes one."""
-        kinds = (self.loop.result, *([torch.uint8] if self.loop.twins else []))
-        return [torch.empty(shape, dtype=kind, memory_format=_layout(axis)) for kind in kinds]
-
-    def fill(self, results: list[Tensor], operands: tuple[Tensor, ...], axis: int) -> None:
-        """Compute into memory that lies as `empty` gives it, or a part of it along the first dimension."""
-        run = self._run(tuple([x.dtype for x in operands]))
-        assert run is not None, "takes() was asked"
-        layout, result = _layout(axis), results[0]
-        dense = [x.contiguous(memory_format=layout) for x in operands]
-        step = result.shape[axis] if any(self.loop.varying) else _PIECE
-        addresses = [x.data_ptr() for x in (*dense, *self.params)]
-        run(result.numel(), step, torch.get_num_threads(), *addresses, *self.ends, *[x.data_ptr() for x in results])
-
-    def finished(self, results: list[Tensor]) -> Tensor:
-        """The result, which knows its twin."""
-        if self.loop.twins:
-            remember(*results)
-        return results[0]
-
-    def _run(self, kinds: tuple[torch.dtype, ...]) -> Callable[..., None] | None:
-        if kinds not in self.runs:
-            self.runs[kinds] = compiled(self.loop if kinds == self.loop.operands else _of_types(self.loop, kinds))
-        return self.runs[kinds]
-
-
-def _layout(axis: int) -> torch.memory_format:
-    return torch.contiguous_format if axis == -1 else torch.channels_last
-
-
-@functools.cache
-def _of_types(loop: Loop, kinds: tuple[torch.dtype, ...]) -> Loop:
-    return Loop(loop.header, loop.kernels, kinds, loop.result, loop.varying, loop.ends)

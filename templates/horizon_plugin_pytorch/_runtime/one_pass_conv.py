@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .. import kernels
 from .exact import channel_sums
 from .in_place import Program
 from .int8_sums import OFFSET, Window
@@ -178,8 +179,9 @@ def _compiled(finish: str, kind: str) -> Callable[..., int] | None:
 
 def source(finish: str, kind: str, portable: bool = False) -> str:
     """The C file: the formula of a tail and the loops; `portable`: in plain C for any processor."""
-    names = ("elements", "conv_layer", *(() if kind == "depthwise" else ("conv_image",)), f"conv_{kind}")
-    elements, *loops = (Path(__file__).with_name(f"{name}.h").read_text(encoding="utf-8") for name in names)
+    names = ("conv_layer", *(() if kind == "depthwise" else ("conv_image",)), f"conv_{kind}")
+    loops = (Path(__file__).with_name(f"{name}.h").read_text(encoding="utf-8") for name in names)
+    elements = Path(str(kernels.__file__)).with_name("elements.h").read_text(encoding="utf-8")
     return "\n".join([*["#define PORTABLE"] * portable, elements, finish, *loops])
 
 

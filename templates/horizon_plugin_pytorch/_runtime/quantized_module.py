@@ -7,6 +7,7 @@ by conversion, as far as the graph shows the scales, else when the module meets 
 is called with several scales, or whose stub was given another scale after conversion, is right too.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,19 +18,22 @@ from torch import Tensor, nn
 
 from ..kernels import load
 from .checkpoints import note_march
+from .compiled_kernels import CompiledKernels
 from .dtype import QuantDType
 from .exact import Accumulator
 from .int8_sums import Int8Sums
 from .layer_way import Way
 from .native_loop import header_of
+from .operands import as_known, identity_of
 from .qat_module import QATModule
 from .qtensor import QTensor
-from .recording import as_constant, deriving, is_exporting, is_tracing
+from .recording import deriving, is_exporting, is_recorded, is_tracing
 from .support import dtype_name, require_cell
 from .tail import Chain, Tail
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
+_GENERATIONS = itertools.count()
 _Key = tuple[str | float | tuple[int, int], ...]
 _Binding = tuple[Any, tuple[Tensor, ...]]
 
@@ -47,16 +51,6 @@ class Scaled:
 
 
 Input = QTensor | Scaled
-
-
-def _identity(x: Input | float) -> float | tuple[int, int]:
-    """A scale as an object at a version; a number as itself."""
-    return x if isinstance(x, (int, float)) else (id(x.q_scale()), x.q_scale()._version)
-
-
-def _constant(x: Input | float) -> Input | float:
-    """The operand of a derivation; sizes are tensors in `torch.jit.trace`."""
-    return x if isinstance(x, (QTensor, Scaled)) or not isinstance(x, Tensor) else as_constant(x)
 
 
 class QuantizedModule(nn.Module):
@@ -78,6 +72,7 @@ class QuantizedModule(nn.Module):
     scale: Tensor | None
     dtype: QuantDType | None
     _known_scale: Tensor | None
+    _compiled: CompiledKernels | None
 
     @classmethod
     def from_float(cls, mod: QATModule) -> Self:
@@ -110,6 +105,15 @@ class QuantizedModule(nn.Module):
         """The integer kernels of this module's march."""
         return load(self.march)
 
+    @property
+    def compute(self) -> Any:
+        """The kernels as this module runs them: as compiled loops where it compiles."""
+        if not self.compiles or is_recorded():
+            return load(self.march)
+        if self._compiled is None:
+            self._compiled = CompiledKernels(load(self.march))
+        return self._compiled
+
     def bind(self, *inputs: Scaled | None) -> Scaled | None:
         """Derive the integers for inputs whose scales are known; None stands for an unknown one.
 
@@ -136,8 +140,8 @@ class QuantizedModule(nn.Module):
         Scales are recognized as objects and by their version, so that no tensor is compared while the model runs.
         """
         if is_tracing():
-            inputs = tuple([_constant(x) for x in inputs])
-        key: _Key = (derive.__name__, *[_identity(x) for x in inputs])
+            inputs = tuple([as_known(x) for x in inputs])
+        key: _Key = (derive.__name__, *[identity_of(x) for x in inputs])
         entry = self._bindings.get(key)
         if entry is None:
             entry = self._bindings[key] = self._derived(derive, inputs)
@@ -145,14 +149,16 @@ class QuantizedModule(nn.Module):
 
     def _derived(self, derive: Callable[..., Any], inputs: tuple[Input | float, ...]) -> _Binding:
         """What `derive` gives, and the scales, held so that their ids stay theirs."""
+        inputs = tuple([as_known(x) for x in inputs])
         tensors = [x for x in inputs if not isinstance(x, (int, float))]
         self._check(*tensors)
         if len(self._bindings) >= _MOST_BINDINGS:
             self._bindings.clear()
             self._tails.clear()
             self._ways.clear()
-        with deriving(self):
-            return derive(*inputs), tuple(x.q_scale() for x in tensors)
+        scales = tuple([x.q_scale() for x in tensors])
+        with deriving(self, *scales):
+            return derive(*inputs), scales
 
     def tail(
         self,
@@ -197,12 +203,14 @@ class QuantizedModule(nn.Module):
 
     def _forget(self) -> None:
         """Drop everything that follows from scales and weights and can be derived again."""
+        self._generation = next(_GENERATIONS)
         self._bindings: dict[_Key, _Binding] = {}
         self._known_scale = None
         self._accumulators: dict[QuantDType, Accumulator] = {}
         self._fast_sums: dict[QuantDType, Int8Sums | None] = {}
         self._tails: dict[int, Tail] = {}
         self._ways: dict[int, Way] = {}
+        self._compiled = None
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """Loaded weights and scales derive their integers anew."""
@@ -222,13 +230,16 @@ class QuantizedModule(nn.Module):
             "_fast_sums": {},
             "_tails": {},
             "_ways": {},
+            "_compiled": None,
             "_known_scale": None,
         }
 
     @property
     def proofs(self) -> tuple[str, ...]:
         """Why each way that this module computes is exact; empty where it computes by the definition only."""
-        return tuple(tail.proof for tail in self._tails.values())
+        derived = (getattr(made, "proof", None) for made, _ in self._bindings.values())
+        tails, kernels = (tail.proof for tail in self._tails.values()), self._compiled.proofs if self._compiled else ()
+        return (*tails, *dict.fromkeys(proof for proof in derived if proof), *kernels)
 
     def extra_repr(self) -> str:
         """Scale and dtype of the output."""

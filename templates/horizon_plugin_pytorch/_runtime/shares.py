@@ -96,7 +96,7 @@ class QuantizedShares(QuantizedPassThrough):
 
     def forward(self, x: QTensor) -> Tensor:
         """int8 to float32 shares of the same shape."""
-        return shares(self.kernels, x.int_repr(), self.bound(self._derive, x), self.dim)
+        return shares(self.compute, x.int_repr(), self.bound(self._derive, x), self.dim)
 
     def _result_dtype(self, x: Input) -> str:
         return _RESULT

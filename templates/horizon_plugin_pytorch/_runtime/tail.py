@@ -19,7 +19,8 @@ from .dtype import QuantDType
 from .exact import as_integers, proved_region
 from .in_place import Program
 from .interval import Interval, run_on_intervals
-from .native_loop import Loop, NativeKernel, compiled
+from .native_loop import Loop, Read, compiled
+from .native_tail import NativeKernel
 
 _Ends = tuple[Tensor, Tensor]
 
@@ -148,8 +149,13 @@ class Tail:
         params = tuple(param.to(torch.int32).contiguous() for param in self.narrow)
         ends = tuple(end for name in sorted(self.dtypes) for end in (self.dtypes[name].min, self.dtypes[name].max))
         names = tuple(kernel.__name__ for kernel in self.kernel.kernels)
-        varying = tuple(param.numel() > 1 for param in params)
-        loop = Loop(header, names, storages, _storage(self.dtypes), varying, len(ends))
+        reads = (
+            *(Read(kind, True) for kind in storages),
+            *(Read(torch.int32, param.numel() > 1) for param in params),
+        )
+        result = _storage(self.dtypes)
+        twins = result == torch.int8
+        loop = Loop(header, names, reads, 0, len(ends), result, 32, twins)
         if compiled(loop) is None:
             return self
         return replace(self, native=NativeKernel(loop, params, ends), proof=f"compiled {self.proof}")

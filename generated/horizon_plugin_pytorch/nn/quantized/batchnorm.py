@@ -26,7 +26,7 @@ class BatchNorm2d(QuantizedNorm):
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers out."""
         p = self.bound(self._derive, input)
-        return self._finish(self.kernels.weighted(self.accumulate(input), p, output=self.dtype), input)
+        return self._finish(self.compute.weighted(self.accumulate(input), p, output=self.dtype), input)
 
 
 class BatchNorm3d(QuantizedNorm):
@@ -44,4 +44,4 @@ class BatchNorm3d(QuantizedNorm):
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers out."""
         p = self.bound(self._derive, input)
-        return self._finish(self.kernels.weighted(self.accumulate(input), p, output=self.dtype), input)
+        return self._finish(self.compute.weighted(self.accumulate(input), p, output=self.dtype), input)

@@ -39,7 +39,7 @@ class QFunctional(TableFunctional):
             return self.add_scalar(y, x)
         self._require("add", x, y)
         p = self.bound(self._derive_add, x, y)
-        return self._elementwise(self.kernels.add, p, x, y, output=self.dtype)
+        return self._elementwise("add", p, x, y, output=self.dtype)
 
     def _derive_mul(self, x: Input, y: Input) -> Any:
         return self._of_two(self.kernels.derive_mul, x, y)
@@ -54,7 +54,7 @@ class QFunctional(TableFunctional):
             return self._masked(x, y)
         self._require("mul", x, y)
         p = self.bound(self._derive_mul, x, y)
-        return self._elementwise(self.kernels.mul, p, x, y, output=self.dtype)
+        return self._elementwise("mul", p, x, y, output=self.dtype)
 
     def _derive_sub(self, x: Input, y: Input) -> Any:
         return self._of_two(self.kernels.derive_sub, x, y)
@@ -67,7 +67,7 @@ class QFunctional(TableFunctional):
             return self.rsub_scalar(y, x)
         self._require("sub", x, y)
         p = self.bound(self._derive_sub, x, y)
-        return self._elementwise(self.kernels.sub, p, x, y, other=y.dtype, output=self.dtype)
+        return self._elementwise("sub", p, x, y, other=y.dtype, output=self.dtype)
 
     def _derive_add_scalar(self, x: Input, y: float) -> Any:
         return self.kernels.derive_add_scalar(
@@ -82,7 +82,7 @@ class QFunctional(TableFunctional):
         """The sum of a feature map and a number."""
         self._require("add_scalar", x)
         p = self.bound(self._derive_add_scalar, x, y)
-        return self._result(self.kernels.add_scalar(x.int_repr(), p, output=self.dtype))
+        return self._result(self.compute.add_scalar(x.int_repr(), p, output=self.dtype))
 
     def _derive_mul_scalar(self, x: Input, y: float) -> Any:
         return self.kernels.derive_mul_scalar(
@@ -93,7 +93,7 @@ class QFunctional(TableFunctional):
         """The product of a feature map and a number; the output's scale is the input's times the number."""
         self._require("mul_scalar", x)
         p = self.bound(self._derive_mul_scalar, x, y)
-        return self._scaled(self.kernels.mul_scalar(x.int_repr(), p, output=self.dtype), x, y)
+        return self._scaled(self.compute.mul_scalar(x.int_repr(), p, output=self.dtype), x, y)
 
     def _derive_rsub_scalar(self, x: Input, y: float) -> Any:
         return self.kernels.derive_rsub_scalar(
@@ -108,4 +108,4 @@ class QFunctional(TableFunctional):
         """A number minus a feature map."""
         self._require("rsub", x)
         p = self.bound(self._derive_rsub_scalar, x, y)
-        return self._result(self.kernels.rsub_scalar(x.int_repr(), p, input=x.dtype, output=self.dtype))
+        return self._result(self.compute.rsub_scalar(x.int_repr(), p, input=x.dtype, output=self.dtype))

@@ -23,7 +23,7 @@ class TableFunctional(JoinFunctional):
         """The next integer above; int16 by two requantizations, whose 16-bit mantissa shows next to whole numbers."""
         self._require("ceil", x)
         table = self.bound(self._derive_ceil, x)
-        return self._result(table.look_up(self.kernels, x.int_repr()))
+        return self._result(table.look_up(self.compute, x.int_repr()))
 
     def _derive_exp(self, x: Input) -> Any:
         return self._tabulated(unary.Exp._TABULATED, x)
@@ -32,7 +32,7 @@ class TableFunctional(JoinFunctional):
         """The exponential function."""
         self._require("exp", x)
         table = self.bound(self._derive_exp, x)
-        return self._result(table.look_up(self.kernels, x.int_repr()))
+        return self._result(table.look_up(self.compute, x.int_repr()))
 
     def _derive_floor(self, x: Input) -> Any:
         return self._tabulated(unary.Floor._TABULATED, x)
@@ -41,7 +41,7 @@ class TableFunctional(JoinFunctional):
         """The integer part; int16 by two requantizations, whose 16-bit mantissa shows next to whole numbers."""
         self._require("floor", x)
         table = self.bound(self._derive_floor, x)
-        return self._result(table.look_up(self.kernels, x.int_repr()))
+        return self._result(table.look_up(self.compute, x.int_repr()))
 
     def div(self, x: QTensor, y: QTensor) -> NoReturn:
         """Raise NotImplementedError: traced, it is a module; elsewhere the module is what to use."""

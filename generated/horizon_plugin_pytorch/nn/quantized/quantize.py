@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ..._runtime.native_quantize import quantized
-from ..._runtime.qtensor import QTensor
+from ..._runtime.qtensor import QTensor, broadcast_scale
 from ..._runtime.quantized_module import QuantizedModule
 from .. import qat
 
@@ -39,4 +39,8 @@ class DeQuantize(QuantizedModule):
 
     def forward(self, input: Any) -> Tensor:
         """Integers in, float32 out; a float tensor passes."""
+        if isinstance(input, QTensor) and input.is_quantized:
+            scale = broadcast_scale(input.q_scale(), input.dim(), input.q_per_channel_axis())
+            values: Tensor = self.compute.dequantize(input.int_repr(), scale)
+            return values
         return input.dequantize() if isinstance(input, QTensor) else input

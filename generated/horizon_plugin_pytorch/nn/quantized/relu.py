@@ -16,4 +16,4 @@ class ReLU(QuantizedPassThrough):
 
     def forward(self, input: QTensor) -> QTensor:
         """Integers in, integers of the same scale out."""
-        return self._like(input, self.kernels.relu(input.int_repr()))
+        return self._like(input, self.compute.relu(input.int_repr()))
