@@ -33,7 +33,8 @@ def fold(base: nn.Module, norm: Any) -> nn.Module:
 
 def _folded(base: nn.Module, norm: Any) -> nn.Module:
     weight = _weight(base)
-    factor, bias = fold_factor(norm), fold_bias(base.bias, norm)  # type: ignore[arg-type]  # a Tensor or None
+    factor = fold_factor(norm)
+    bias = fold_bias(base.bias, norm, factor)  # type: ignore[arg-type]  # a Tensor or None
     folded = clone_structure(base)
     first = _channels_first(base, weight)
     scaled = first * factor.reshape(-1, *(1 for _ in first.shape[1:]))
@@ -48,10 +49,10 @@ def fold_factor(norm: Any) -> Tensor:
     return factor if norm.weight is None else factor * norm.weight
 
 
-def fold_bias(bias: Tensor | None, norm: Any) -> Tensor:
-    """(bias - mean) * gamma / sqrt(var + eps) + beta, one a channel; no bias counts as 0."""
+def fold_bias(bias: Tensor | None, norm: Any, factor: Tensor) -> Tensor:
+    """(bias - mean) * gamma / sqrt(var + eps) + beta, one a channel; no bias counts as 0. `factor` is `fold_factor`'s."""
     offset = -norm.running_mean if bias is None else bias - norm.running_mean
-    shift: Tensor = offset * fold_factor(norm)
+    shift: Tensor = offset * factor
     return shift if norm.bias is None else shift + norm.bias
 
 

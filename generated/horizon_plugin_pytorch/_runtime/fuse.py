@@ -16,7 +16,8 @@ from ..qat_mode import tricks
 from .chain import Folds, fuse_chain
 from .graph_module import FusedPart, GraphModuleWithAttr, become, set_graph
 from .match import GraphView, Match
-from .module_tree import copy_model, set_modules
+from .module_copy import copy_model
+from .module_tree import set_modules
 from .place import Fusion, count_calls, plan_fusions
 from .replace import replace_calls
 from .tracer import QuantTracer

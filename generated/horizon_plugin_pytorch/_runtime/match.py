@@ -5,6 +5,7 @@ In: a graph, its modules, the patterns. Out: matches that share no node; a longe
 of two branches of an add the first operand goes before the second.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -53,6 +54,25 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class _Site:
+    """What a step of a pattern may be: a plain call of a module, or of a method of one that nothing else refers to.
+
+    Attributes:
+        kind: the module's exact type.
+        method: None: the module itself is called.
+        operands: the values it is called with: one, or two of a method.
+    """
+
+    kind: type[nn.Module]
+    method: str | None
+    operands: tuple[fx.Node, ...]
+
+    def performs(self, step: Step) -> bool:
+        """Whether it is what the step asks for."""
+        return self.method == step.method and self.kind in step.modules
+
+
+@dataclass(frozen=True, slots=True)
 class GraphView:
     """A graph and the modules its targets name."""
 
@@ -63,49 +83,56 @@ class GraphView:
         """All matches but the banned ones, in the order of `patterns`, then of the graph."""
         found: list[Match] = []
         taken: set[fx.Node] = set()
-        callers = [(n, type(self.modules.get(called_module(n) or ""))) for n in self.graph.nodes if n.op in _CALLS]
-        for pattern in patterns:
-            ends = pattern.steps[-1].modules
-            for node in (node for node, kind in callers if kind in ends):
-                match = self._ending_at(node, pattern)
-                if match and match.key not in banned and taken.isdisjoint(match.nodes):
+        sites = self._sites()
+        present = {(site.method, site.kind) for site in sites.values()}
+        for pattern in (pattern for pattern in patterns if _may_occur(pattern, present)):
+            for node in (node for node, site in sites.items() if site.performs(pattern.steps[-1])):
+                chain = self._chain(node, pattern.steps, sites)
+                if chain is None or not taken.isdisjoint(chain):
+                    continue
+                match = Match(pattern, chain)
+                if match.key not in banned:
                     found.append(match)
-                    taken.update(match.nodes)
+                    taken.update(chain)
         return tuple(found)
 
-    def _ending_at(self, node: fx.Node, pattern: FusionPattern) -> Match | None:
-        chain = self._chain(node, pattern.steps)
-        return None if chain is None else Match(pattern, chain)
-
-    def _chain(self, node: fx.Node, steps: tuple[Step, ...]) -> tuple[fx.Node, ...] | None:
+    def _chain(
+        self, node: fx.Node, steps: tuple[Step, ...], sites: Mapping[fx.Node, _Site]
+    ) -> tuple[fx.Node, ...] | None:
         """The nodes of `steps` if the last of them is `node`."""
         *before, last = steps
-        if not self._performs(node, last):
+        site = sites.get(node)
+        if site is None or not site.performs(last):
             return None
         if not before:
             return (node,)
-        for source in _operands(node):
-            chain = self._chain(source, tuple(before)) if uses_of(source) == 1 else None
+        for source in site.operands:
+            chain = self._chain(source, tuple(before), sites) if source in sites and uses_of(source) == 1 else None
             if chain and (last.role != "norm" or self._foldable(chain[0], node)):
                 return (*chain, node)
         return None
 
-    def _performs(self, node: fx.Node, step: Step) -> bool:
-        """Whether the node is a plain call of a module of the step, or of the step's method of one."""
-        op, operands = ("call_module", 1) if step.method is None else ("call_method", 2)
-        target = called_module(node) if node.op == op else None
-        if target is None or type(self.modules.get(target)) not in step.modules:
-            return False
-        if node.kwargs or len(_values(node)) != operands or len(_operands(node)) != operands:
-            return False
-        return step.method is None or (node.target == step.method and self._owner_is_unshared(node))
+    def _sites(self) -> dict[fx.Node, _Site]:
+        """Every call that may be a step, in the order of the graph."""
+        owners = Counter(str(node.target) for node in self.graph.nodes if node.op == "get_attr")
+        sites = {}
+        for node in self.graph.nodes:
+            name = called_module(node) if node.op in _CALLS and not node.kwargs else None
+            if name is None or name not in self.modules:
+                continue
+            method, operands = None if node.op == "call_module" else str(node.target), _operands(node)
+            count = 1 if method is None else 2
+            if len(operands) == len(_values(node)) == count and (method is None or owners[name] == 1):
+                sites[node] = _Site(type(self.modules[name]), method, operands)
+        return sites
 
     def _foldable(self, base: fx.Node, norm: fx.Node) -> bool:
         return foldable(self.modules[str(base.target)], self.modules[str(norm.target)])
 
-    def _owner_is_unshared(self, node: fx.Node) -> bool:
-        target = called_module(node)
-        return len([n for n in self.graph.nodes if n.op == "get_attr" and n.target == target]) == 1
+
+def _may_occur(pattern: FusionPattern, present: AbstractSet[tuple[str | None, type[nn.Module]]]) -> bool:
+    """Whether there is a call for each step: most patterns are of classes that a model does not have."""
+    return all(any((step.method, kind) in present for kind in step.modules) for step in pattern.steps)
 
 
 def called_module(node: fx.Node) -> str | None:

@@ -1,19 +1,16 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/module_tree.py
-"""Copies of module trees and changes in them.
+"""Twins of module trees and changes in them.
 
-In: a model. Out: an independent copy, a copy that shares the tensors, or the model with a sub-module put in a place.
+In: a model. Out: a twin that shares the tensors, or the model with a sub-module put in a place.
 """
 
 import copy
-import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
-
-M = TypeVar("M", bound=nn.Module)
 
 _FORWARD_HOOKS = (
     *("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
@@ -21,87 +18,10 @@ _FORWARD_HOOKS = (
 )
 
 
-_CONTAINERS = (list, tuple, dict, OrderedDict)
-_WITHOUT_MODULES = ("_parameters", "_buffers")
-_ATOMS = (bool, int, float, str, type(None))
-
-
-def copy_model(model: M, caller: str) -> tuple[M, Callable[[], None]]:
-    """A deep copy whose parameters are still the model's memory, so that none is copied that folding makes anew.
-
-    Args:
-        model: what to copy.
-        caller: for the error.
-
-    Returns:
-        The copy, and a function that gives memory of its own to every parameter of the copy that is then still in use.
-
-    Raises:
-        ValueError: the model stores a tensor that autograd computed, which cannot be copied.
-    """
-    for name, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            if _holds_non_leaf(value):
-                place = f"{name}.{attribute}" if name else attribute
-                raise ValueError(
-                    f"{caller} copies the model, but {_tensor_place(module, place)} of {type(module).__name__} is the "
-                    f"result of a computation with gradients, which cannot be copied; store it with .detach()"
-                )
-    aliases = {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in model.parameters() if type(p) is nn.Parameter}
-    memo: dict[int, Any] = dict(aliases)
-    for module in model.modules():
-        if type(module).__module__.startswith("torch.nn.modules.") and not module._modules:
-            memo[id(module)] = _layer_copy(module, memo)
-    own = copy.deepcopy(model, memo)
-    references = [weakref.ref(alias) for alias in aliases.values()]
-
-    def separate() -> None:
-        for reference in references:
-            if (parameter := reference()) is not None:
-                parameter.data = parameter.detach().clone()
-
-    return own, separate
-
-
-def _layer_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """What `copy.deepcopy` makes of a layer of torch without children, at a third of the time: most it holds is empty."""
-    own_way = hasattr(module, "__deepcopy__") or type(module).__getstate__ is not nn.Module.__getstate__
-    if own_way or "_compiled_call_impl" in vars(module):
-        return copy.deepcopy(module, memo)
-    twin = object.__new__(type(module))
-    memo[id(module)] = twin
-    vars(twin).update({key: _deep_copy(value, memo) for key, value in vars(module).items()})
-    return twin
-
-
-def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
-    """As `copy.deepcopy`, without its ceremonies for what layers of torch hold: numbers, pairs of them, parameters."""
-    kind = type(value)
-    if kind in _ATOMS:
-        return value
-    if kind is tuple and all(type(item) in _ATOMS for item in value):
-        return value
-    if kind is dict and id(value) not in memo:
-        memo[id(value)] = twin = {key: _deep_copy(item, memo) for key, item in value.items()}
-        return twin
-    if kind in _CONTAINERS and not value:
-        return kind()
-    return memo[id(value)] if id(value) in memo else copy.deepcopy(value, memo)
-
-
-def _holds_non_leaf(value: object) -> bool:
-    if isinstance(value, torch.Tensor):
-        return not value.is_leaf
-    if isinstance(value, dict):
-        return any(_holds_non_leaf(item) for item in value.values())
-    return isinstance(value, list | tuple) and any(_holds_non_leaf(item) for item in value)
-
-
-def _tensor_place(module: nn.Module, place: str) -> str:
-    for name, buffer in module.named_buffers(recurse=False):
-        if place.endswith("_buffers") and not buffer.is_leaf:
-            return repr(place.removesuffix("_buffers") + name)
-    return repr(place)
+_DICTS = frozenset({dict, OrderedDict})
+_CONTAINERS = _DICTS | {list, tuple}
+_WITHOUT_MODULES = frozenset({"_parameters", "_buffers"})
+_ATOMS = frozenset({bool, int, float, str, type(None)})
 
 
 def clone_state(module: nn.Module, memo: dict[int, nn.Module]) -> dict[str, Any]:
@@ -111,21 +31,24 @@ def clone_state(module: nn.Module, memo: dict[int, nn.Module]) -> dict[str, Any]
         module: what to clone.
         memo: id of a module -> its twin; it is added to.
     """
-    state = {key: _dict_copy(value) if isinstance(value, dict) else value for key, value in vars(module).items()}
+    state = {key: value if type(value) in _ATOMS else _dict_copy(value) for key, value in vars(module).items()}
     state["_modules"] = {name: None if child is None else _twin(child, memo) for name, child in module._modules.items()}
     return state
 
 
-def _dict_copy(value: dict[Any, Any]) -> dict[Any, Any]:
-    """As `copy.copy`, which takes ten times as long; most dictionaries of a module are empty."""
-    return value.copy() if type(value) in _CONTAINERS else copy.copy(value)
+def _dict_copy(value: Any) -> Any:
+    """A dictionary as `copy.copy` makes it, in a tenth of the time; anything else as it is."""
+    if type(value) in _DICTS:
+        return value.copy()
+    return copy.copy(value) if isinstance(value, dict) else value
 
 
 def clone_structure(module: nn.Module) -> nn.Module:
     """New module objects with the same parameters, buffers and values: swapping in one does not touch the other."""
     memo: dict[int, nn.Module] = {}
     twin = _twin(module, memo)
-    redirect(twin, memo)
+    if module._modules or not _is_torch_layer(module):  # those know no module but their children
+        redirect(twin, memo)
     return twin
 
 
@@ -140,9 +63,10 @@ def set_modules(root: nn.Module, new: Mapping[str, nn.Module]) -> None:
     """Put modules at qualified names of `root`; whatever referred to the modules there refers to the new ones."""
     replaced: dict[int, nn.Module] = {}
     gone: list[nn.Module | None] = []  # keeps the ids in `replaced` from being used again
+    parents: dict[str, nn.Module] = {}
     for name, module in new.items():
         path, _, attribute = name.rpartition(".")
-        parent = root.get_submodule(path)
+        parent = parents[path] = parents.get(path) or root.get_submodule(path)
         gone.append(parent._modules.get(attribute))
         replaced[id(gone[-1])] = module
         parent._modules[attribute] = module
@@ -160,12 +84,12 @@ def redirect(root: nn.Module, replaced: Mapping[int, nn.Module], keep: tuple[nn.
     kept = {id(module) for module in keep}
     for module in tuple(root.modules()):
         if id(module) not in kept:
-            for key, value in tuple(vars(module).items()):
+            for key, value in vars(module).items():
                 kind = type(value)
                 if kind in _ATOMS or key in _WITHOUT_MODULES or (kind in _CONTAINERS and not value):
                     continue
                 if (redirected := _redirected(value, replaced)) is not value:
-                    module.__dict__[key] = redirected
+                    module.__dict__[key] = redirected  # the key is there, so this changes no size
 
 
 def _redirected(value: Any, replaced: Mapping[int, nn.Module]) -> Any:
@@ -223,5 +147,7 @@ def _device(module: nn.Module) -> torch.device | None:
 
 
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
+    """Parameters, then buffers, of each module inside."""
+    for inner in module.modules():
+        yield from (tensor for tensor in inner._parameters.values() if tensor is not None)
+        yield from (tensor for tensor in inner._buffers.values() if tensor is not None)

@@ -149,6 +149,7 @@ def _training_watched(tracer: QuantTracer, root: nn.Module) -> Iterator[None]:
             module.__dict__["training"] = int(module.training) != 0
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_user_code(file: str) -> bool:
     return not file.startswith((*_NOT_USER_CODE, "<"))
 

@@ -33,7 +33,7 @@ def fuse_chain(pattern: FusionPattern, parts: Mapping[str, nn.Module], folds: Fo
     if activation is not None:
         pattern, activation = _as_forced(pattern, clone_structure(activation))
     keeps_norm = "norm" in parts and get_qat_mode() != QATMode.FuseBN
-    layer = clone_structure(base if keeps_norm else _folded(parts, folds))
+    layer = clone_structure(base) if keeps_norm or "norm" not in parts else _folded(base, parts["norm"], folds)
     container: Any = pattern.with_norm if keeps_norm else pattern.fused
     others = [part for part in (parts["norm"] if keeps_norm else None, activation) if part is not None]
     fused: nn.Module = layer if container is None else container.from_parts(layer, *others)
@@ -45,12 +45,12 @@ def fuse_chain(pattern: FusionPattern, parts: Mapping[str, nn.Module], folds: Fo
     return fused
 
 
-def _folded(parts: Mapping[str, nn.Module], folds: Folds) -> nn.Module:
-    base = parts["weighted"]
-    pair = (base, parts.get("norm", base))
-    if pair not in folds:
-        folds[pair] = fold(*pair) if "norm" in parts else base
-    return folds[pair]
+def _folded(base: nn.Module, norm: nn.Module, folds: Folds) -> nn.Module:
+    """A folded layer of its own; its parameters are those of what was folded before, if anything was."""
+    if (base, norm) in folds:
+        return clone_structure(folds[base, norm])
+    folds[base, norm] = fold(base, norm)
+    return folds[base, norm]
 
 
 def _as_forced(pattern: FusionPattern, activation: nn.Module) -> tuple[FusionPattern, nn.Module]:

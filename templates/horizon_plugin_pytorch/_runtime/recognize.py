@@ -25,4 +25,5 @@ def replace_recognized(model: nn.Module) -> None:
         target: Any = recognized(module)
         if name and target is not None:
             new[name] = target.from_float(module)
-    swap(model, new)
+    if new:
+        swap(model, new)

@@ -177,16 +177,26 @@ def _noted_places() -> Iterator[tuple[dict[str, Any], str]]:
             yield function.__globals__, function.__name__
 
 
+def _added_methods(cls: type[nn.Module]) -> tuple[tuple[str, FunctionType], ...]:
+    """The public methods that a class adds to nn.Module."""
+    found: dict[str, object] = {}
+    for base in reversed([base for base in cls.__mro__ if not issubclass(nn.Module, base)]):
+        found.update(vars(base))
+    return tuple(
+        (name, value)
+        for name, value in found.items()
+        if isinstance(value, FunctionType) and not name.startswith("_") and not hasattr(nn.Module, name)
+    )
+
+
 @contextmanager
 def methods_recorded(classes: tuple[type[nn.Module], ...]) -> Iterator[None]:
     """While open, every public method that these classes add to nn.Module is recorded as one node."""
     undo: list[tuple[type[nn.Module], str, Any]] = []
     for cls in classes:
-        for name in dir(cls):
-            method = inspect.getattr_static(cls, name)
-            if isinstance(method, FunctionType) and not name.startswith("_") and not hasattr(nn.Module, name):
-                undo.append((cls, name, vars(cls).get(name)))
-                setattr(cls, name, leaf_call(method))
+        for name, method in _added_methods(cls):
+            undo.append((cls, name, vars(cls).get(name)))
+            setattr(cls, name, leaf_call(method))
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ modules inside it. Code is read, not run: a path that is put together at run tim
 """
 
 import dis
+import functools
 import inspect
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from .match import called_module
 def uses_in_wrapped_methods(model: GraphModuleWithAttr) -> Counter[str]:
     """One use for each module that a wrapped method of the graph may call."""
     used: set[str] = set()
+    if not any(node.op == "call_method" and called_module(node) for node in model.graph.nodes):
+        return Counter()
     names = {id(module): name for name, module in model.named_modules()}
     owners = {name or SELF: module for name, module in model.named_modules(remove_duplicate=False)}
     for node in model.graph.nodes:
@@ -55,8 +58,13 @@ def _named_module(owner: nn.Module, path: tuple[str, ...]) -> nn.Module | None:
     return value if isinstance(value, nn.Module) else None
 
 
-def _self_paths(code: CodeType, name: str) -> Iterator[tuple[str, ...]]:
+@functools.lru_cache(maxsize=256)
+def _self_paths(code: CodeType, name: str) -> tuple[tuple[str, ...], ...]:
     """Every `self.a.b.c` in a function, as (a, b, c), for the `self` called `name`; also in functions defined in it."""
+    return tuple(_found_paths(code, name))
+
+
+def _found_paths(code: CodeType, name: str) -> Iterator[tuple[str, ...]]:
     path: list[str] | None = None
     for step in dis.get_instructions(code):
         if path is not None and step.opname in {"LOAD_ATTR", "LOAD_METHOD"}:

@@ -18,7 +18,7 @@ from ..functional_module import FunctionalModule
 from ..fuse import fuse_fx
 from ..fused_module import FusedModule
 from ..graph_module import GraphModuleWithAttr
-from ..module_tree import copy_model
+from ..module_copy import copy_model
 from ..prepare import is_prepared
 from ..qat_module import QATModule
 from ..qtensor import QTensor
