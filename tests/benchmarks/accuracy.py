@@ -47,7 +47,6 @@ from horizon_plugin_pytorch.quantization import (
     FakeQuantState,
     calibrate,
     convert_fx,
-    correct_bias,
     freeze_activation_scale,
     get_default_qconfig,
     prepare_qat_fx,
@@ -57,8 +56,8 @@ from horizon_plugin_pytorch.quantization.qconfig import QConfig
 
 NETS: Mapping[str, Callable[[], nn.Module]] = {"MobileNetV2": small_mobilenet, "ResNet": small_resnet}
 OBSERVERS = ("min_max", "percentile", "mse", "kl", "mix")
-CORRECTED = "mse + bias correction"
-CORRECTED_INT16 = "int16 + bias correction"
+BOUNDED = {"mse", "int16"}
+"""The calibrations that are held to a bound, and shown without bias correction too."""
 CALIBRATION_BATCHES = 8
 FLOAT_RATE = 4e-3
 QAT_EPOCHS = 3
@@ -131,17 +130,17 @@ def calibrated(march: str, model: nn.Module, data: tuple[Digits, Digits], seed: 
     """Every way to calibrate, and QAT from the one that is held to the bound."""
     training, validation = data
     images = calibration_images(training)
-    models = {observer: calibrate(prepare_qat_fx(model, rules(observer)), images) for observer in OBSERVERS}
+    qconfigs = {observer: rules(observer) for observer in OBSERVERS}
     if march in INT16:
-        models["int16"] = calibrate(prepare_qat_fx(model, rules("min_max", "qint16")), images)
-    for name, source in ((CORRECTED, "mse"), (CORRECTED_INT16, "int16")):
-        if source in models:
-            models[name] = copy.deepcopy(models[source])
-            correct_bias(models[name], images)
+        qconfigs["int16"] = rules("min_max", "qint16")
+    models = {name: calibrate(prepare_qat_fx(model, qconfig), images) for name, qconfig in qconfigs.items()}
+    for name in BOUNDED & models.keys():
+        observed = prepare_qat_fx(model, qconfigs[name])
+        models[f"{name}, observers only"] = calibrate(observed, images, bias_correction=False)
     for name, prepared in models.items():
         yield march, f"calibrated {name}", points(prepared, validation)
         yield march, f"integers {name}", points(convert_fx(prepared), validation)
-    yield from trained(march, model, models[CORRECTED], data, seed)
+    yield from trained(march, model, models["mse"], data, seed)
 
 
 def trained(march: str, model: nn.Module, start: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
@@ -223,12 +222,7 @@ def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, f
     full = results.mean("float", "float")
     for march in marches:
         yield f"{march}: points lost after QAT", full - results.mean(march, "QAT integers"), AFTER_QAT[march]
-        for name, loss in (
-            ("mse", AFTER_CALIBRATION),
-            (CORRECTED, AFTER_CALIBRATION),
-            ("int16", INT16),
-            (CORRECTED_INT16, INT16),
-        ):
+        for name, loss in (("mse", AFTER_CALIBRATION), ("int16", INT16)):
             if march in loss:
                 lost = full - results.mean(march, f"integers {name}")
                 yield f"{march}: points lost after calibration ({name})", lost, loss[march]

@@ -50,7 +50,7 @@ class TestByHand:
         assert layer.shift.item() / 0.25 == 63 / 128
         # 32 n + 1008 reaches 2048, the next step, from n = 33 on: 33 values lose 0 to 32 and 31 gain 1 to 31 parts of 64.
         assert layer.after.item() / 0.25 == -1 / 128
-        assert model.get_submodule("1").bias.item() == layer.shift.item()
+        assert model.get_submodule("1").bias_shift.item() == layer.shift.item()
 
     @pytest.mark.parametrize("march", ["bayes", "bayes-e"])
     def test_a_march_that_rounds_to_nearest_gets_nothing(self, march: str) -> None:
@@ -93,12 +93,22 @@ class Net(nn.Module):
 def calibrated(march: str, net: nn.Module) -> Any:
     set_march(march)
     torch.manual_seed(1)
-    return calibrate(prepare_qat_fx(net, {"": default_calib_8bit_fake_quant_qconfig}), images(0))
+    model = prepare_qat_fx(net, {"": default_calib_8bit_fake_quant_qconfig})
+    return calibrate(model, images(0), bias_correction=False)
 
 
 def images(seed: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(n, 3, 12, 12, generator=generator) for n in (4, 2)]
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert first.keys() == second.keys()
+    assert [key for key, value in first.items() if not torch.equal(value, second[key])] == []
 
 
 def squared_error(march: str, net: nn.Module, model: Any) -> float:
@@ -129,23 +139,47 @@ class TestNetworks:
         torch.testing.assert_close(error.detach(), last.after, rtol=0, atol=1e-4)
         assert bool((last.after.abs() <= last.before.abs()).all())
 
-    def test_only_biases_change(self) -> None:
+    def test_only_shifts_change(self) -> None:
         model = calibrated("bernoulli2", randomized(Net()))
-        before = {key: value.clone() for key, value in model.state_dict().items()}
+        before = state_of(model)
         correct_bias(model, images(0))
         changed = [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])]
-        assert changed == ["first.bias", "up.bias", "add.bias"]
+        assert changed == ["first.bias_shift", "up.bias_shift", "add.bias_shift"]
 
-    def test_a_normalization_that_is_kept_takes_the_shift(self) -> None:
+    def test_a_second_correction_takes_the_place_of_the_first(self) -> None:
+        net = randomized(Net())
+        twice, once = calibrated("bernoulli2", net), calibrated("bernoulli2", net)
+        correct_bias(twice, images(3))
+        for model in (twice, once):
+            correct_bias(model, images(0))
+        assert_equal(state_of(twice), state_of(once))
+
+    @pytest.mark.parametrize("state", [FakeQuantState.CALIBRATION, FakeQuantState._FLOAT])
+    def test_what_does_not_quantize_is_the_float_model(self, state: FakeQuantState) -> None:
+        net, (x, _) = randomized(Net()), images(7)
+        model = calibrated("bernoulli2", net)
+        set_fake_quantize(model, state)
+        before = model(x).dequantize()
+        correct_bias(model, images(0))
+        assert torch.equal(model(x).dequantize(), before)
+
+    def test_a_normalization_that_is_kept_trains_with_the_shift_behind_it(self) -> None:
         set_qat_mode(QATMode.WithBN)
         try:
             model = calibrated("bernoulli2", randomized(Net()))
         finally:
             set_qat_mode(QATMode.FuseBN)
-        beta = model.first.bn.bias.detach().clone()
         first = correct_bias(model, images(0)).layers[0]
-        torch.testing.assert_close(model.first.bn.bias.detach() - beta, first.shift)
         assert bool((first.after.abs() <= first.before.abs()).all())
+        layer, (x, _) = model.first.train(), images(0)
+        product = layer.bn(layer._product(x))
+        assert torch.equal(layer._weighted(x), product + first.shift.reshape(-1, 1, 1))
+
+    def test_a_layer_without_a_bias_gets_one(self) -> None:
+        net = Parts(lambda self, x: self.a(self.quant(x)), quant=QuantStub(scale=1 / 64), a=conv(3, 3, bias=False))
+        model = calibrated("bernoulli2", net.eval())
+        (layer,) = correct_bias(model, images(0)).layers
+        assert torch.equal(convert_fx(model).a.bias, layer.shift)
 
     def test_a_shared_layer_is_corrected_for_its_first_call(self) -> None:
         net = Parts(lambda self, x: self.conv(self.conv(self.quant(x))), quant=QuantStub(scale=1 / 64), conv=conv(3, 3))
@@ -156,13 +190,14 @@ class TestNetworks:
 
 
 class TestWhatIsLeft:
-    def test_a_layer_without_a_bias(self) -> None:
-        parts = {"quant": QuantStub(scale=1 / 64), "a": conv(3, 3, bias=False), "b": conv(3, 3)}
+    def test_a_layer_that_stays_qat(self) -> None:
+        parts = {"quant": QuantStub(scale=1 / 64), "a": conv(3, 3), "b": conv(3, 3)}
         model = calibrated("bernoulli2", Parts(lambda self, x: self.b(self.a(self.quant(x))), **parts).eval())
+        model.a.preserve_qat_mode = True
         report = correct_bias(model, images(0))
         assert [layer.layer for layer in report.layers] == ["b"]
-        assert report.left == (("a", "it has no bias"),)
-        assert str(report).splitlines()[-1] == "a: left as it is, it has no bias"
+        assert report.left == (("a", "the graph calls no integers of it"),)
+        assert str(report).splitlines()[-1] == "a: left as it is, the graph calls no integers of it"
 
     @pytest.mark.parametrize(
         ("batches", "message"),
@@ -174,19 +209,18 @@ class TestWhatIsLeft:
     )
     def test_an_error_changes_nothing(self, batches: list[Tensor], message: str) -> None:
         model = calibrated("bernoulli2", randomized(Net()))
-        before = {key: value.clone() for key, value in model.state_dict().items()}
+        before = state_of(model)
         with pytest.raises(ValueError, match=message):
             correct_bias(model, batches)
-        assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+        assert_equal(state_of(model), before)
 
     def test_a_layer_that_fails_late_changes_nothing(self) -> None:
         model = calibrated("bernoulli2", randomized(Net()))
         with torch.no_grad():
             model.up.bias[0] = torch.nan
-        bias = model.first.bias.detach().clone()
         with pytest.raises(ValueError, match="correct_bias: up gave no values, NaN or Inf"):
             correct_bias(model, images(0))
-        assert torch.equal(model.first.bias, bias)
+        assert model.first.bias_shift.numel() == 0
 
     def test_a_float_model(self) -> None:
         with pytest.raises(TypeError, match="call prepare_qat_fx first"):

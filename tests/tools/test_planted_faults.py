@@ -95,7 +95,7 @@ def test_a_layer_whose_values_are_moved(steps: float, sign: str, tmp_path: Path)
     found = first_finding(net.float, net.calibrated, net.inputs, "FvsQ", tmp_path)
     assert found.startswith("| layers.1.conv1 ")
     assert f"alone it moves its values by {sign}0." in found
-    assert "call correct_bias" in found
+    assert "correct biases" in found
 
 
 @pytest.mark.parametrize("same_object", [True, False])

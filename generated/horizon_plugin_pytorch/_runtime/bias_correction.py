@@ -1,12 +1,13 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/bias_correction.py
 """`correct_bias`: make each layer's integers right on average, without training.
 
-In: a calibrated model and representative batches. Out: the same model, the float biases of its weighted layers shifted.
+In: a calibrated model and representative batches. Out: the same model, with a shift for the biases of its weighted layers.
 
 Rounding down, saturation and a coarse weight move a whole channel, and what every layer does to the mean adds up along the
-network, while errors without a mean average out in the next sum. A bias moves a channel for free. For channel c of a layer
+network, while errors without a mean average out in the next sum. A bias moves a channel for free. The integers' bias of
+channel c of a layer becomes
 
-    b'[c] = b[c] + d[c],    d[c] such that E[y_int[c](d[c])] = E[y_float[c]]
+    b[c] + d[c],    d[c] such that E[y_int[c](d[c])] = E[y_float[c]]
 
 with the means over all batches and places; y_int are the dequantized integers of the converted model, whose earlier layers
 are corrected already, y_float the values of the model without quantization. Source: Nagel, van Baalen, Blankevoort, Welling,
@@ -26,15 +27,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from .bias_shift import HasBiasShift
 from .check_model import as_inputs
 from .convert import convert_fx
 from .errors import ArgumentError
 from .fake_quant_state import FakeQuantState, set_fake_quantize
 from .module_copy import copy_model
 from .progress import progress
-from .qat_modes import QATWithNorm
-from .qat_module import QATWeighted
-from .qat_norm import QATNorm
 from .qtensor import QTensor
 from .quantized_weighted import QuantizedWeighted
 
@@ -47,7 +46,7 @@ class BiasShift:
 
     Attributes:
         layer: qualified name.
-        shift: what was added to the bias.
+        shift: what is added to the float model's bias.
         before, after: mean of the integers' values minus mean of the float values, without and with the shift.
         step: the scale of the output.
     """
@@ -80,15 +79,16 @@ class BiasCorrection:
 
 
 def correct_bias(model: nn.Module, batches: Iterable[Any]) -> BiasCorrection:
-    """Shift the biases of a calibrated model so that the means of its march's integers are those of the float model.
+    """Shift the biases of a calibrated model's integers so that their means are those of the float model.
 
     Layers are corrected in the order of the graph, each with all earlier ones corrected. A shift is kept where it brings
-    a channel's mean nearer. A layer without a bias (fold a normalization into it, or make it with bias=True) is left as it
-    is, and so is one that only a wrapped function calls; a layer that is called several times is corrected for its first
-    call. Scales do not change; a model may be trained or converted afterwards, in any state.
+    a channel's mean nearer. A layer that only a wrapped function calls is left as it is; one that is called several times
+    is corrected for its first call. A shift is a buffer beside the bias, `bias_shift`, that takes effect wherever the layer
+    quantizes: parameters and scales do not change, observers go on seeing the float model, and a model that is corrected
+    again gets new shifts in place of the old. It may be trained or converted afterwards, in any state.
 
     Args:
-        model: what `prepare_qat_fx` returned, calibrated or trained. Its biases change, at the very end.
+        model: what `prepare_qat_fx` returned, calibrated or trained. Its shifts change, at the very end.
         batches: each a tensor, or a tuple or list of the arguments of forward; some hundred images, those of
             calibration for example. Their features are held in memory together.
 
@@ -103,12 +103,24 @@ def correct_bias(model: nn.Module, batches: Iterable[Any]) -> BiasCorrection:
     if not inputs:
         raise ArgumentError("correct_bias needs at least one batch of representative data")
     with torch.no_grad():
-        integers = convert_fx(model)
-        shifts = {x.layer: x for x in _shifts(_unquantized(model), integers, inputs, _biases(model))}
-        for layer, bias in _biases(model).items():
-            if layer in shifts:
-                bias.add_(shifts[layer].shift.to(bias))
-    return BiasCorrection(tuple(shifts.values()), tuple(_left(model, shifts.keys())))
+        layers = dict(_weighted_layers(model))
+        integers = _integers(model, layers.values())
+        shifts = tuple(_shifts(_unquantized(model), integers, inputs, layers))
+    for found in shifts:
+        layers.pop(found.layer).set_bias_shift(found.shift)
+    return BiasCorrection(shifts, tuple((name, "the graph calls no integers of it") for name in layers))
+
+
+def _integers(model: nn.Module, layers: Iterable[HasBiasShift]) -> fx.GraphModule:
+    """The converted model without any shift."""
+    shifts = [(layer, layer.bias_shift) for layer in layers]
+    try:
+        for layer, shift in shifts:
+            layer.bias_shift = shift.new_empty(0)
+        return convert_fx(model)
+    finally:
+        for layer, shift in shifts:
+            layer.bias_shift = shift
 
 
 def _unquantized(model: nn.Module) -> fx.GraphModule:
@@ -119,21 +131,8 @@ def _unquantized(model: nn.Module) -> fx.GraphModule:
     return twin
 
 
-def _weighted_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((name, x) for name, x in model.named_modules() if isinstance(x, QATWeighted | QATNorm))
-
-
-def _biases(model: nn.Module) -> dict[str, Tensor]:
-    """Layer -> the parameter that its bias is, or follows from with slope 1."""
-    owners = {name: x.bn if isinstance(x, QATWithNorm) else x for name, x in _weighted_layers(model)}
-    return {name: owner.bias for name, owner in owners.items() if isinstance(owner.bias, Tensor)}
-
-
-def _left(model: nn.Module, done: Iterable[str]) -> Iterator[tuple[str, str]]:
-    with_bias, finished = _biases(model), set(done)
-    for name, _ in _weighted_layers(model):
-        if name not in finished:
-            yield name, "the graph does not call it" if name in with_bias else "it has no bias"
+def _weighted_layers(model: nn.Module) -> Iterator[tuple[str, HasBiasShift]]:
+    return ((name, x) for name, x in model.named_modules() if isinstance(x, HasBiasShift))
 
 
 class _Run(fx.Interpreter):
@@ -155,11 +154,11 @@ class _Run(fx.Interpreter):
 
 
 def _shifts(
-    reference: fx.GraphModule, integers: fx.GraphModule, inputs: Sequence[Any], biases: Iterable[str]
+    reference: fx.GraphModule, integers: fx.GraphModule, inputs: Sequence[Any], layers: Iterable[str]
 ) -> Iterator[BiasShift]:
     """Correct the converted model layer by layer; the nodes of both graphs correspond."""
     floats, runs = ([_Run(model, batch) for batch in inputs] for model in (reference, integers))
-    waiting = set(biases)
+    waiting = set(layers)
     pairs = tuple(zip(reference.graph.nodes, integers.graph.nodes, strict=True))
     for exact, node in progress(pairs, "bias correction"):
         expected, given = _values(floats, exact), _values(runs, node)

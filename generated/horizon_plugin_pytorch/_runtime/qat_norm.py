@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from ..dtype import qint8
+from .bias_shift import HasBiasShift
 from .qat_module import QATModule
 from .quantized_weighted import QuantizedWeighted
 from .weights import per_channel
 
 
-class QATNorm(QATModule):
+class QATNorm(HasBiasShift, QATModule):
     """QAT form; a generated class says how the weight's scale follows from the weight."""
 
     _ROUNDED_AS = "weighted"
@@ -31,6 +32,7 @@ class QATNorm(QATModule):
             msg = f"{type(self).__name__}: track_running_stats must be True, for integers need fixed statistics"
             raise ValueError(msg)
         super()._set_up()
+        self._make_shift(self.running_mean.numel())
 
     def _scale_weight(self, weight: Tensor) -> Tensor:
         raise NotImplementedError
@@ -56,7 +58,7 @@ class QATNorm(QATModule):
             normalized: Tensor = super().forward(x)
             return self._finish(normalized)
         integers, scale = self.integer_weight()
-        weight, bias = integers * scale, self.kernels.simulate_bias(self.affine_map()[1])
+        weight, bias = integers * scale, self.kernels.simulate_bias(self.shifted(self.affine_map()[1]))
         return self._finish(x * per_channel(weight, x.dim() - 2) + per_channel(bias, x.dim() - 2))
 
 
@@ -65,7 +67,7 @@ class QuantizedNorm(QuantizedWeighted):
 
     def _set_up(self, mod: Any) -> None:
         integers, scale = mod.integer_weight()
-        self._set_weight(integers.reshape(-1, 1), scale, mod.affine_map()[1], groups=1)
+        self._set_weight(integers.reshape(-1, 1), scale, mod.shifted(mod.affine_map()[1]), groups=1)
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         return x * per_channel(weight.flatten(), self._TRAILING)

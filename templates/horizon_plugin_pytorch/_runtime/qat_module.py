@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from ..kernels import load
+from .bias_shift import HasBiasShift
 from .clamp import clamp_of
 from .dtype import QuantDType
 from .exact_qat import exact_result
@@ -25,7 +26,7 @@ from .qtensor import QTensor
 from .recording import is_recorded, is_tracing, unrecorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
-from .weights import WeightLayout, as_stored, out_channels_first
+from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
 def raw(x: Tensor) -> Tensor:
@@ -160,7 +161,7 @@ class QATModule(nn.Module):
         return load(self.march)
 
 
-class QATWeighted(QATModule):
+class QATWeighted(HasBiasShift, QATModule):
     """A QAT module with a fake-quantized weight, one scale per output channel."""
 
     _LAYOUT: ClassVar[WeightLayout] = "out_in"
@@ -188,6 +189,7 @@ class QATWeighted(QATModule):
         weight_fake_quant: Any = self.qconfig.weight(channel_len=channels)
         weight_fake_quant.owns_gradient = True
         self.weight_fake_quant = weight_fake_quant
+        self._make_shift(channels)
 
     @property
     def _groups(self) -> int:
@@ -196,14 +198,17 @@ class QATWeighted(QATModule):
     def fake_quantized_weight(self) -> Tensor:
         """The weight on its integer grid, in the layout it is stored in."""
         channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
-        return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
+        values = fake_quantized(self.weight_fake_quant, channels_first)
+        return as_stored(values, self._LAYOUT, self._groups)
 
     def simulated_bias(self) -> Tensor | None:
         """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
-        bias: Tensor | None = self.bias
-        if bias is None or not self.quantizes:
-            return bias
+        if not self.quantizes:
+            return self.bias  # type: ignore[no-any-return]  # a Tensor or None
         with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
+            bias = self.shifted(self.bias)
+            if bias is None:
+                return None
             plain = bias.detach()
             held: Tensor = self.kernels.simulate_bias(plain)
         return bias if held is plain else bias + (held - bias).detach()
@@ -216,7 +221,7 @@ class QATWeighted(QATModule):
         """Fake-quantize what an activation makes of the output, in one pass where that is the same."""
         fake_quant = self.activation_post_process
         clamp = None if is_recorded() else clamp_of(activation)
-        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp):
+        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp, out):
             finished: Tensor = fake_quant(out, clamp)
             return finished
         return self._finish(activation(out, inplace=True))
