@@ -59,11 +59,6 @@ class FakeQuantize(FakeQuantizeBase):
     scale: Tensor
     zero_point: Tensor
     activation_post_process: ObserverBase
-    march: str
-    saturate: bool
-    in_place: bool
-    compat_mask: bool
-    channel_len: int
     frozen: bool = False
     """Whether the scale stays what it is in every state; `freeze_activation_scale` says so."""
     rounded_as: RoundedAs | None = None
@@ -85,15 +80,12 @@ class FakeQuantize(FakeQuantizeBase):
         super().__init__()
         if channel_len < 1:
             raise ArgumentError(f"{type(self).__name__}: channel_len must be at least 1, not {channel_len}")
-        march, made = require_march(type(self).__name__), observer(**observer_kwargs)
-        self.activation_post_process = made
-        self.__dict__.update(  # plain values; a module looks into all it holds before it lets one be assigned
-            march=march,
-            saturate=saturate is None or saturate,
-            in_place=in_place,
-            compat_mask=compat_mask,
-            channel_len=channel_len if made.is_per_channel else 1,
-        )
+        self.march = require_march(type(self).__name__)
+        self.activation_post_process = observer(**observer_kwargs)
+        self.saturate = True if saturate is None else saturate
+        self.in_place = in_place
+        self.compat_mask = compat_mask
+        self.channel_len = channel_len if self.activation_post_process.is_per_channel else 1
         self._make_scale()
         if self._is_fixed:
             self.set_qparams(self.activation_post_process.calculate_qparams()[0])
