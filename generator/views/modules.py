@@ -12,6 +12,7 @@ from generator.schema_op import Mac, Op
 from generator.views.names import sentence
 
 _WINDOW = ("stride", "padding", "dilation", "groups")
+_SPREAD = ("stride", "padding", "output_padding", "groups", "dilation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class WeightedView:
     arguments: tuple[str, ...]
     weight_layout: str
     window: tuple[str, ...]
+    spread: tuple[str, ...]
     narrower_forward: bool
     trailing: int
     requires: str
@@ -129,7 +131,8 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
         integer_call=", ".join(["x", "weight", "None", *arguments]),
         arguments=op.mac.arguments,
         weight_layout=op.mac.weight_layout,
-        window=op.mac.arguments if _is_window_on_images(op.mac) else (),
+        window=_WINDOW if _is_on_images(op.mac, "out_in", _WINDOW) else (),
+        spread=_SPREAD if _is_on_images(op.mac, "in_out", _SPREAD) else (),
         narrower_forward=op.mac.weight_layout == "in_out",
         trailing=op.mac.spatial_dims,
         requires=repr(op.requires),
@@ -140,9 +143,9 @@ def weighted_view(catalog: Catalog, op: Op, patterns: tuple[Expanded, ...]) -> W
     )
 
 
-def _is_window_on_images(mac: Mac) -> bool:
-    """Whether the sum of products is one that torch's 8-bit kernels compute."""
-    return (mac.spatial_dims, mac.weight_layout, mac.arguments) == (2, "out_in", _WINDOW)
+def _is_on_images(mac: Mac, layout: str, arguments: tuple[str, ...]) -> bool:
+    """Whether a layer moves a window on images, and takes these arguments."""
+    return (mac.spatial_dims, mac.weight_layout, mac.arguments) == (2, layout, arguments)
 
 
 def class_name(op: Op) -> str:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from .errors import ArgumentError
 from .exact_qat import straight_through
+from .int8_sums import Window
 from .qat_module import QATWeighted, adopt, raw
 from .qtensor import QTensor
-from .quantized_module import Input, Scaled
+from .quantized_module import Scaled
 from .quantized_weighted import QuantizedWeighted
 from .sampling import Taps, blend_places, pick
 
@@ -257,17 +258,15 @@ class QuantizedDeformed(QuantizedWeighted):
     def forward(self, input: QTensor, offset: QTensor, mask: Tensor | None = None) -> QTensor:
         """int8 map and int8 or int16 offsets to integers; an int32 accumulator when the output is not quantized."""
         _check_integers(self, offset, mask)
-        shape, k, p = _Shape.of(self, input, offset), self.kernels, self.bound(self._derive, input)
-        read = shape.side_by_side(_read_integers(self, shape, input.int_repr(), offset))
-        sums = self.accumulate(QTensor(read, input.q_scale(), input.dtype))
-        out = k.weighted_accumulator(sums, p) if self.dtype is None else k.weighted(sums, p, output=self.dtype)
-        return self._finish(out, input)
+        shape = _Shape.of(self, input, offset)
+        read = QTensor(
+            shape.side_by_side(_read_integers(self, shape, input.int_repr(), offset)), input.scale, input.dtype
+        )
+        return self._finish(self._compute(read), read)
+
+    def _window(self) -> Window:
+        """Taps that lie side by side are read without overlap."""
+        return Window(_pair(self.kernel_size), (0, 0), (1, 1), self.groups)
 
     def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         return _convolved(self, x, weight, None)
-
-    def _derive(self, x: Input) -> Any:
-        k, scales = self.kernels, {"s_in": x.q_scale(), "s_w": self.channel_scale, "b": self.channel_bias}
-        if self.dtype is None:
-            return k.derive_weighted_accumulator(**scales)
-        return k.derive_weighted(**scales, s_out=self.scale, output=self.dtype)

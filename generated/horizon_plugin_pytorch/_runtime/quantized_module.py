@@ -237,7 +237,9 @@ class QuantizedModule(nn.Module):
     @property
     def proofs(self) -> tuple[str, ...]:
         """Why each way that this module computes is exact; empty where it computes by the definition only."""
-        return (*(tail.proof for tail in self._tails.values()), *(self._compiled.proofs if self._compiled else ()))
+        derived = (getattr(made, "proof", None) for made, _ in self._bindings.values())
+        tails, kernels = (tail.proof for tail in self._tails.values()), self._compiled.proofs if self._compiled else ()
+        return (*tails, *dict.fromkeys(proof for proof in derived if proof), *kernels)
 
     def extra_repr(self) -> str:
         """Scale and dtype of the output."""

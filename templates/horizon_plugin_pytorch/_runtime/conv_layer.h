@@ -102,8 +102,10 @@ INLINE void store_lanes(int32_t *y, lanes x)
 INLINE void store_results(result *y, const int32_t *x, int64_t count)
 {
     const __mmask16 wanted = (__mmask16)((1u << count) - 1);
-    if (BYTES)
+    if (sizeof(result) == 1)
         _mm_mask_storeu_epi8(y, wanted, _mm512_cvtepi32_epi8(_mm512_load_si512(x)));
+    else if (sizeof(result) == 2)
+        _mm256_mask_storeu_epi16(y, wanted, _mm512_cvtepi32_epi16(_mm512_load_si512(x)));
     else
         _mm512_mask_storeu_epi32(y, wanted, _mm512_load_si512(x));
 }

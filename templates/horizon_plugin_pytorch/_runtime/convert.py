@@ -14,7 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .composite import QATComposite
-from .fake_quantize import never_observed
+from .fake_quant_state import never_observed
 from .flat_run import attach
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
@@ -79,8 +79,8 @@ def _checked(model: nn.Module) -> ObservedGraphModule:
 def convert_modules(model: nn.Module, table: ClassTable, fast_mode: bool) -> None:
     """Swap the QAT modules of a model to their quantized classes, in place."""
     new = twins(convertible(model, table), table)
-    for module in new.values():
-        module.compiles = fast_mode  # type: ignore[assignment]
+    for part in (part for module in new.values() if fast_mode for part in module.modules()):
+        part.compiles = True  # type: ignore[assignment]
     swap(model, new)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.ao.quantization import FakeQuantizeBase
 
 from .checkpoints import note_march
 from .clamp import Clamp
+from .compiled_quantize import Owned, quantized_in_one_call
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .locate import calling_place
@@ -134,17 +135,24 @@ class FakeQuantize(FakeQuantizeBase):
         Returns:
             A QTensor with float data and this module's scale, also when nothing is enabled.
         """
+        observer: Any = self._modules["activation_post_process"]
+        return QTensor(self.values(x, activation), self.scale, observer.dtype, observer.ch_axis)
+
+    def values(self, x: Tensor, activation: Clamp | None = None) -> Tensor:
+        """The data of what `forward` returns."""
         data = x.dequantize() if isinstance(x, QTensor) else x
         if not data.is_floating_point():
             data = data.to(torch.float32)
-        if self._observes():
+        observes, quantizes = self._observes(), self._is_on("fake_quant_enabled")
+        if quantizes:
+            made = self._in_one_call(data, activation, observes=observes)
+            if made is not None:
+                return made
+        if observes:
             self._observe(data, activation)
-        if self._is_on("fake_quant_enabled"):
-            data = self._fake_quantize(data) if activation is None else self._fake_quantize(data, activation.ends)
-        elif activation is not None:
-            data = activation(data)
-        observer: Any = self._modules["activation_post_process"]
-        return QTensor(data, self.scale, observer.dtype, observer.ch_axis)
+        if quantizes:
+            return self._fake_quantize(data) if activation is None else self._fake_quantize(data, activation.ends)
+        return data if activation is None else activation(data)
 
     def takes(self, activation: Clamp) -> bool:
         """Whether an activation is best computed along with the quantization, and nobody sees what lies between."""
@@ -220,6 +228,20 @@ class FakeQuantize(FakeQuantizeBase):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         note_march(destination, prefix, self.march)
 
+    def _in_one_call(self, data: Tensor, activation: Clamp | None, *, observes: bool) -> Tensor | None:
+        """Observe and fake-quantize at once; None, and nothing happened, where there is no compiled code for that."""
+        if type(self) is not FakeQuantize or not self.saturate or self.in_place:
+            return None
+        observer: Any = self._modules["activation_post_process"]
+        held = observer.averaged_extremes() if observes else None
+        if observes and held is None:
+            return None
+        scale: Any = self._buffers["scale"]
+        # what gives it an activation keeps nothing of it
+        owned = Owned(self.owns_input, self.owns_input and activation is not None, self.owns_gradient)
+        ends = NO_ENDS if activation is None else activation.ends
+        return quantized_in_one_call(data, scale, observer, self.march, self.rounding, owned, held, ends)
+
     def _observe(self, data: Tensor, activation: Clamp | None) -> None:
         observer = self.activation_post_process
         if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
@@ -271,12 +293,3 @@ class FakeQuantize(FakeQuantizeBase):
                 f"loaded one is {saved.tolist()}; change the qconfig or the checkpoint"
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def never_observed(module: nn.Module) -> bool:
-    """Whether a module's output quantizer has seen no data and still has the scale it was made with."""
-    fake_quant = getattr(module, "activation_post_process", None)
-    if not isinstance(fake_quant, FakeQuantizeBase):
-        return False
-    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
-    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())

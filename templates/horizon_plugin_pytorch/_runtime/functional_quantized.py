@@ -5,14 +5,18 @@ In: the generated method bodies. Out: what all of them share: the support check 
 operands brought to the output's scale, operands and scales of matrix products.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..dtype import DTYPES
-from .exact import may_choose
+from .exact import exact_sum, may_choose
 from .functional_module import FunctionalModule, is_number, masked
+from .interval import run_on_intervals
+from .native_products import NativeProduct
+from .native_sums import summed
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 from .segment_table import Table, make_table
@@ -108,6 +112,10 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         )
         return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
 
+    def _summed(self, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+        """The exact sum over some dimensions, int64."""
+        return summed(x, dims, keepdim) if self.compiles else exact_sum(x, dims, keepdim=keepdim)
+
     def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
         """The table of a function, from the scale of its input to that of the output."""
         assert self.scale is not None, "an output without quantizer is refused before"
@@ -135,6 +143,21 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
     def _derive_degraded(self, x: Input, n: int) -> Any:
         s_out = self.kernels.matmul_scale(x.q_scale(), input=x.dtype, n=n)
         return self.kernels.derive_requantize(s_in=x.q_scale(), s_out=s_out, input=x.dtype, output=x.dtype)
+
+    def _reach(self, x: Input, n: int) -> int:
+        """The largest magnitude of a degraded operand."""
+        p = self._derive_degraded(x, n)
+        known = run_on_intervals(self.kernels.requantize, p, (whole_range(x.dtype),), output=x.dtype)
+        return -x.dtype.min if known is None else max(-int(known[1].low), int(known[1].high))
+
+    def _native_product(
+        self, kernel: str, derive: Callable[..., Any], x: Input, y: Input, n: int
+    ) -> NativeProduct | None:
+        """A matrix product with a kernel of its sums, compiled."""
+        if not self.compiles or self.dtype is None:
+            return None
+        operands = ((x.dtype, self._reach(x, n)), (y.dtype, self._reach(y, n)))
+        return NativeProduct.prove((self.kernels, kernel), derive(x, y, n), self.dtype, operands)
 
     def _product_scale(self, x: Input, y: Input, n: int) -> Tensor:
         scale: Tensor = self.kernels.product_scale(x.q_scale(), s_y=y.q_scale(), input=x.dtype, other=y.dtype, n=n)

@@ -17,6 +17,7 @@ from .in_place import Program
 from .int8_sums import Int8Sums
 from .native_tail import NativeKernel
 from .one_pass_conv import OnePassConv
+from .one_pass_forms import OnePassRows, OnePassSpread
 from .tail import Tail
 
 _IMAGE_DIMS = 4
@@ -40,7 +41,7 @@ class Way:
 
     params: Any
     tail: Tail
-    whole: OnePassConv | None
+    whole: OnePassConv | OnePassRows | OnePassSpread | None
     sums: Callable[[], Int8Sums | None]
     accumulator: Callable[[], Accumulator]
     axis: int

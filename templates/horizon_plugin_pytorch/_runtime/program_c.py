@@ -21,7 +21,7 @@ from .in_place import Buffer, Program
 
 LANES = 16
 """Channels that are computed together."""
-TYPES = {torch.int8: "int8_t", torch.int32: "int32_t"}
+TYPES = {torch.int8: "int8_t", torch.int16: "int16_t", torch.int32: "int32_t"}
 """Of results."""
 _OPERATIONS: dict[Callable[..., Any], str] = {
     torch.add: "{} + {}",
@@ -35,7 +35,6 @@ _OPERATIONS: dict[Callable[..., Any], str] = {
 _FINISH = """
 #define PARAMS ({params} * 16)
 #define ADDS {adds}
-#define BYTES {bytes}
 typedef {result} result;
 static inline __attribute__((always_inline)) void finish(const int32_t *restrict x, const int32_t *restrict e,
     const int32_t *restrict p, const int32_t *restrict ends, int32_t *restrict y)
@@ -87,7 +86,6 @@ class Finish:
             buffers=", ".join(buffers),
             steps="\n        ".join(steps),
             last=program.last.index,
-            bytes=int(program.result == torch.int8),
             result=TYPES[program.result],
         )
         return cls(body, tuple(params), tuple(ends))

@@ -26,7 +26,7 @@ from .qtensor import QTensor
 from .recording import is_recorded, is_tracing, unrecorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
-from .weights import WeightLayout, as_stored, out_channels_first
+from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
 def raw(x: Tensor) -> Tensor:
@@ -198,7 +198,8 @@ class QATWeighted(HasBiasShift, QATModule):
     def fake_quantized_weight(self) -> Tensor:
         """The weight on its integer grid, in the layout it is stored in."""
         channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
-        return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
+        values = fake_quantized(self.weight_fake_quant, channels_first)
+        return as_stored(values, self._LAYOUT, self._groups)
 
     def simulated_bias(self) -> Tensor | None:
         """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""

@@ -18,6 +18,7 @@ from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_re
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
 from .one_pass_conv import OnePassConv
+from .one_pass_forms import OnePassRows, OnePassSpread, Spread, ungrouped
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -41,6 +42,7 @@ class QuantizedWeighted(QuantizedModule):
     _TRAILING: ClassVar[int]
     _FUSED: ClassVar[tuple[str, ...]] = ()  # kernels behind the requantization
     _WINDOW: ClassVar[tuple[str, str, str, str] | None] = None  # of a window on an image: the names of where it moves
+    _SPREAD: ClassVar[tuple[str, ...] | None] = None  # of a transposed one, likewise
     _DIRECT: ClassVar[bool] = False  # whether calling the module is no more than its way
     _swap_inputs: bool = False
     weight: Tensor
@@ -121,12 +123,16 @@ class QuantizedWeighted(QuantizedModule):
         window = self._window()
         return None if window is None else Int8Sums.prove(self.weight, self._channel_sums(self.weight), window, dtype)
 
-    def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | None:
+    def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | OnePassRows | OnePassSpread | None:
         """The whole layer as one compiled loop, where this is worth it."""
-        window = self._window()
-        if not self.compiles or window is None or any(x.dtype.storage != torch.int8 for x in inputs):
+        window, spread, added = self._window(), self._spread(), len(inputs) - 1
+        if not self.compiles or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
-        return OnePassConv.prove(self.weight, window, tail.program, len(inputs) - 1)
+        if window is not None:
+            return OnePassConv.prove(*ungrouped(self.weight, window), tail.program, added)
+        if spread is not None and not added:
+            return OnePassSpread.prove(out_channels_first(self.weight, self._LAYOUT, 1), spread, tail.program)
+        return OnePassRows.prove(self.weight, tail.program, added) if self._TRAILING == 0 else None
 
     def _window(self) -> Window | None:
         """Where the window moves; None where there is none on an image, or its padding is a word."""
@@ -135,6 +141,15 @@ class QuantizedWeighted(QuantizedModule):
             return None
         stride, padding, dilation, groups = where
         return Window(_pair(stride), _pair(padding), _pair(dilation), groups)
+
+    def _spread(self) -> Spread | None:
+        """How a transposed convolution moves; None for another layer, of groups, or with spaces between its taps."""
+        where = [getattr(self, name) for name in self._SPREAD or ()]
+        if not where:
+            return None
+        stride, padding, output_padding, groups, dilation = where
+        single = groups == 1 and _pair(dilation) == (1, 1)
+        return Spread(_pair(stride), _pair(padding), _pair(output_padding), self.weight.shape[2:]) if single else None
 
     def _tail(self, p: Any, x: Input, *others: Input) -> Tail:
         """The way through the kernel."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .._marches import TRAITS
+from .native_grid import NativeGrid
 from .qtensor import QTensor
 from .quantized_module import Input
 from .sampling import QATSampled, QuantizedSampled, Taps, blend_grid, blend_grid_values, bordered
@@ -81,6 +82,14 @@ class _Plan:
         if isinstance(self.rows, Taps) and isinstance(self.columns, Taps):
             return blend_grid(kernels, x, self.rows, self.columns)
         return self._picked(x)
+
+    def native(self, kernels: ModuleType) -> NativeGrid | None:
+        """The same compiled; None where there is no code for it."""
+        if isinstance(self.rows, Taps) and isinstance(self.columns, Taps):
+            return NativeGrid.blended(kernels, self.rows, self.columns)
+        assert isinstance(self.rows, Tensor)
+        assert isinstance(self.columns, Tensor)
+        return NativeGrid.nearest(kernels, self.rows, self.columns)
 
     def values(self, x: Tensor) -> Tensor:
         """Floats in and out."""
@@ -183,12 +192,18 @@ class QuantizedResize(QuantizedSampled):
     def forward(self, input: QTensor) -> QTensor:
         """int8 [N, C, H, W] in and out, of one scale."""
         x = input.int_repr()
-        plan: _Plan = self.bound(self._derive, input, *_sizes(x))
-        return self._like(input, plan.integers(self.kernels, x))
+        native = self.bound(self._derive_natively, input, *_sizes(x))
+        made = None if native is None else native(x)
+        if made is None:
+            made = self.bound(self._derive, input, *_sizes(x)).integers(self.kernels, x)
+        return self._like(input, made)
 
     def _derive(self, x: Input, height: int, width: int) -> _Plan:
         assert isinstance(x, QTensor)
         return _plan(self, (height, width), x.device)
+
+    def _derive_natively(self, x: Input, height: int, width: int) -> NativeGrid | None:
+        return self._derive(x, height, width).native(self.kernels) if self.compiles else None
 
 
 def _sizes(x: Tensor) -> tuple[int, int]:

@@ -7,7 +7,11 @@ other layout. A transposed layer stores its input channels first, so its groups 
 
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+
+from .fake_quantize import FakeQuantize
+from .qtensor import QTensor
 
 WeightLayout = Literal["out_in", "in_out"]
 
@@ -27,6 +31,20 @@ def _exchange(weight: Tensor, groups: int) -> Tensor:
     first, second, *rest = weight.shape
     grouped = weight.reshape(groups, first // groups, second, *rest)
     return grouped.transpose(1, 2).reshape(groups * second, first // groups, *rest)
+
+
+def fake_quantized(fake_quant: nn.Module, weight: Tensor) -> Tensor:
+    """What a fake quantizer makes of a weight, as a plain tensor; it is not called where nobody would notice."""
+    called = not isinstance(fake_quant, FakeQuantize) or type(fake_quant).forward is not FakeQuantize.forward
+    if called or fake_quant._forward_hooks or fake_quant._forward_pre_hooks or _everywhere():
+        values: Tensor = fake_quant(weight)
+        return values.dequantize() if isinstance(values, QTensor) else values
+    return fake_quant.values(weight)
+
+
+def _everywhere() -> bool:
+    """Whether torch has hooks for all modules."""
+    return bool(hooks._global_forward_hooks or hooks._global_forward_pre_hooks)
 
 
 def per_channel(vector: Tensor, trailing: int) -> Tensor:

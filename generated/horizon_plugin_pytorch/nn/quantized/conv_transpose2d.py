@@ -21,6 +21,7 @@ class ConvTranspose2d(QuantizedWeighted):
     _LAYOUT = "in_out"
     _TRAILING = 2
     _DIRECT = True
+    _SPREAD = ("stride", "padding", "output_padding", "groups", "dilation")
     stride: Any
     padding: Any
     output_padding: Any

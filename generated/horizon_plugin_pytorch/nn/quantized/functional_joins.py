@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from ..._runtime.exact import exact_product, exact_sum
+from ..._runtime.exact import exact_product
 from ..._runtime.functional_module import reduced_dims
 from ..._runtime.functional_quantized import QuantizedFunctional
+from ..._runtime.native_products import NativeProduct
 from ..._runtime.qtensor import QTensor
 from ..._runtime.quantized_module import Input
 
@@ -48,12 +49,20 @@ class JoinFunctional(QuantizedFunctional):
         s_in = self._product_scale(x, y, n)
         return self.kernels.derive_matmul(s_in=s_in, s_out=self.scale, output=self.dtype)
 
+    def _derive_matmul_natively(self, x: Input, y: Input, n: int) -> NativeProduct | None:
+        return self._native_product("matmul", self._derive_matmul, x, y, n)
+
     def matmul(self, x: QTensor, y: QTensor, x_trans: bool = False, y_trans: bool = False) -> QTensor:
         """The matrix product of two feature maps; int16 operands are degraded first, so that the int32 accumulator holds the sums. `x_trans`, `y_trans`: swap the last two dimensions of an operand first."""
         self._require("matmul", x, y)
         a, b = (x.mT if x_trans else x), (y.mT if y_trans else y)
         n = a.shape[-1]
-        acc = exact_product(torch.matmul, self._degraded(a, n), self._degraded(b, n), n)
+        left, right = self._degraded(a, n), self._degraded(b, n)
+        native = self.bound(self._derive_matmul_natively, x, y, n)
+        made = None if native is None else native(left, right)
+        if made is not None:
+            return self._result(made)
+        acc = exact_product(torch.matmul, left, right, n)
         if self.dtype is None:
             return self._accumulated(acc, self.bound(self._product_scale, x, y, n))
         p = self.bound(self._derive_matmul, x, y, n)
@@ -67,7 +76,7 @@ class JoinFunctional(QuantizedFunctional):
         self._require("mean", x)
         dims = reduced_dims(x, dim)
         n = math.prod(x.shape[d] for d in dims)
-        total = exact_sum(x.int_repr(), dims, keepdim=self._keeps_dims(keepdim))
+        total = self._summed(x.int_repr(), dims, self._keeps_dims(keepdim))
         p = self.bound(self._derive_mean, x, n)
         return self._result(self.compute.mean(total, p, output=self.dtype))
 
@@ -79,7 +88,7 @@ class JoinFunctional(QuantizedFunctional):
         self._require("sum", x)
         dims = reduced_dims(x, dim)
         n = math.prod(x.shape[d] for d in dims)
-        total = exact_sum(x.int_repr(), dims, keepdim=self._keeps_dims(keepdim))
+        total = self._summed(x.int_repr(), dims, self._keeps_dims(keepdim))
         if self.dtype is None:
             return self._accumulated(total, x.q_scale())
         p = self.bound(self._derive_sum, x, n)
