@@ -271,6 +271,8 @@ class FakeQuantize(FakeQuantizeBase):
         )
 
     def _write_scale(self, scale: Tensor) -> None:
+        if is_marked():  # a file of a graph holds the scale that was found before
+            return
         if scale.numel() not in {1, self.scale.numel()}:
             count = f"{scale.numel()} scales for {self.scale.numel()} channels"
             raise ArgumentError(f"{self._place()}: {count}; check channel_len in the qconfig")
