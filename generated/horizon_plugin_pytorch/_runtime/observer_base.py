@@ -139,6 +139,11 @@ class ObserverBase(TorchObserverBase):
             self._observe(x.detach().to(torch.float32))
         return x
 
+    def clamped(self, x: Tensor, ends: tuple[float, float]) -> Tensor:
+        """What it observes of a batch as it would of the batch clamped to `ends`: where only extremes count, those alone."""
+        extremes_count = self._IN_ONE_PASS and not self.is_per_channel and x.numel() > 0
+        return (torch.stack(torch.aminmax(x)) if extremes_count else x).clamp(*ends)
+
     def observe_into(self, x: Tensor, scale: Tensor, ends: tuple[float, float]) -> bool:
         """Observe a batch, clamped to `ends`, and write the scale that follows into `scale`, in one pass over memory.
 

@@ -221,7 +221,7 @@ class QATWeighted(HasBiasShift, QATModule):
         """Fake-quantize what an activation makes of the output, in one pass where that is the same."""
         fake_quant = self.activation_post_process
         clamp = None if is_recorded() else clamp_of(activation)
-        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp):
+        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp, out):
             finished: Tensor = fake_quant(out, clamp)
             return finished
         return self._finish(activation(out, inplace=True))
