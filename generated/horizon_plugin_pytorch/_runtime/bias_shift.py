@@ -33,8 +33,8 @@ class HasBiasShift(nn.Module):
 
     def shifted(self, bias: Tensor | None) -> Tensor | None:
         """The bias that the integers are made of; `bias` itself where no shift was measured."""
-        shift = self.bias_shift
-        if not shift.numel():
+        shift = self._buffers[_KEY]
+        if shift is None or not shift.numel():
             return bias
         return shift if bias is None else bias + shift
 

@@ -16,7 +16,7 @@ from .clamp import Clamp
 from .one_pass import NO_ENDS, ROUNDED_AS, average_of, elements_per_scale, is_float_memory
 from .passes import compiled_pass
 from .recording import is_recorded
-from .straight_through import Grid, is_marked
+from .straight_through import Grid, default_rounding, is_marked
 
 _Held = tuple[Tensor, Tensor, Tensor]
 _grid = functools.lru_cache(Grid)
@@ -74,7 +74,8 @@ def _quantized(
 ) -> Tensor | None:
     """With scales as they are, or as they follow from what is held."""
     trained, observer = x.requires_grad and torch.is_grad_enabled(), fake_quant._modules["activation_post_process"]
-    rounded_as, bounds = fake_quant.rounding, (observer.quant_min, observer.quant_max)
+    axis, bounds = observer.ch_axis, (observer.quant_min, observer.quant_max)
+    rounded_as = fake_quant.rounded_as or default_rounding(axis)
     ends = NO_ENDS if activation is None else activation.ends
     # in training, what gives an activation to the quantizer keeps nothing of it
     in_place = fake_quant.owns_input and (not trained or (activation is not None and not x._is_view()))
@@ -88,7 +89,7 @@ def _quantized(
         done = _observe_and_put(inner, scales, observer.averaging_constant, fake_quant.march, memory, how)
     if not done or inside is None:
         return values if done else None
-    grid = _grid(observer.ch_axis, *bounds, fake_quant.march, rounded_as, fake_quant.owns_gradient, ends)
+    grid = _grid(axis, *bounds, fake_quant.march, rounded_as, fake_quant.owns_gradient, ends)
     made: Tensor = _Saturated.apply(x, (values, inside), grid, in_place)  # type: ignore[no-untyped-call]
     return made
 
