@@ -6,7 +6,7 @@ one that was set when the module was made; its kernels round, so that what is si
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from .clamp import Clamp
 from .compiled_quantize import in_one_call
 from .dtype import QuantDType
 from .errors import ArgumentError
+from .kept_weights import forget
 from .locate import calling_place
 from .march import require_march
 from .observer_base import ObserverBase
@@ -154,6 +155,11 @@ class FakeQuantize(FakeQuantizeBase):
         if quantizes:
             return self._fake_quantize(data, activation)
         return data if activation is None else activation(data)
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; what was kept of a weight is forgotten."""
+        forget(self)
+        return super().train(mode)
 
     def takes(self, activation: Clamp, x: Tensor) -> bool:
         """Whether an activation of `x` is best computed along with it, and no hook sees what lies between; not if recorded."""
