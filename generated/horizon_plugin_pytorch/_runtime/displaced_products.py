@@ -131,7 +131,7 @@ def _integer_total(module: Any, x: Tensor, y: Tensor, inter: Any) -> Tensor:
     """Sums over channels and patch, of int8 maps; `inter`: integers of the shift to 16 bits, None without one."""
     sums = _channel_sums(module, x, y, _integer_products)
     if inter is not None:
-        sums = module.kernels.correlation_inter(sums, inter)
+        sums = module.compute.correlation_inter(sums, inter)
     return exact_sum(_patches(module, sums), _PATCH)
 
 
@@ -198,7 +198,7 @@ class QuantizedDisplacedProducts(QuantizedModule):
         """Two int8 maps [N, C, H, W] to int8 [N, (2r + 1)^2, h, w]."""
         inter, finishing = self.bound(self._derive, data1, data2, _count(self, data1))
         total = _integer_total(self, data1.int_repr(), data2.int_repr(), inter)
-        return self._result(self.kernels.correlation(total, finishing, output=self.dtype))
+        return self._result(self.compute.correlation(total, finishing, output=self.dtype))
 
     def _derive(self, x: Input, y: Input, count: int) -> tuple[Any, Any]:
         self._check(y)

@@ -114,7 +114,7 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
 
     def _summed(self, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
         """The exact sum over some dimensions, int64."""
-        return summed(x, dims, keepdim) if self.compiles else exact_sum(x, dims, keepdim=keepdim)
+        return (summed if self.compiles else exact_sum)(x, dims, keepdim)
 
     def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
         """The table of a function, from the scale of its input to that of the output."""

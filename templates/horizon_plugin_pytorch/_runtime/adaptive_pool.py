@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from .exact import exact_sum
+from .native_sums import summed
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule
@@ -87,8 +88,8 @@ class QuantizedEvenWindows(QuantizedModule):
         """Integers in, integers out."""
         x = input.int_repr()
         window = _windows(self, x, self._axes)
-        total = exact_sum(_apart(x, window), _WITHIN)
-        divided = getattr(self.kernels, self._KERNEL)
+        total = (summed if self.compiles else exact_sum)(_apart(x, window), _WITHIN, False)
+        divided = getattr(self.compute, self._KERNEL)
         means = divided(total, self.bound(self._derive, input, *window), output=self.dtype)
         return self._result(means.flatten(2) if self._axes == 1 else means)
 

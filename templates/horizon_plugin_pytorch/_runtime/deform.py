@@ -204,7 +204,7 @@ def _read(module: Any, shape: _Shape, x: Tensor, offset: Tensor) -> Tensor:
 
 def _read_integers(module: Any, shape: _Shape, x: Tensor, offset: QTensor) -> Tensor:
     """The same of integers, int8."""
-    k = module.kernels
+    k = module.compute
     p = k.derive_deform_position(s=offset.q_scale(), longest=shape.longest, input=offset.dtype)
     pairs = zip(_places(module, shape, x.device), shape.spread(offset.int_repr(), 2), shape.size, strict=True)
     rows, columns = (Taps.at(k, k.deform_position(base, given, p), size) for base, given, size in pairs)

@@ -93,7 +93,7 @@ def _positions(module: Any, grid: QTensor, sizes: tuple[int, int]) -> tuple[Tens
 
 def _along(module: Any, grid: QTensor, values: Tensor, dim: int, size: int, longest: int) -> Tensor:
     """Positions along one dimension of the map, which is dimension `dim` of the grid."""
-    k, settings = module.kernels, {"s": grid.q_scale(), "longest": longest, "input": grid.dtype}
+    k, settings = module.compute, {"s": grid.q_scale(), "longest": longest, "input": grid.dtype}
     if module.grid_form == _NORMALIZED:
         normalized: Tensor = k.warp_position(values, k.derive_warp_position(**settings, size=size))
         return normalized
@@ -106,7 +106,7 @@ def _along(module: Any, grid: QTensor, values: Tensor, dim: int, size: int, long
 
 def _integers(module: Any, x: Tensor, grid: QTensor) -> Tensor:
     """int8 in and out."""
-    kernels, zeros = module.kernels, module.padding_mode == _ZEROS
+    kernels, zeros = module.compute, module.padding_mode == _ZEROS
     height, width = int(x.shape[-2]), int(x.shape[-1])
     rows, columns = _positions(module, grid, (height, width))
     if module.mode == _NEAREST:
