@@ -17,11 +17,11 @@ from .composite import inner_qconfig
 from .errors import ArgumentError
 from .exact import exact_product, exact_sum
 from .exact_qat import straight_through
+from .layout import IMAGE_DIMS
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 
-_DIMS = 4
 _PATCH = (-2, -1)
 
 
@@ -94,7 +94,7 @@ def _channel_sums(module: Any, x: Tensor, y: Tensor, products: Callable[[Tensor,
     Raises:
         ValueError: the maps differ in shape, or no patch fits.
     """
-    if x.dim() != _DIMS or x.shape != y.shape:
+    if x.dim() != IMAGE_DIMS or x.shape != y.shape:
         raise ValueError(f"{type(module).__name__}: takes two [N, C, H, W], not {list(x.shape)} and {list(y.shape)}")
     x, y = (torch.nn.functional.pad(t, [module.pad_size] * 4) for t in (x, y))
     height, width = (_extent(module, int(size)) for size in x.shape[2:])
