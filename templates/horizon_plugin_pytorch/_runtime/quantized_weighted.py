@@ -49,6 +49,7 @@ class QuantizedWeighted(QuantizedModule):
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
+    _sums: Tensor | None
 
     @classmethod
     def from_float(cls, mod: QATModule) -> Self:
@@ -126,7 +127,7 @@ class QuantizedWeighted(QuantizedModule):
 
     def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
         window = self._window()
-        return None if window is None else Int8Sums.prove(self.weight, self._channel_sums(self.weight), window, dtype)
+        return None if window is None else Int8Sums.prove(self.weight, self._weight_sums(), window, dtype)
 
     def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | OnePassRows | OnePassSpread | None:
         """The whole layer as one compiled loop, where this is worth it."""
@@ -160,7 +161,7 @@ class QuantizedWeighted(QuantizedModule):
         """The way through the kernel."""
 
         def ends() -> tuple[tuple[Tensor, Tensor], ...]:
-            sums = per_channel(self._channel_sums(self.weight), self._TRAILING) * max(-x.dtype.min, x.dtype.max)
+            sums = per_channel(self._weight_sums(), self._TRAILING) * max(-x.dtype.min, x.dtype.max)
             return (-sums, sums), *(whole_range(other.dtype) for other in others)
 
         storages = (torch.float32, *(other.dtype.storage for other in others))
@@ -170,7 +171,7 @@ class QuantizedWeighted(QuantizedModule):
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
             with deriving(self):
-                accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+                accumulator = Accumulator.prove(self._multiply, self.weight, self._weight_sums(), dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 
@@ -216,8 +217,18 @@ class QuantizedWeighted(QuantizedModule):
         """The same with a second operand."""
         return self._requantized(self.bound(self._derive_add, x, e), x, e)
 
-    def _channel_sums(self, weight: Tensor) -> Tensor:
-        return channel_sums(out_channels_first(weight, self._LAYOUT, int(getattr(self, "groups", 1))))
+    def _weight_sums(self) -> Tensor:
+        """Sum of |weight|, int64 [out_channels], added up once."""
+        if self._sums is None:
+            with deriving(self):
+                self._sums = channel_sums(
+                    out_channels_first(self.weight, self._LAYOUT, int(getattr(self, "groups", 1)))
+                )
+        return self._sums
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._sums = None
 
     @property
     def proofs(self) -> tuple[str, ...]:
