@@ -255,7 +255,7 @@ class QuantizedWeighted(QuantizedModule):
         return QTensor(integers, scale, qint32, per_channel_axis=integers.dim() - 1 - self._TRAILING)
 
     def _derive_products(self, x: Input) -> Int8Products | None:
-        return Int8Products.prove(self.weight, self._channel_sums(self.weight), self._window(), x.dtype)
+        return Int8Products.prove(self.weight, self._weight_sums(), self._window(), x.dtype)
 
     def _derive_narrow(self, x: Input, *others: Input) -> Any:
         """The kernel's integers as int32, where that is proved to hold what is computed."""
