@@ -1,6 +1,7 @@
 """Observing in one pass gives the ranges and the scale that torch operations give."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -56,6 +57,34 @@ def test_what_is_not_finite_changes_nothing(value: float) -> None:
     with pytest.raises(ValueError, match="NaN or Inf"):
         fake_quant(torch.tensor([[0.0, value, 1.0, 5.0]]))
     assert all(torch.equal(fake_quant.state_dict()[key], tensor) for key, tensor in before.items())
+
+
+@pytest.mark.parametrize("row", [0, 3, 5])
+def test_a_row_that_is_not_finite_changes_no_row(row: int) -> None:
+    set_march("bayes")
+    fake_quant = FakeQuantize(observer=MinMaxObserver, averaging_constant=0.5, **PER_CHANNEL)
+    fake_quant(torch.randn(6, 40_000))
+    before = {key: value.clone() for key, value in fake_quant.state_dict().items() if isinstance(value, Tensor)}
+    bad = torch.randn(6, 40_000)
+    bad[row, 7] = math.inf
+    with pytest.raises(ValueError, match="NaN or Inf"):
+        fake_quant(bad)
+    assert all(torch.equal(fake_quant.state_dict()[key], tensor) for key, tensor in before.items())
+
+
+@pytest.mark.parametrize("scheme", [{}, PER_CHANNEL])
+def test_gradients_of_what_is_observed_at_once(scheme: dict) -> None:
+    set_march("bayes")
+    found = []
+    for way in (nullcontext(), torch_operations_only()):
+        fake_quant = FakeQuantize(observer=MinMaxObserver, averaging_constant=0.1, **scheme)
+        with way:
+            for batch in _batches()[:2]:
+                leaf = batch.clone().requires_grad_()
+                fake_quant(leaf).dequantize().backward(torch.ones_like(leaf).cumsum(0))
+                found.append(leaf.grad)
+    assert all(map(torch.equal, found[:2], found[2:]))
+    assert (found[1] == 0).any()
 
 
 def test_the_scale_tells_that_it_was_written() -> None:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.ao.quantization import FakeQuantizeBase
 
 from .checkpoints import note_march
 from .clamp import Clamp
+from .compiled_quantize import in_one_call
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .locate import calling_place
@@ -23,7 +24,6 @@ from .observers import FixedScaleObserver
 from .observers_v1 import MovingAverageMinMaxObserver
 from .one_pass import NO_ENDS
 from .partial_class import PartialClass
-from .passes import compiled_pass
 from .qtensor import QTensor
 from .recording import is_recorded
 from .straight_through import RoundedAs, fake_quantize_values, is_marked
@@ -134,23 +134,30 @@ class FakeQuantize(FakeQuantizeBase):
         Returns:
             A QTensor with float data and this module's scale, also when nothing is enabled.
         """
+        observer: Any = self._modules["activation_post_process"]
+        return QTensor(self.values(x, activation), self.scale, observer.dtype, observer.ch_axis)
+
+    def values(self, x: Tensor, activation: Clamp | None = None) -> Tensor:
+        """The data of what `forward` returns."""
         data = x.dequantize() if isinstance(x, QTensor) else x
         if not data.is_floating_point():
             data = data.to(torch.float32)
-        if self._observes():
+        if type(self) is FakeQuantize and self.saturate and not self.in_place:
+            made = in_one_call(self, data, activation)
+            if made is not None:
+                return made
+        observes, quantizes = self._observes(), self._is_on("fake_quant_enabled")
+        if observes:
             self._observe(data, activation)
-        if self._is_on("fake_quant_enabled"):
-            data = self._fake_quantize(data) if activation is None else self._fake_quantize(data, activation.ends)
-        elif activation is not None:
-            data = activation(data)
-        observer: Any = self._modules["activation_post_process"]
-        return QTensor(data, self.scale, observer.dtype, observer.ch_axis)
+        if quantizes:
+            return self._fake_quantize(data, activation)
+        return data if activation is None else activation(data)
 
-    def takes(self, activation: Clamp) -> bool:
-        """Whether an activation is best computed along with the quantization, and nobody sees what lies between."""
+    def takes(self, activation: Clamp, x: Tensor) -> bool:
+        """Whether an activation of `x` is best computed along with the quantization, and nobody sees what lies between."""
         plain = type(self) is FakeQuantize and self.saturate and not self.in_place
         unseen = plain and not (self._forward_hooks or self._forward_pre_hooks or is_recorded() or is_marked())
-        return unseen and compiled_pass(self.march, "fake_quantize") is not None
+        return unseen and x.is_cpu
 
     def calculate_qparams(self, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """(scale, zero point) that the observer has now."""
@@ -225,14 +232,14 @@ class FakeQuantize(FakeQuantizeBase):
         if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
             return
         try:
-            observer(data.detach() if activation is None else data.detach().clamp(*activation.ends))
+            observer(data.detach() if activation is None else observer.clamped(data.detach(), activation.ends))
         except ValueError as error:
             place = calling_place()
             raise type(error)(f"{place}: {error}" if place else str(error)) from error
         if observer.has_data:
             self._write_scale(observer.calculate_qparams()[0])
 
-    def _fake_quantize(self, data: Tensor, ends: tuple[float, float] = NO_ENDS) -> Tensor:
+    def _fake_quantize(self, data: Tensor, activation: Clamp | None) -> Tensor:
         observer = self.activation_post_process
         return fake_quantize_values(
             data,
@@ -244,11 +251,14 @@ class FakeQuantize(FakeQuantizeBase):
             saturate=self.saturate,
             in_place=self.in_place,
             owns_input=self.owns_input,
+            unsaved=self.owns_input and activation is not None,  # what gives it an activation keeps nothing of it
             owns_gradient=self.owns_gradient,
-            ends=ends,
+            ends=NO_ENDS if activation is None else activation.ends,
         )
 
     def _write_scale(self, scale: Tensor) -> None:
+        if is_marked():  # a file of a graph holds the scale that was found before
+            return
         if scale.numel() not in {1, self.scale.numel()}:
             count = f"{scale.numel()} scales for {self.scale.numel()} channels"
             raise ArgumentError(f"{self._place()}: {count}; check channel_len in the qconfig")
@@ -271,12 +281,3 @@ class FakeQuantize(FakeQuantizeBase):
                 f"loaded one is {saved.tolist()}; change the qconfig or the checkpoint"
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def never_observed(module: nn.Module) -> bool:
-    """Whether a module's output quantizer has seen no data and still has the scale it was made with."""
-    fake_quant = getattr(module, "activation_post_process", None)
-    if not isinstance(fake_quant, FakeQuantizeBase):
-        return False
-    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
-    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())

@@ -16,7 +16,6 @@ from .errors import ArgumentError
 from .fake_quantize import FakeQuantize
 from .observer_base import ObserverBase
 from .observers_v1 import MovingAverageMinMaxObserver
-from .one_pass import NO_ENDS
 from .partial_class import PartialClass
 from .qtensor import broadcast_scale
 from .straight_through import Rounding, fake_quantize_values, rounding_of
@@ -67,7 +66,7 @@ class _LearnableFakeQuantize(FakeQuantize):
     def _rescale(self, ratio: float) -> None:
         self._write_scale(self.scale.detach() * ratio)
 
-    def _fake_quantize(self, data: Tensor, ends: tuple[float, float] = NO_ENDS) -> Tensor:
+    def _fake_quantize(self, data: Tensor, activation: Clamp | None) -> Tensor:
         observer = self.activation_post_process
         self.scale.data.abs_().clamp_(min=torch.finfo(torch.float32).eps)
         factor = (data.numel() * observer.quant_max) ** -0.5 if self.use_grad_scaling and data.numel() else 1.0
@@ -154,7 +153,7 @@ class PACTFakeQuantize(FakeQuantize):
     def _observes(self) -> bool:
         return False
 
-    def _fake_quantize(self, data: Tensor, ends: tuple[float, float] = NO_ENDS) -> Tensor:
+    def _fake_quantize(self, data: Tensor, activation: Clamp | None) -> Tensor:
         bound = broadcast_scale(self.alpha, data.dim(), self.ch_axis)
         clipped = torch.clamp(data.to(torch.float32), -bound, bound)
         observer = self.activation_post_process

@@ -28,7 +28,7 @@ _SCHEMES = (torch.per_tensor_symmetric, *PER_CHANNEL)
 COUNTS = ("histogram", "bin_width", "steps", "largest")
 """Buffers of observers that count; others load their states without them."""
 
-_OF_ONE_PASS = (
+OF_ONE_PASS = (
     "forward",
     "calculate_qparams",
     "scale_of",
@@ -112,7 +112,7 @@ class ObserverBase(TorchObserverBase):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._IN_ONE_PASS = all(getattr(cls, name) is getattr(ObserverBase, name) for name in _OF_ONE_PASS)
+        cls._IN_ONE_PASS = all(getattr(cls, name) is getattr(ObserverBase, name) for name in OF_ONE_PASS)
 
     @classmethod
     def with_args(cls, **kwargs: Any) -> PartialClass:
@@ -139,6 +139,11 @@ class ObserverBase(TorchObserverBase):
             self._observe(x.detach().to(torch.float32))
         return x
 
+    def clamped(self, x: Tensor, ends: tuple[float, float]) -> Tensor:
+        """What it observes of a batch as it would of the batch clamped to `ends`: where only extremes count, those alone."""
+        extremes_count = self._IN_ONE_PASS and not self.is_per_channel and x.numel() > 0
+        return (torch.stack(torch.aminmax(x)) if extremes_count else x).clamp(*ends)
+
     def observe_into(self, x: Tensor, scale: Tensor, ends: tuple[float, float]) -> bool:
         """Observe a batch, clamped to `ends`, and write the scale that follows into `scale`, in one pass over memory.
 
@@ -146,13 +151,21 @@ class ObserverBase(TorchObserverBase):
             False: nothing happened, for there is no such pass for this observer, batch or machine, or the batch is not
             finite; then call the observer.
         """
+        held = self.averaged_extremes()
+        if held is None:
+            return False
+        bounds = self.quant_min, self.quant_max
+        return observe(x, self.ch_axis, (*held, scale), self.averaging_constant, bounds, self.march, ends)
+
+    def averaged_extremes(self) -> tuple[Tensor, Tensor] | None:
+        """(smallest, largest) so far, where nothing but the extremes of a batch enters them, and in one process."""
+        return self._held() if self._IN_ONE_PASS else None
+
+    def _held(self) -> tuple[Tensor, Tensor] | None:
         lowest, highest = self._buffers["min_val"], self._buffers["max_val"]
-        assert lowest is not None
-        assert highest is not None
-        if not self._IN_ONE_PASS or self.is_sync_quantize or not lowest.numel() or self._forward_hooks:
-            return False  # the first batch shapes the buffers
-        bounds, held = (self.quant_min, self.quant_max), (lowest, highest, scale)
-        return observe(x, self.ch_axis, held, self.averaging_constant, bounds, self.march, ends)
+        if self.is_sync_quantize or self._forward_hooks or lowest is None or highest is None or not lowest.numel():
+            return None  # the first batch shapes the buffers
+        return lowest, highest
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """(scale float32, zero point int64), one element or one a channel; before any data a warning and 1."""

@@ -6,7 +6,6 @@ fake-quantizes its own output. Generated classes add the float operation; everyt
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
@@ -26,7 +25,7 @@ from .qtensor import QTensor
 from .recording import is_recorded, is_tracing, unrecorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
-from .weights import WeightLayout, as_stored, out_channels_first
+from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
 def raw(x: Tensor) -> Tensor:
@@ -203,18 +202,24 @@ class QATWeighted(HasBiasShift, QATModule):
     def fake_quantized_weight(self) -> Tensor:
         """The weight on its integer grid, in the layout it is stored in."""
         channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
-        return as_stored(raw(self.weight_fake_quant(channels_first)), self._LAYOUT, self._groups)
+        values = fake_quantized(self.weight_fake_quant, channels_first)
+        return as_stored(values, self._LAYOUT, self._groups)
 
     def simulated_bias(self) -> Tensor | None:
         """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
         if not self.quantizes:
             return self.bias  # type: ignore[no-any-return]  # a Tensor or None
-        with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            bias = self.shifted(self.bias)
-            if bias is None:
-                return None
-            plain = bias.detach()
-            held: Tensor = self.kernels.simulate_bias(plain)
+        if is_tracing():
+            with unrecorded():  # a constant of a trace
+                return self._held_bias()
+        return self._held_bias()
+
+    def _held_bias(self) -> Tensor | None:
+        bias = self.shifted(self.bias)
+        if bias is None:
+            return None
+        plain = bias.detach()
+        held: Tensor = self.kernels.simulate_bias(plain)
         return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -225,7 +230,7 @@ class QATWeighted(HasBiasShift, QATModule):
         """Fake-quantize what an activation makes of the output, in one pass where that is the same."""
         fake_quant = self.activation_post_process
         clamp = None if is_recorded() else clamp_of(activation)
-        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp):
+        if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp, out):
             finished: Tensor = fake_quant(out, clamp)
             return finished
         return self._finish(activation(out, inplace=True))

@@ -14,11 +14,11 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .composite import QATComposite
-from .fake_quantize import never_observed
+from .fake_quant_state import never_observed
 from .flat_run import attach
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
-from .module_tree import swap, swappable
+from .module_tree import attribute_of, swap, swappable
 from .place import count_calls
 from .shared_calls import warn_of_shared
 from .twins import ClassTable, twins
@@ -101,7 +101,7 @@ def finish(model: nn.Module, remove_qconfig: bool) -> None:
 
 
 def _preserved(model: nn.Module) -> set[int]:
-    roots = (module for module in model.modules() if getattr(module, "preserve_qat_mode", False))
+    roots = (module for module in model.modules() if attribute_of(module, "preserve_qat_mode", False))
     return {id(inner) for root in roots for inner in root.modules()}
 
 

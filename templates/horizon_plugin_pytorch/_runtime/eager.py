@@ -14,7 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
 from .convert import convert_modules, finish, warn_uncollected
-from .fake_quantize import never_observed
+from .fake_quant_state import never_observed
 from .graph_module import GraphModuleWithAttr
 from .hybrid_run import allow_float_operations, require_quantized_inputs
 from .march import require_march

@@ -7,11 +7,11 @@ is a buffer of its fake quantizer, nothing is process-global, so two models may 
 
 from enum import Enum
 
-from torch import nn
+from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .errors import ArgumentError
-from .fake_quantize import FakeQuantize, never_observed
+from .fake_quantize import FakeQuantize
 from .qat_module import QATModule
 
 
@@ -103,3 +103,12 @@ def freeze_activation_scale(model: nn.Module, frozen: bool = True) -> None:
         quantizer.frozen = frozen
         for parameter in quantizer.parameters():
             parameter.requires_grad_(not frozen)
+
+
+def never_observed(module: nn.Module) -> bool:
+    """Whether a module's output quantizer has seen no data and still has the scale it was made with."""
+    fake_quant = getattr(module, "activation_post_process", None)
+    if not isinstance(fake_quant, FakeQuantizeBase):
+        return False
+    observer, scale = getattr(fake_quant, "activation_post_process", None), getattr(fake_quant, "scale", None)
+    return not getattr(observer, "has_data", True) and isinstance(scale, Tensor) and bool((scale == 1).all())

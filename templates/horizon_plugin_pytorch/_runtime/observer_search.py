@@ -7,7 +7,7 @@ processor's cache.
 """
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from ..kernels import load
 from . import one_pass
 from .errors import ArgumentError
 from .histogram import counts_of
-from .observer_base import ObserverBase
+from .observer_base import OF_ONE_PASS, ObserverBase
 from .observers import MinMaxObserver, check_percentiles, percentile_ranges
 from .recording import unrecorded
 
@@ -40,12 +40,27 @@ class MSEObserver(MinMaxObserver):
     """
 
     _norm: float = _SQUARED
+    _SEARCHES_IN_ONE_PASS: ClassVar[bool] = True
 
     def __init__(self, stride: int = MSE_STRIDE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if stride < 1:
             raise ArgumentError(f"{type(self).__name__}: stride must be positive, not {stride}")
         self.stride = stride
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._SEARCHES_IN_ONE_PASS = all(getattr(cls, name) is getattr(MSEObserver, name) for name in OF_ONE_PASS)
+
+    def observe_into(self, x: Tensor, scale: Tensor, ends: tuple[float, float]) -> bool:
+        """As of the base; squares of one range alone are searched so."""
+        levels, held = self.quant_max - self.quant_min + 1, self._held()
+        if not self._SEARCHES_IN_ONE_PASS or self._norm != _SQUARED or self.is_per_channel or held is None:
+            return False
+        counting = _COUNTED_FROM if levels <= _MOST_LEVELS else x.numel(), _BINS_A_STEP
+        fractions, bounds = fractions_of_range(self.stride, x.device), (self.quant_min, self.quant_max)
+        into = (*held, scale), self.averaging_constant
+        return one_pass.search(x, fractions, counting, *into, bounds, self.march, ends)
 
     def _range_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         lowest, highest = super()._range_of(x)

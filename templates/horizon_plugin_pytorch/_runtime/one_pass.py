@@ -6,16 +6,20 @@ How quotients are rounded is the march's C text; what is here goes through memor
 there is no compiled code for these tensors, and the caller uses torch operations.
 """
 
+import ctypes
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .passes import compiled_pass
+from .passes import Average, Search, compiled_pass
 from .recording import is_recorded
 
 NO_ENDS = (-math.inf, math.inf)
-_ROUNDED_AS = ("activation", "weight", "weighted")
+_PLAIN = frozenset({Tensor, torch.nn.Parameter})
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+ROUNDED_AS = ("activation", "weight", "weighted")
 
 
 def grid_values(
@@ -46,14 +50,14 @@ def grid_values(
     """
     if not _are_plain_floats((x, scale)) or not scale.is_contiguous():
         return None
-    inner, (march, rounded_as) = _elements_per_scale(x, axis), rounding
+    inner, (march, rounded_as) = elements_per_scale(x, axis), rounding
     function = compiled_pass(march, "fake_quantize") if inner else None
     if function is None:
         return None
     values = x if overwrite else torch.empty_like(x)
     inside = torch.empty_like(x, dtype=torch.uint8) if mask else None
     pointers = x.data_ptr(), values.data_ptr(), None if inside is None else inside.data_ptr()
-    how = _ROUNDED_AS.index(rounded_as), *bounds, *ends, torch.get_num_threads()
+    how = ROUNDED_AS.index(rounded_as), *bounds, *ends, torch.get_num_threads()
     function(*pointers, x.numel(), inner, scale.data_ptr(), scale.numel(), *how)
     return values, inside
 
@@ -71,7 +75,7 @@ def integers(x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march
     Returns:
         None when there is no code for this.
     """
-    rows, inner = (1 if axis < 0 else scale.numel()), _elements_per_scale(x, axis)
+    rows, inner = (1 if axis < 0 else scale.numel()), elements_per_scale(x, axis)
     if axis > 0 or rows * inner != x.numel() or not _are_plain_floats((x, scale)) or not scale.is_contiguous():
         return None
     function = compiled_pass(march, "integers")
@@ -119,7 +123,7 @@ def observe(
     Returns:
         False: nothing happened, for a value is not finite, there is none, or there is no code for these tensors.
     """
-    rows, inner = (1 if axis < 0 else x.shape[0]), _elements_per_scale(x, axis) if x.dim() else 1
+    rows, inner = (1 if axis < 0 else x.shape[0]), elements_per_scale(x, axis) if x.dim() else 1
     if axis > 0 or not x.numel() == rows * inner > 0 or not _are_plain_floats((x, *held)):
         return False
     if not all(tensor.numel() == rows and tensor.is_contiguous() for tensor in held):
@@ -127,10 +131,52 @@ def observe(
     function = compiled_pass(march, "observe")
     if function is None:
         return False
-    found = torch.empty(2 * rows)
-    pointers = [tensor.data_ptr() for tensor in (found, *held)]
-    weight = (constant == 1.0, constant)
-    done = bool(function(x.data_ptr(), rows, inner, *pointers, *weight, *bounds, *ends, torch.get_num_threads()))
+    found, average = torch.empty(2 * rows), average_of(held, constant, bounds)
+    done = bool(function(x.data_ptr(), rows, inner, found.data_ptr(), average, *ends, torch.get_num_threads()))
+    torch.autograd.graph.increment_version(held)
+    return done
+
+
+def average_of(held: tuple[Tensor, Tensor, Tensor], constant: float, bounds: tuple[int, int]) -> Any:
+    """What compiled code writes a moving average to: smallest, largest, scale; the weight of a batch; the integers."""
+    return ctypes.byref(Average(*(tensor.data_ptr() for tensor in held), constant, constant == 1.0, 0, 0, *bounds))
+
+
+def search(
+    x: Tensor,
+    fractions: Tensor,
+    counting: tuple[int, int],
+    held: tuple[Tensor, Tensor, Tensor],
+    constant: float,
+    bounds: tuple[int, int],
+    march: str,
+    ends: tuple[float, float],
+) -> bool:
+    """Let the fraction of a batch's range that loses least into a moving average, and write the scale that follows.
+
+    Args:
+        x: float32.
+        fractions: float32 [fractions], the widest first.
+        counting: batches of how many elements are not counted; how many bins the widest step has.
+        held: the smallest and the largest value so far, and the scale; float32 [1], written to.
+        constant: the weight of the batch, 0..1.
+        bounds: the smallest and the largest integer.
+        march: whose rule makes a scale of a range, and whose rounding it is.
+        ends: what values are clamped to before they count.
+
+    Returns:
+        False: nothing happened, for a value is not finite, there is none, or there is no code for these tensors.
+    """
+    if not _are_plain_floats((x, fractions, *held)) or not x.numel() or not is_dense(x):
+        return False
+    if any(tensor.numel() != 1 for tensor in held) or not fractions.is_contiguous():
+        return False
+    function = compiled_pass(march, "search")
+    if function is None:
+        return False
+    how = ctypes.byref(Search(fractions.data_ptr(), fractions.numel(), *counting))
+    average = average_of(held, constant, bounds)
+    done = bool(function(x.data_ptr(), x.numel(), how, average, *ends, torch.get_num_threads()))
     torch.autograd.graph.increment_version(held)
     return done
 
@@ -187,18 +233,21 @@ def is_plain(x: Tensor) -> bool:
 
 
 def _are_plain_floats(tensors: tuple[Tensor, ...]) -> bool:
-    return not is_recorded() and all(_is_memory(tensor) and tensor.dtype is torch.float32 for tensor in tensors)
+    return not is_recorded() and all(map(is_float_memory, tensors))
+
+
+def is_float_memory(x: Tensor) -> bool:
+    """Whether a tensor is float32 memory of this process."""
+    return x.dtype is torch.float32 and type(x) in _PLAIN and x.is_cpu and not _is_wrapped(x)
 
 
 def _is_memory(x: Tensor) -> bool:
-    if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
-        return False
-    return x.is_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return type(x) in _PLAIN and x.is_cpu and not _is_wrapped(x)
 
 
-def _elements_per_scale(x: Tensor, axis: int) -> int:
+def elements_per_scale(x: Tensor, axis: int) -> int:
     """How many neighbours in memory share a scale; 0 when the channels do not lie in memory in their order."""
-    if not is_dense(x):
+    if not x.is_contiguous() and not is_dense(x):
         return 0
     if axis < 0:
         return x.numel()

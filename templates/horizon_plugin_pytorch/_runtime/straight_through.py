@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..kernels import load
 from .dtype import QuantDType
+from .grid_pieces import gradient_in_pieces, values_in_pieces
 from .one_pass import NO_ENDS, gradient_inside, grid_values, integers
 from .qtensor import broadcast_scale
 from .recording import unrecorded
@@ -105,6 +106,7 @@ def fake_quantize_values(
     saturate: bool = True,
     in_place: bool = False,
     owns_input: bool = False,
+    unsaved: bool = False,
     owns_gradient: bool = False,
     ends: tuple[float, float] = NO_ENDS,
 ) -> Tensor:
@@ -120,6 +122,7 @@ def fake_quantize_values(
         saturate: stop the gradient where R(x / scale) is outside of the range.
         in_place: write the result into `x`.
         owns_input: nobody reads `x` any more, so that it may be overwritten where autograd keeps nothing.
+        unsaved: nor does autograd keep `x` for what made it, so that it may be overwritten while it is trained, too.
         owns_gradient: the result has one reader, whose backward makes a gradient that nobody else sees, so that it may
             be overwritten.
         ends: of an activation that clamps; the gradient stops there too. They need `saturate`.
@@ -133,7 +136,7 @@ def fake_quantize_values(
     kind: RoundedAs = rounded_as or ("weight" if axis >= 0 else "activation")
     grid = Grid(axis, dtype.min, dtype.max, march, kind, owns_gradient, ends)
     if values.requires_grad and torch.is_grad_enabled():
-        trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place)  # type: ignore[no-untyped-call]
+        trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place or unsaved)  # type: ignore[no-untyped-call]
         return trained
     gridded, _ = grid.values(values, scale.detach(), mask=False, overwrite=owns_input)
     return values.copy_(gridded) if in_place else gridded
@@ -161,6 +164,10 @@ class Grid:
         compiled = grid_values(x, scale, self.axis, bounds, rounding, mask=mask, overwrite=overwrite, ends=self.ends)
         if compiled is not None:
             return compiled
+        how = self.axis, bounds, rounding_of(*rounding)
+        pieces = values_in_pieces(x, scale, *how, mask=mask, overwrite=overwrite, ends=self.ends)
+        if pieces is not None:
+            return pieces
         if self.ends != NO_ENDS:
             values, inside = replace(self, ends=NO_ENDS).values(x.clamp(*self.ends), scale, mask=mask)
             return values, None if inside is None else inside * ((x > self.ends[0]) & (x < self.ends[1]))
@@ -175,9 +182,10 @@ class Grid:
     def gradient(self, gradient: Tensor, inside: Tensor) -> Tensor:
         """The gradient where the mask is 1, else 0."""
         compiled = gradient_inside(gradient, inside, self.march, in_place=self.owns_gradient)
+        if compiled is None:
+            compiled = gradient_in_pieces(gradient, inside, in_place=self.owns_gradient)
         if compiled is not None:
             return compiled
-        # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.
         passed: Tensor = torch.ops.aten.threshold_backward(gradient, inside.to(gradient.dtype), _BETWEEN)
         return passed
 
@@ -187,14 +195,14 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, grid: Grid, saturate: bool, in_place: bool) -> Tensor:
-        values, inside = grid.values(x, scale, mask=saturate)
+        values, inside = grid.values(x, scale, mask=saturate, overwrite=in_place)
         if inside is not None:
             ctx.save_for_backward(inside)
             ctx.grid = grid
         if not in_place:
             return values
         ctx.mark_dirty(x)
-        return x.copy_(values)
+        return x if values is x else x.copy_(values)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

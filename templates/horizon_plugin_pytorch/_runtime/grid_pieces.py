@@ -1,0 +1,127 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/grid_pieces.py
+"""Fake quantization by torch's operations where nothing is compiled: a piece of memory at a time, so that it stays in the cache.
+
+In: float32 tensors on the CPU and their scales. Out: the very values, masks and gradients that the same operations give on
+whole tensors, which go through memory once an operation, and for a large tensor into memory that was never touched. `None`
+instead of a result means that a tensor does not lie as this needs it, and the caller takes whole tensors.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from .one_pass import NO_ENDS, is_dense, is_plain
+
+_PIECE = 1 << 16
+"""Elements of a piece for each thread: its few buffers, float32, stay in a core's cache."""
+_BETWEEN = 0.5
+"""The threshold between a mask's 0 and 1."""
+
+
+def values_in_pieces(
+    x: Tensor,
+    scale: Tensor,
+    axis: int,
+    bounds: tuple[int, int],
+    rounding: Callable[[Tensor], Tensor],
+    *,
+    mask: bool,
+    overwrite: bool,
+    ends: tuple[float, float] = NO_ENDS,
+) -> tuple[Tensor, Tensor | None] | None:
+    """clamp(R(clamp(x, ends) / scale), bounds) * scale, and where neither of them clamped.
+
+    Args:
+        x: float32.
+        scale: float32, one element, or one for each channel of `axis`.
+        axis: the channels' dimension; -1: one scale for all.
+        bounds: the smallest and the largest integer.
+        rounding: R; what it gives may be overwritten.
+        mask: whether the mask is wanted.
+        overwrite: whether the values may be written into `x`.
+        ends: of an activation before it.
+
+    Returns:
+        Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when it is not dense, its channels are
+        not the slowest dimension, or it is no plain memory of the CPU.
+    """
+    rows = _rows(x, axis) if is_plain(x) and x.is_cpu and x.dtype is torch.float32 else None
+    if rows is None:
+        return None
+    values = x if overwrite else torch.empty_like(x)
+    inside = (
+        torch.empty_like(x, dtype=torch.int8) if mask else None
+    )  # conversion to int8 takes a third of that to uint8
+    steps, outs = scale.reshape(-1, 1), _rows(values, axis)
+    marks = None if inside is None else _rows(inside, axis)
+    assert outs is not None
+    for part in _parts(rows):
+        given = rows[part], steps[part[0]] if axis >= 0 else steps, outs[part]
+        _quantize(*given, bounds, rounding, None if marks is None else marks[part], ends)
+    return values, None if inside is None else inside.view(torch.uint8)
+
+
+def gradient_in_pieces(gradient: Tensor, inside: Tensor, *, in_place: bool) -> Tensor | None:
+    """The gradient where the mask is 1, else 0; None when they do not lie alike, or it has a gradient of its own."""
+    plain = is_plain(gradient) and gradient.is_cpu and gradient.dtype is torch.float32
+    if not plain or gradient.stride() != inside.stride() or (torch.is_grad_enabled() and gradient.requires_grad):
+        return None
+    rows, marks = _rows(gradient, -1), _rows(inside.view(torch.int8), -1)
+    out = gradient if in_place else torch.empty_like(gradient)
+    outs = _rows(out, -1)
+    if rows is None or marks is None or outs is None:
+        return None
+    for part in _parts(rows):
+        # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.
+        torch.ops.aten.threshold_backward.grad_input(
+            rows[part], marks[part].to(torch.float32), _BETWEEN, grad_input=outs[part]
+        )
+    return out
+
+
+def _quantize(
+    x: Tensor,
+    step: Tensor,
+    out: Tensor,
+    bounds: tuple[int, int],
+    rounding: Callable[[Tensor], Tensor],
+    mark: Tensor | None,
+    ends: tuple[float, float],
+) -> None:
+    """One piece; `out` may be `x`."""
+    quotient = x / step if ends == NO_ENDS else x.clamp(*ends).div_(step)
+    rounded = rounding(quotient)
+    if mark is None:
+        torch.mul(rounded.clamp_(*bounds), step, out=out)
+        return
+    clamped = torch.clamp(rounded, *bounds, out=quotient)
+    inside = rounded.eq_(clamped)  # in place: a comparison into bools costs several times as much
+    if ends != NO_ENDS:
+        torch.ops.aten.hardtanh_backward.grad_input(inside, x, *ends, grad_input=inside)
+    mark.copy_(inside)
+    torch.mul(clamped, step, out=out)
+
+
+def _rows(x: Tensor, axis: int) -> Tensor | None:
+    """A view [scales, elements of one], in the order of memory; None where there is none."""
+    if not is_dense(x):
+        return None
+    if axis < 0:
+        return x.as_strided((1, x.numel()), (x.numel(), 1))
+    if axis > 0 or x.dim() == 0 or x.stride(0) * x.shape[0] != x.numel():
+        return None
+    return x.as_strided((x.shape[0], x.stride(0)), (x.stride(0), 1))
+
+
+def _parts(rows: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Pieces of about a size: of one row, or of several whole ones."""
+    count, inner = rows.shape
+    size = _PIECE * torch.get_num_threads()
+    if rows.numel() <= 2 * size:
+        yield slice(None), slice(None)
+    elif inner > size:
+        yield from ((slice(i, i + 1), slice(a, a + size)) for i in range(count) for a in range(0, inner, size))
+    else:
+        step = max(1, size // inner)
+        yield from ((slice(i, i + step), slice(None)) for i in range(0, count, step))
