@@ -22,7 +22,7 @@ from .fused_module import FusedModule
 from .march import require_march
 from .qconfig import QConfig
 from .qtensor import QTensor
-from .recording import is_recorded, is_tracing, unrecorded
+from .recording import is_recorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
 from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
@@ -207,23 +207,6 @@ class QATWeighted(HasBiasShift, QATModule):
             return fake_quantized(fake_quant, self.weight)
         channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
         return as_stored(fake_quantized(fake_quant, channels_first), self._LAYOUT, self._groups)
-
-    def simulated_bias(self) -> Tensor | None:
-        """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
-        if not self.quantizes:
-            return self.bias  # type: ignore[no-any-return]  # a Tensor or None
-        if is_tracing():
-            with unrecorded():  # a constant of a trace
-                return self._held_bias()
-        return self._held_bias()
-
-    def _held_bias(self) -> Tensor | None:
-        bias = self.shifted(self.bias)
-        if bias is None:
-            return None
-        plain = bias.detach()
-        held: Tensor = self.kernels.simulate_bias(plain)
-        return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""
