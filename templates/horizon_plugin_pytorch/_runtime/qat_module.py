@@ -25,6 +25,7 @@ from .qtensor import QTensor
 from .recording import is_recorded, is_tracing, unrecorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
+from .uncompiled import Uncompiled, uncompiled
 from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
@@ -39,7 +40,7 @@ def adopt(module: nn.Module, source: nn.Module) -> None:
     module.__dict__.update(held)
 
 
-class QATModule(nn.Module):
+class QATModule(Uncompiled):
     """What every QAT module has: its operator, its march, its qconfig and the fake quantizer of its output.
 
     `_OP` is the operator's id in the support matrix (of an instance, where a class computes several), `_FLOAT_MODULES` the exact classes it replaces, `_REQUIRES` the only
@@ -61,6 +62,7 @@ class QATModule(nn.Module):
     of_composite: bool | None = None
     """Of a child of a composite: whether the specs want the values of integers in that composite."""
 
+    @uncompiled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run forward; in exact QAT, and where the specs say so, its values are those of the quantized module."""
         computed = super().__call__(*args, **kwargs)
