@@ -161,6 +161,11 @@ class QATModule(Uncompiled):
         """The integer kernels of this module's march."""
         return load(self.march)
 
+    @property
+    def compute(self) -> ModuleType:
+        """The same, as what a quantized module calls too: there they may be compiled."""
+        return self.kernels
+
 
 class QATWeighted(HasBiasShift, QATModule):
     """A QAT module with a fake-quantized weight, one scale per output channel."""
