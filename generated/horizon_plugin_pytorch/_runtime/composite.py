@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from . import observers_v1
 from .constant import Constant, QATConstant
 from .fake_quantize import FakeQuantize
-from .module_tree import swappable
+from .module_tree import adopt, swappable
 from .observers import ClipObserver, FixedScaleObserver, MinMaxObserver
 from .partial_class import PartialClass
-from .qat_module import QATModule, adopt
+from .qat_module import QATModule
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .quantized_module import Scaled

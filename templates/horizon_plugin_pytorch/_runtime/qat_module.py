@@ -20,12 +20,13 @@ from .exact_qat import exact_result
 from .fake_quantize import FakeQuantize, fake_quantize_values
 from .fused_module import FusedModule
 from .march import require_march
+from .module_tree import adopt
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .recording import is_recorded, is_tracing, unrecorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
-from .uncompiled import Uncompiled, uncompiled
+from .uncompiled import uncompiled
 from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
@@ -34,13 +35,7 @@ def raw(x: Tensor) -> Tensor:
     return x.as_subclass(Tensor) if isinstance(x, QTensor) else x
 
 
-def adopt(module: nn.Module, source: nn.Module) -> None:
-    """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
-    held = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(source).items()}
-    module.__dict__.update(held)
-
-
-class QATModule(Uncompiled):
+class QATModule(nn.Module):
     """What every QAT module has: its operator, its march, its qconfig and the fake quantizer of its output.
 
     `_OP` is the operator's id in the support matrix (of an instance, where a class computes several), `_FLOAT_MODULES` the exact classes it replaces, `_REQUIRES` the only
