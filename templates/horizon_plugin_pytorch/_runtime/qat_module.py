@@ -20,23 +20,19 @@ from .exact_qat import exact_result
 from .fake_quantize import FakeQuantize, fake_quantize_values
 from .fused_module import FusedModule
 from .march import require_march
+from .module_tree import adopt
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .recording import is_recorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
+from .uncompiled import uncompiled
 from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
 def raw(x: Tensor) -> Tensor:
     """The plain tensor inside a QTensor; any other tensor as it is."""
     return x.as_subclass(Tensor) if isinstance(x, QTensor) else x
-
-
-def adopt(module: nn.Module, source: nn.Module) -> None:
-    """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
-    held = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(source).items()}
-    module.__dict__.update(held)
 
 
 class QATModule(nn.Module):
@@ -61,6 +57,7 @@ class QATModule(nn.Module):
     of_composite: bool | None = None
     """Of a child of a composite: whether the specs want the values of integers in that composite."""
 
+    @uncompiled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run forward; in exact QAT, and where the specs say so, its values are those of the quantized module."""
         computed = super().__call__(*args, **kwargs)
