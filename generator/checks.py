@@ -8,6 +8,7 @@ from itertools import chain
 
 from generator.checks_kernels import KERNEL_RULES
 from generator.checks_limits import check_limits
+from generator.checks_onnx import check_onnx
 from generator.checks_tools import check_tools
 from generator.diag import Diagnostic, Span, did_you_mean
 from generator.link import Catalog, Linked
@@ -288,6 +289,7 @@ RULES: tuple[Callable[[Catalog], Iterator[Diagnostic]], ...] = (
     check_limits,
     check_ratchet_names,
     check_reasons,
+    check_onnx,
     check_tools,
     *KERNEL_RULES,
 )

@@ -18,6 +18,7 @@ from generator.schema import KINDS, Dtypes, Kernel, Kernels, March, Rounding
 from generator.schema_base import Spec
 from generator.schema_errors import schema_diagnostics
 from generator.schema_mutation import Mutation, Waivers
+from generator.schema_onnx import Onnx
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 from generator.schema_ratchet import Ratchet
@@ -27,7 +28,7 @@ from generator.source import Doc, Pointer
 S = TypeVar("S", bound=Spec)
 
 _SINGLE_KINDS = ("dtypes", "rounding", "observers", "qconfigs", "qtensor", "ratchet", "tools")
-_OPTIONAL_KINDS = ("mutation", "waivers")
+_OPTIONAL_KINDS = ("mutation", "waivers", "onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Catalog:
     tools: Linked[Tools]
     mutation: tuple[Linked[Mutation], ...]  # at most one, as of waivers
     waivers: tuple[Linked[Waivers], ...]
+    onnx: tuple[Linked[Onnx], ...]
     marches: Mapping[str, Linked[March]]
     kernels: tuple[KernelEntry, ...]
     ops: Mapping[str, Linked[Op]]
@@ -264,6 +266,7 @@ def _catalog(linker: _Linker) -> Catalog:
         tools=kinds["tools"][0],  # type: ignore[arg-type]
         mutation=tuple(kinds["mutation"]),  # type: ignore[arg-type]
         waivers=tuple(kinds["waivers"]),  # type: ignore[arg-type]
+        onnx=tuple(kinds["onnx"]),  # type: ignore[arg-type]
         marches=_by_id(linker, "march"),
         kernels=tuple(
             KernelEntry(kernel, family, index)  # type: ignore[arg-type]

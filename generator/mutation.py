@@ -11,7 +11,7 @@ from generator.layout import SPECS
 from generator.schema_mutation import Counts, FileScore, Mutation
 from generator.source import Doc
 
-UNCHANGEABLE = frozenset({"ratchet", "mutation", "waivers"})
+UNCHANGEABLE = frozenset({"ratchet", "mutation", "waivers", "onnx"})
 """Kinds of specs that commands write from measurements, or that say why: no policy, so that nothing of them is changed."""
 CHANGES = ("numbers", "words", "operators", "orders", "entries")
 NOTHING: Counts = (0, 0, 0)

@@ -9,10 +9,11 @@ from functools import partial
 from generator.decide import Decisions
 from generator.inputs import Inputs
 from generator.link import Catalog
+from generator.memo import digest
 from generator.patterns import Expanded
 from generator.plan import Job, Later
 from generator.proven import CompiledMarches
-from generator.views import docs, docs_ops, mutation
+from generator.views import docs, docs_ops, mutation, onnx
 from generator.views.accuracy import GeneratedTests
 from generator.views.from_formulas import FormulaViews
 
@@ -37,6 +38,9 @@ def docs_jobs(
         page = Later(inputs.family(linked), make)
         yield _job(f"formulas/{family}.md", page, (f"kernels/{family}", "marches", "rounding"), "formulas/[family].md")
     yield _job("accuracy.md", Later(inputs.every_op, tests.accuracy), ("marches", "ops", "kernels", "ratchet"))
+    if catalog.onnx:
+        view = Later(digest(inputs.every_op, catalog.onnx[0].digest), partial(onnx.onnx_view, catalog, decisions))
+        yield _job("onnx.md", view, ("marches", "ops", "onnx"))
     if (score := mutation.mutation_view(catalog)) is not None:
         yield _job("mutation.md", score, ("mutation", "waivers"))
     for march in catalog.marches:

@@ -11,6 +11,7 @@ from pydantic import Field
 from generator.schema_base import DottedName, Formula, Identifier, PythonName, Sentence, Spec
 from generator.schema_limits import Limit
 from generator.schema_mutation import Mutation, Waivers
+from generator.schema_onnx import Onnx
 from generator.schema_op import Op
 from generator.schema_policy import Color, Observers, Patterns, Qconfigs, QTensorFunctions
 from generator.schema_ratchet import Ratchet
@@ -201,5 +202,6 @@ KINDS: dict[str, type[Spec]] = {
     "ratchet": Ratchet,
     "mutation": Mutation,
     "waivers": Waivers,
+    "onnx": Onnx,
     "tools": Tools,
 }

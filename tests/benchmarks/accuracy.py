@@ -96,14 +96,20 @@ def calibration_images(data: Digits) -> list[Tensor]:
 
 
 def qat_trained(
-    model: nn.Module, start: nn.Module, data: Digits, seed: int, epochs: int, exact: bool | None = None
+    model: nn.Module,
+    start: nn.Module,
+    data: Digits,
+    seed: int,
+    epochs: int,
+    exact: bool | None = None,
+    rate: float = QAT_RATE,
 ) -> nn.Module:
     """QAT from a calibrated model, whose activations keep their scales."""
     qat = prepare_qat_fx(model, rules("min_max"))
     qat.load_state_dict(start.state_dict())
     set_fake_quantize(qat.train(), FakeQuantState.QAT, exact=exact)
     freeze_activation_scale(qat)
-    fine_tune(qat, data, epochs, QAT_RATE, seed)
+    fine_tune(qat, data, epochs, rate, seed)
     set_fake_quantize(qat.eval(), FakeQuantState.VALIDATION, exact=exact)
     return qat
 
@@ -111,13 +117,18 @@ def qat_trained(
 def torch_ao(model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
     """torch's own FX QAT of the same network."""
     training, validation = data
+    qat = torch_ao_trained(model, training, seed, QAT_RATE)
+    yield "torch.ao", "QAT", points(qat, validation)
+    yield "torch.ao", "QAT integers", points(quantize_fx.convert_fx(qat), validation)
+
+
+def torch_ao_trained(model: nn.Module, data: Digits, seed: int, rate: float) -> nn.Module:
+    """QAT as torch.ao documents it; in eval mode."""
     torch.backends.quantized.engine = "onednn"
     mapping = get_default_qat_qconfig_mapping("onednn")
-    prepared = quantize_fx.prepare_qat_fx(copy.deepcopy(model).train(), mapping, (training.images[:1],))
-    fine_tune(prepared, training, QAT_EPOCHS, QAT_RATE, seed, freeze_torch_ao)
-    prepared.eval()
-    yield "torch.ao", "QAT", points(prepared, validation)
-    yield "torch.ao", "QAT integers", points(quantize_fx.convert_fx(prepared), validation)
+    prepared = quantize_fx.prepare_qat_fx(copy.deepcopy(model).train(), mapping, (data.images[:1],))
+    fine_tune(prepared, data, QAT_EPOCHS, rate, seed, freeze_torch_ao)
+    return prepared.eval()
 
 
 def freeze_torch_ao(prepared: nn.Module) -> None:

@@ -155,7 +155,7 @@ class TestState:
     def test_a_shift_of_another_layer_is_refused(self) -> None:
         model = prepared()
         state = {**state_of(model), "second.bias_shift": torch.zeros(5)}
-        with pytest.raises(RuntimeError, match="second.bias_shift"):
+        with pytest.raises(RuntimeError, match=r"second\.bias_shift"):
             model.load_state_dict(state)
 
 

@@ -5,6 +5,7 @@ In: a model and example inputs. Out: `Captured`, a graph for inputs of these siz
 everything that follows from weights and scales is a constant of it. What exporters and compilers of other formats read.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from .dtype import QuantDType
+from .errors import DataDependentError
 from .qtensor import QTensor
 from .recording import capturing
 
 _CONSTANT = "_constant_{}"
+_ASKED_FOR_A_VALUE = re.compile(r"get value out of a tracing tensor with ([\w.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Captured:
     """A model for inputs of given sizes.
 
     Attributes:
-        graph: the tensors among the inputs -> a tuple of the tensors among the outputs; QTensors as their integers.
+        graph: the tensors among the inputs -> a tuple of the tensors among the outputs; QTensors as their integers, those
+            among the inputs with the scales of the example.
         marks: for each output what makes it a QTensor; None for a plain tensor.
         rebuild: the tensors among the outputs -> what the model returns.
     """
@@ -46,7 +50,7 @@ class Captured:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """As the model."""
-        given = self.graph(*_tensors((args, kwargs)))
+        given = self.graph(*map(_data, _tensors((args, kwargs))))
         return self.rebuild([_marked(x, mark) for x, mark in zip(given, self.marks, strict=True)])
 
 
@@ -60,25 +64,51 @@ def capture(model: nn.Module, *args: Any, **kwargs: Any) -> Captured:
 
     Returns:
         The graph, for inputs of the same sizes.
+
+    Raises:
+        DataDependentError: what the model does depends on the values of tensors.
     """
     leaves, spec = pytree.tree_flatten((args, kwargs))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    entering = [_mark(leaves[place]) for place in places]
+    examples = [_data(leaves[place]) for place in places]
     outputs: list[Any] = []
 
     def run(*tensors: Tensor) -> tuple[Tensor, ...]:
-        for place, tensor in zip(places, tensors, strict=True):
-            leaves[place] = tensor
+        for place, tensor, mark in zip(places, tensors, entering, strict=True):
+            leaves[place] = _marked(tensor, mark)
         inputs, keywords = pytree.tree_unflatten(leaves, spec)
         outputs[:] = pytree.tree_flatten(model(*inputs, **keywords))
-        return tuple(x._data if isinstance(x, QTensor) else x for x in outputs[0] if isinstance(x, Tensor))
+        return tuple(_data(x) for x in outputs[0] if isinstance(x, Tensor))
 
     with torch.no_grad(), capturing():
-        run(*_tensors((args, kwargs)))  # integers are derived at the first call
-        graph = make_fx(run)(*_tensors((args, kwargs)))
+        run(*examples)  # integers are derived at the first call
+        graph = _recorded(run, examples)
     _fold(graph)
     found, out_spec = outputs
     marks = tuple(_mark(x) for x in found if isinstance(x, Tensor))
     return Captured(graph, marks, _rebuilder(found, out_spec))
+
+
+def _recorded(run: Callable[..., Any], examples: list[Tensor]) -> fx.GraphModule:
+    """The graph of a function.
+
+    Raises:
+        DataDependentError: it asks for the value of a tensor.
+    """
+    try:
+        return make_fx(run)(*examples)
+    except RuntimeError as error:
+        asked = _ASKED_FOR_A_VALUE.search(str(error))
+        if asked is None:
+            raise
+        raise DataDependentError(
+            f"the model's operations depend on the values of tensors ({asked[1]}), which a graph does not know"
+        ) from error
+
+
+def _data(x: Tensor) -> Tensor:
+    return x._data if isinstance(x, QTensor) else x
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -12,3 +12,7 @@ class ArgumentError(AssertionError, ValueError):
 
 class CompilerUnavailableError(RuntimeError):
     """A function of the vendor's compiler was called; the message says what to do."""
+
+
+class DataDependentError(RuntimeError):
+    """A graph was to be recorded of a model that asks for the values of tensors; the message names the operator."""

@@ -7,7 +7,9 @@ effect here says so.
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import IO, Any
 
 import torch
@@ -16,15 +18,19 @@ from torch.onnx import OperatorExportTypes, TrainingMode
 from torch.utils import _pytree as pytree
 
 from .capture import capture
-from .errors import ArgumentError
+from .errors import ArgumentError, DataDependentError
 from .graph_module import QuantizedGraphModule
 from .onnx_graph import OPSET, require_onnx
 from .onnx_lowering import NotExpressibleError, lower
+from .qtensor import QTensor
 from .straight_through import marked_quantization
 
 File = str | os.PathLike[str] | IO[bytes]
 
 _FIRST_OPSET_WITH_CHANNELS = 13
+_FUNCTIONS = ("Acosh", "Asinh", "Atanh", "Cosh", "Sinh")
+"""Functions of ONNX that torch's exporter does not write, and the first opset of all of them."""
+_OPSET_OF_FUNCTIONS = 9
 
 
 def export_to_onnx(
@@ -84,9 +90,24 @@ def export_to_onnx(
         "keep_initializers_as_inputs": keep_initializers_as_inputs,
     }
     # Folding would compute the quantized weights and leave no quantizer.
-    with warnings.catch_warnings(), marked_quantization(), torch.no_grad():
+    with warnings.catch_warnings(), marked_quantization(), _more_functions(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(_Plain(model), _tuple(args), f, do_constant_folding=False, dynamo=False, **options)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _more_functions() -> Iterator[None]:
+    """Let torch's exporter write functions of one operand that ONNX has."""
+    exporter: Any = torch.onnx
+    with ExitStack() as stack:
+        for name in _FUNCTIONS:
+            exporter.register_custom_op_symbolic(f"aten::{name.lower()}", partial(_function, name), _OPSET_OF_FUNCTIONS)
+            stack.callback(exporter.unregister_custom_op_symbolic, f"aten::{name.lower()}", _OPSET_OF_FUNCTIONS)
+        yield
+
+
+def _function(name: str, graph: Any, x: Any) -> Any:
+    return graph.op(name, x).setType(x.type())
 
 
 def export_quantized_onnx(
@@ -154,8 +175,13 @@ def _lowered(
     model: nn.Module, args: Any, input_names: Sequence[str] | None = None, output_names: Sequence[str] | None = None
 ) -> Any:
     inputs = _tuple(args)
-    captured = capture(model, *inputs)
-    tensors = [x for x in pytree.tree_leaves(inputs) if isinstance(x, Tensor)]
+    try:
+        captured = capture(model, *inputs)
+    except DataDependentError as error:
+        raise NotExpressibleError(str(error)) from error
+    tensors = [
+        x.int_repr() if isinstance(x, QTensor) else x for x in pytree.tree_leaves(inputs) if isinstance(x, Tensor)
+    ]
     names = list(input_names or [f"arg{i}" for i in range(len(tensors))])
     outputs = list(output_names or [f"out{i}" for i in range(len(captured.marks))])
     return lower(captured, tensors, names, outputs)
@@ -170,8 +196,6 @@ class _Plain(nn.Module):
         self.training = model.training
 
     def forward(self, *inputs: Any) -> Any:
-        from .qtensor import QTensor
-
         return pytree.tree_map(lambda x: x.dequantize() if isinstance(x, QTensor) else x, self.model(*inputs))
 
 

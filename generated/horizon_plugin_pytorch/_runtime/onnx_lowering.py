@@ -7,6 +7,7 @@ its kernels for products want that, stay integers. Rules for
 torch's operators stand in `onnx_elements`, `onnx_moves`, `onnx_places` and `onnx_products`.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,11 +64,17 @@ def lower(captured: Captured, inputs: list[Tensor], input_names: list[str], outp
 def _decomposed(module: fx.GraphModule, inputs: list[Tensor]) -> fx.GraphModule:
     """The graph with operators that have no rule cut into ones that torch calls its core, where torch knows how."""
     missing = {node.target for node in _without_rule(module)}
-    table = {target: cut for target, cut in _DECOMPOSITIONS().items() if target in missing}
+    table = {target: cut for target, cut in _decompositions().items() if target in missing} if missing else {}
     if not table:
         return module
     with torch.no_grad():
         return make_fx(module, decomposition_table=table)(*inputs)
+
+
+@functools.cache
+def _decompositions() -> dict[Any, Any]:
+    """Operator -> how torch cuts it; finding all of them takes longer than a small model."""
+    return dict(_DECOMPOSITIONS().items())
 
 
 def _without_rule(module: fx.GraphModule) -> Iterator[fx.Node]:

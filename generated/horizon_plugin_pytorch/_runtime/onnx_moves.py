@@ -102,6 +102,14 @@ def _sliced(walk: Lowering, source: Any, dim: int, bounds: tuple[int, int], step
     return like(x, walk.graph.node("Slice", x.name, *names))
 
 
+@lowers("aten.flip.default")
+def _flip(walk: Lowering, node: fx.Node) -> Value:
+    x, dims = walk.value(node.args[0]), [dim_of(walk, node, int(dim)) for dim in node.args[1]]  # type: ignore[arg-type, union-attr]
+    ends = [walk.graph.constant([number] * len(dims)) for number in (-1, -_END)]
+    steps = walk.graph.constant([-1] * len(dims))
+    return like(x, walk.graph.node("Slice", x.name, *ends, walk.graph.constant(dims), steps))
+
+
 @lowers("aten.split.Tensor", "aten.split_with_sizes.default", "aten.unbind.int")
 def _split(walk: Lowering, node: fx.Node) -> tuple[Value, ...]:
     source: Any = node.args[0]

@@ -35,16 +35,17 @@ def _exchange(weight: Tensor, groups: int) -> Tensor:
 
 def fake_quantized(fake_quant: nn.Module, weight: Tensor) -> Tensor:
     """What a fake quantizer makes of a weight, as a plain tensor; it is not called where nobody would notice."""
-    called = not isinstance(fake_quant, FakeQuantize) or type(fake_quant).forward is not FakeQuantize.forward
-    if called or fake_quant._forward_hooks or fake_quant._forward_pre_hooks or _everywhere():
-        values: Tensor = fake_quant(weight)
-        return values.dequantize() if isinstance(values, QTensor) else values
-    return fake_quant.values(weight)
+    if isinstance(fake_quant, FakeQuantize) and not _seen(fake_quant):
+        return fake_quant.values(weight)
+    values: Tensor = fake_quant(weight)
+    return values.dequantize() if isinstance(values, QTensor) else values
 
 
-def _everywhere() -> bool:
-    """Whether torch has hooks for all modules."""
-    return bool(hooks._global_forward_hooks or hooks._global_forward_pre_hooks)
+def _seen(fake_quant: FakeQuantize) -> bool:
+    """Whether its class or a hook does something of its own when it is called."""
+    hooked = fake_quant._forward_hooks or fake_quant._forward_pre_hooks
+    everywhere = hooks._global_forward_hooks or hooks._global_forward_pre_hooks
+    return bool(hooked or everywhere or type(fake_quant).forward is not FakeQuantize.forward)
 
 
 def per_channel(vector: Tensor, trailing: int) -> Tensor:

@@ -89,7 +89,7 @@ def _correct(model: nn.Module, batches: Sequence[Any]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of convert_fx, which the user will call
             correct_bias(model, batches)
-    except Exception as error:  # whatever stands in the way of integers: an operator, a module of the user's
+    except (RuntimeError, TypeError, ValueError) as error:  # an operator or a value that has no integers
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         warnings.warn(
             f"calibrate: scales are calibrated, but biases were not corrected, since the integers of this model cannot be "

@@ -31,6 +31,13 @@ def _binary(walk: Lowering, node: fx.Node) -> Value:
     return walk.result(node, walk.graph.node(_BINARY[_base(node)], x, y))
 
 
+@lowers("aten.trunc.default")
+def _trunc(walk: Lowering, node: fx.Node) -> Value:
+    x = walk.value(node.args[0]).name
+    toward = walk.graph.node("Floor", walk.graph.node("Abs", x))
+    return walk.result(node, walk.graph.node("Mul", walk.graph.node("Sign", x), toward))
+
+
 @lowers("aten.rsub.Scalar", "aten.rsub.Tensor")
 def _reversed_sub(walk: Lowering, node: fx.Node) -> Value:
     dtype = held(walk.dtype(node))

@@ -6,7 +6,6 @@ fake-quantizes its own output. Generated classes add the float operation; everyt
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
@@ -160,6 +159,11 @@ class QATModule(nn.Module):
         """The integer kernels of this module's march."""
         return load(self.march)
 
+    @property
+    def compute(self) -> ModuleType:
+        """The same, as what a quantized module calls too: there they may be compiled."""
+        return self.kernels
+
 
 class QATWeighted(HasBiasShift, QATModule):
     """A QAT module with a fake-quantized weight, one scale per output channel."""
@@ -205,12 +209,17 @@ class QATWeighted(HasBiasShift, QATModule):
         """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
         if not self.quantizes:
             return self.bias  # type: ignore[no-any-return]  # a Tensor or None
-        with unrecorded() if is_tracing() else nullcontext():  # a constant of a trace
-            bias = self.shifted(self.bias)
-            if bias is None:
-                return None
-            plain = bias.detach()
-            held: Tensor = self.kernels.simulate_bias(plain)
+        if is_tracing():
+            with unrecorded():  # a constant of a trace
+                return self._held_bias()
+        return self._held_bias()
+
+    def _held_bias(self) -> Tensor | None:
+        bias = self.shifted(self.bias)
+        if bias is None:
+            return None
+        plain = bias.detach()
+        held: Tensor = self.kernels.simulate_bias(plain)
         return bias if held is plain else bias + (held - bias).detach()
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

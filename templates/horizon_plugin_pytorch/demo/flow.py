@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
+from .. import quantization
 from .._runtime.graph_module import QuantizedGraphModule
 from ..march import set_march
 from ..quantization import (
@@ -65,15 +66,9 @@ def train_float(data: Mosaics, budget: Budget) -> Net:
 
 
 def calibrate(model: nn.Module, batches: Iterable[Batch]) -> fx.GraphModule:
-    """Prepare for calibration and let the observers see some batches; returned ready for validation."""
-    prepared = prepare_qat_fx(model, _rules(default_calib_8bit_fake_quant_qconfig)).eval()
-    set_fake_quantize(prepared, FakeQuantState.CALIBRATION)
-    with torch.no_grad():
-        for batch in batches:
-            prepared(normalize(batch.images))
-    prepared.eval()
-    set_fake_quantize(prepared, FakeQuantState.VALIDATION)
-    return prepared
+    """Prepare for calibration, let the observers see some batches, correct biases; returned ready for validation."""
+    prepared = prepare_qat_fx(model, _rules(default_calib_8bit_fake_quant_qconfig))
+    return quantization.calibrate(prepared, (normalize(batch.images) for batch in batches))
 
 
 def train_quantized(model: nn.Module, calibrated: nn.Module, batches: Iterable[Batch]) -> fx.GraphModule:

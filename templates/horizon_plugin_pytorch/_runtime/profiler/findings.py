@@ -98,9 +98,8 @@ def _of_layer(c: Comparison) -> Iterator[Finding]:
 
 def _moved(layer: str, steps: float) -> Finding:
     text = f"alone it moves its values by {steps:+.2f} steps on average"
-    return Finding(
-        layer, text, "correct biases (calibrate does so, and correct_bias), or train it (QAT)", (_MEAN, -abs(steps))
-    )
+    remedy = "correct biases (calibrate does so, and correct_bias), or train it (QAT)"
+    return Finding(layer, text, remedy, (_MEAN, -abs(steps)))
 
 
 def _idle(layer: str, limit: float, peak: float, *, fixed: bool) -> Finding:
