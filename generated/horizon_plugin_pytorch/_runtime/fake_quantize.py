@@ -14,7 +14,7 @@ from torch.ao.quantization import FakeQuantizeBase
 
 from .checkpoints import note_march
 from .clamp import Clamp
-from .compiled_quantize import Owned, quantized_in_one_call
+from .compiled_quantize import in_one_call
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .locate import calling_place
@@ -142,11 +142,11 @@ class FakeQuantize(FakeQuantizeBase):
         data = x.dequantize() if isinstance(x, QTensor) else x
         if not data.is_floating_point():
             data = data.to(torch.float32)
-        observes, quantizes = self._observes(), self._is_on("fake_quant_enabled")
-        if quantizes:
-            made = self._in_one_call(data, activation, observes=observes)
+        if type(self) is FakeQuantize and self.saturate and not self.in_place:
+            made = in_one_call(self, data, activation)
             if made is not None:
                 return made
+        observes, quantizes = self._observes(), self._is_on("fake_quant_enabled")
         if observes:
             self._observe(data, activation)
         if quantizes:
@@ -227,20 +227,6 @@ class FakeQuantize(FakeQuantizeBase):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         note_march(destination, prefix, self.march)
 
-    def _in_one_call(self, data: Tensor, activation: Clamp | None, *, observes: bool) -> Tensor | None:
-        """Observe and fake-quantize at once; None, and nothing happened, where there is no compiled code for that."""
-        if type(self) is not FakeQuantize or not self.saturate or self.in_place:
-            return None
-        observer: Any = self._modules["activation_post_process"]
-        held = observer.averaged_extremes() if observes else None
-        if observes and held is None:
-            return None
-        scale: Any = self._buffers["scale"]
-        # what gives it an activation keeps nothing of it
-        owned = Owned(self.owns_input, self.owns_input and activation is not None, self.owns_gradient)
-        ends = NO_ENDS if activation is None else activation.ends
-        return quantized_in_one_call(data, scale, observer, self.march, self.rounding, owned, held, ends)
-
     def _observe(self, data: Tensor, activation: Clamp | None) -> None:
         observer = self.activation_post_process
         if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
@@ -273,6 +259,8 @@ class FakeQuantize(FakeQuantizeBase):
         )
 
     def _write_scale(self, scale: Tensor) -> None:
+        if is_marked():  # a file of a graph holds the scale that was found before
+            return
         if scale.numel() not in {1, self.scale.numel()}:
             count = f"{scale.numel()} scales for {self.scale.numel()} channels"
             raise ArgumentError(f"{self._place()}: {count}; check channel_len in the qconfig")
