@@ -4,7 +4,7 @@ Four networks; ours by the definition, eager and fast, and two whose arithmetic 
 where it is installed, onnxruntime on our export with QuantizeLinear and DequantizeLinear. Rounds are interleaved, so that
 other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared with the
 definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
-[--march bayes] [--growth] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is missed.
+[--march bayes] [--growth | --families] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is missed.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from functools import partial
 from importlib.util import find_spec
 
 import torch
+from families import families
 from growth import growth
 from nets import mobilenet_v2, resnet18, resnet50
 from torch import Tensor, nn
@@ -104,16 +105,12 @@ def onnx_runtime(prepared: nn.Module, x: Tensor) -> dict[str, Run]:
 def variants(net: nn.Module, x: Tensor) -> dict[str, Run]:
     few = x[:4]
     prepared = calibrated(net, few)
+    return {"float": net, "torch.ao": torch_ao(net, few), **onnx_runtime(prepared, x), **ours(prepared)}
+
+
+def ours(prepared: nn.Module) -> dict[str, Run]:
     eager = convert_fx(prepared)
-    fast = convert_fx(prepared, fast_mode=True)
-    return {
-        "float": net,
-        "torch.ao": torch_ao(net, few),
-        **onnx_runtime(prepared, x),
-        "definition": partial(defined, eager),
-        "eager": eager,
-        "fast": fast,
-    }
+    return {"definition": partial(defined, eager), "eager": eager, "fast": convert_fx(prepared, fast_mode=True)}
 
 
 def seconds(run: Run, x: Tensor, clock: Clock) -> float:
@@ -166,6 +163,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--march", default="bayes")
     parser.add_argument("--growth", action="store_true", help="print how time and memory grow instead")
+    parser.add_argument("--families", action="store_true", help="print what single layers cost instead")
     parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time: for one thread, on a busy machine"
     )
@@ -177,10 +175,11 @@ def main() -> int:
         for threads in arguments.threads:
             torch.set_num_threads(threads)
             print(f"{threads} threads, {arguments.march}, ratios to float eager")
+            timed = partial(medians, rounds=arguments.rounds, clock=clock)
             if arguments.growth:
-                missed += growth(
-                    lambda net, x: variants(randomized(net), x), partial(medians, rounds=arguments.rounds, clock=clock)
-                )
+                missed += growth(lambda net, x: variants(randomized(net), x), timed)
+            elif arguments.families:
+                missed += families(lambda net, x: {"float": net, **ours(calibrated(net, x))}, timed)
             else:
                 missed += compare(arguments.nets, arguments.rounds, clock)
     return 1 if missed else 0
