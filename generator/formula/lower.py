@@ -109,6 +109,33 @@ class Lowering:
         """An operator."""
         raise NotImplementedError
 
+    def folded(self, expr: Binary) -> Code | None:
+        """What Python and torch write alike: constants that are folded, and powers."""
+        if (constant := self.constant(expr)) is not None or expr.op != "**":
+            return constant
+        kind = self.kind(expr)
+        if self.kind(expr.right) is Kind.INTEGER:
+            return self.helper("exp2", kind, self.lower(expr.right).text)
+        return self.joined(expr, kind)
+
+    def ends(self, call: Call) -> tuple[str, str]:
+        """What a saturation clamps to: the ends of a dtype, or of a number of bits."""
+        target = call.args[1]
+        if isinstance(target, Num):
+            half = 2 ** (int(target.value) - 1)
+            return self.number(-half).text, self.number(half - 1).text
+        assert isinstance(target, Name)
+        low, high = (self.name(Name(f"{target.text}.{end}", call.place)).text for end in ("min", "max"))
+        return low, high
+
+    def call_log2(self, call: Call) -> Code:
+        """Base-2 logarithm."""
+        return self.helper("log2", Kind.REAL, self.lower(call.args[0]).text)
+
+    def call_exp2(self, call: Call) -> Code:
+        """2**n."""
+        return self.helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
+
     def helper(self, name: str, kind: Kind, *args: str) -> Code:
         """A call of a helper function, which is noted."""
         self.helpers.add(name)

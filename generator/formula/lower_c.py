@@ -240,15 +240,7 @@ class CLowering(Lowering):
 
     def call_saturate(self, call: Call) -> Code:
         """Clamp to a dtype or to a number of bits."""
-        value, target = self.lower(call.args[0]), call.args[1]
-        if isinstance(target, Num):
-            half = 2 ** (int(target.value) - 1)
-            bounds = (self.number(-half).text, self.number(half - 1).text)
-        else:
-            assert isinstance(target, Name)
-            low, high = (self.name(Name(f"{target.text}.{end}", call.place)).text for end in ("min", "max"))
-            bounds = (low, high)
-        return self.call("bpu_clip", self.kind(call), value.text, *bounds)
+        return self.call("bpu_clip", self.kind(call), self.lower(call.args[0]).text, *self.ends(call))
 
     def call_wrap(self, call: Call) -> Code:
         """Keep the low bits, sign-extended."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from generator.formula.intervals import f32
 from generator.formula.lower import ATOM, COMPARE, PRODUCT, SUM, Code, Lowering, is_literal
 from generator.formula.model import Kind
-from generator.formula.syntax import Binary, Call, Expr, Name, Num
+from generator.formula.syntax import Binary, Call, Expr
 
 if TYPE_CHECKING:
     from generator.formula.lines import Line
@@ -116,13 +116,9 @@ class PythonLowering(Lowering):
 
     def binary(self, expr: Binary) -> Code:
         """An operator; a real result is rounded to float32."""
-        if (folded := self.constant(expr)) is not None:
+        if (folded := self.folded(expr)) is not None:
             return folded
         kind = self.kind(expr)
-        if expr.op == "**":
-            if self.kind(expr.right) is Kind.INTEGER:
-                return self.helper("exp2", kind, self.lower(expr.right).text)
-            return self.joined(expr, kind)
         if kind is Kind.REAL:
             left, right = self._as_real(expr.left), self._as_real(expr.right)
             if expr.op == "/":
@@ -184,17 +180,9 @@ class PythonLowering(Lowering):
         """Mantissa and exponent."""
         return self.call("math.frexp", Kind.REAL, self._as_real(call.args[0]).text)
 
-    def call_log2(self, call: Call) -> Code:
-        """Base-2 logarithm."""
-        return self.helper("log2", Kind.REAL, self.lower(call.args[0]).text)
-
     def call_sqrt(self, call: Call) -> Code:
         """Square root."""
         return self._f32(f"math.sqrt({self._as_real(call.args[0]).text})")
-
-    def call_exp2(self, call: Call) -> Code:
-        """2**n."""
-        return self.helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
 
     def call_select(self, call: Call) -> Code:
         """A conditional expression."""
@@ -214,13 +202,7 @@ class PythonLowering(Lowering):
 
     def call_saturate(self, call: Call) -> Code:
         """Clamp to a dtype or to a number of bits."""
-        value, target = self.lower(call.args[0]), call.args[1]
-        if isinstance(target, Num):
-            half = 2 ** (int(target.value) - 1)
-            return self.helper("clip_int", Kind.INTEGER, value.text, str(-half), str(half - 1))
-        assert isinstance(target, Name)
-        bounds = (self.name(Name(f"{target.text}.{end}", call.place)).text for end in ("min", "max"))
-        return self.helper("clip_int", Kind.INTEGER, value.text, *bounds)
+        return self.helper("clip_int", Kind.INTEGER, self.lower(call.args[0]).text, *self.ends(call))
 
     def call_wrap(self, call: Call) -> Code:
         """Keep the low bits, sign-extended."""

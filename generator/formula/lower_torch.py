@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from generator.formula.intervals import joined
 from generator.formula.lower import ATOM, PRODUCT, SUM, UNARY, Code, Lowering
 from generator.formula.model import Kind
-from generator.formula.syntax import Binary, Call, Expr, Name, Negate, Num
+from generator.formula.syntax import Binary, Call, Expr, Negate, Num
 
 if TYPE_CHECKING:
     from generator.formula.lines import Line
@@ -110,13 +110,9 @@ class TorchLowering(Lowering):
 
     def binary(self, expr: Binary) -> Code:
         """An operator; 2**n of a tensor is a helper, integers that meet reals are cast."""
-        if (folded := self.constant(expr)) is not None:
+        if (folded := self.folded(expr)) is not None:
             return folded
         kind = self.kind(expr)
-        if expr.op == "**":
-            if self.kind(expr.right) is Kind.INTEGER:
-                return self.helper("exp2", kind, self.lower(expr.right).text)
-            return self.joined(expr, kind)
         if kind is Kind.REAL and expr.op in ("+", "-", "*", "/"):
             precedence = PRODUCT if expr.op in "*/" else SUM
             left, right = self._as_real(expr.left), self._as_real(expr.right)
@@ -210,17 +206,9 @@ class TorchLowering(Lowering):
         """Mantissa and exponent."""
         return self.helper("frexp", Kind.REAL, self._real_tensor(call.args[0]))
 
-    def call_log2(self, call: Call) -> Code:
-        """Base-2 logarithm."""
-        return self.helper("log2", Kind.REAL, self.lower(call.args[0]).text)
-
     def call_sqrt(self, call: Call) -> Code:
         """Square root."""
         return self.call("torch.sqrt", Kind.REAL, self._real_tensor(call.args[0]))
-
-    def call_exp2(self, call: Call) -> Code:
-        """2**n."""
-        return self.helper("exp2", Kind.REAL, self.lower(call.args[0]).text)
 
     def call_select(self, call: Call) -> Code:
         """A host condition is Python's own; a tensor condition picks elements."""
@@ -245,18 +233,10 @@ class TorchLowering(Lowering):
 
     def call_saturate(self, call: Call) -> Code:
         """Clamp to a dtype or to a number of bits."""
-        value, target = self.lower(call.args[0]), call.args[1]
-        if isinstance(target, Num):
-            half = 2 ** (int(target.value) - 1)
-            bounds = (str(-half), str(half - 1))
-        else:
-            assert isinstance(target, Name)
-            fields = (Name(f"{target.text}.{end}", call.place) for end in ("min", "max"))
-            bounds = tuple(self.name(field).text for field in fields)  # type: ignore[assignment]
-        kind = self.kind(call)
+        value, kind, (low, high) = self.lower(call.args[0]), self.kind(call), self.ends(call)
         if not value.kind.is_tensor:
-            return self.call("min", kind, self.call("max", kind, value.text, bounds[0]).text, bounds[1])
-        return self.call("torch.clamp", kind, value.text, *bounds)
+            return self.call("min", kind, self.call("max", kind, value.text, low).text, high)
+        return self.call("torch.clamp", kind, value.text, low, high)
 
     def call_wrap(self, call: Call) -> Code:
         """Keep the low bits, sign-extended."""

@@ -46,10 +46,10 @@ def test_sums_over_any_dimensions(kind: torch.dtype, layout: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", [(2, 70000), (70000, 3), (1, 1100, 1, 2)])
+@pytest.mark.parametrize("shape", [(2, 70000), (1, 70000, 3), (1, 1100, 1, 2)])
 def test_the_largest_sums(kind: torch.dtype, shape: tuple[int, ...], calls: list[Tensor]) -> None:
     x = torch.full(shape, torch.iinfo(kind).min, dtype=kind)
-    for dims in ((0,), (1,)):
+    for dims in ((1,), (-1,)):
         assert torch.equal(summed(x, dims, False), x.sum(dims, dtype=torch.int64))
     assert not calls
 

@@ -24,7 +24,7 @@ from horizon_plugin_pytorch.dtype import qint8, qint16, qint32
 
 
 def linear(weight: Tensor, dtype: Any) -> Accumulator:
-    return Accumulator.prove(nnf.linear, weight, channel_sums, dtype)
+    return Accumulator.prove(nnf.linear, weight, channel_sums(weight), dtype)
 
 
 def exact_linear(x: Tensor, weight: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def test_windows(threads: int, batch: int, groups: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        sums = Accumulator.prove(multiply, weight, channel_sums, qint8)(x)
+        sums = Accumulator.prove(multiply, weight, channel_sums(weight), qint8)(x)
     finally:
         torch.set_num_threads(before)
     unfolded = nnf.unfold(x.to(torch.float64), 3, padding=1).to(torch.int64).reshape(batch, groups, -1, 81)

@@ -60,6 +60,11 @@ def test_the_plan_names_flat_layers() -> None:
     assert any(line.split()[:3] == ["stem", "ConvReLU2d", "flat"] for line in str(model.kernel_plan()).splitlines())
 
 
+def test_the_plan_of_a_copy_is_that_of_the_model() -> None:
+    model = converted(Net(), "bayes", IMAGES)
+    assert str(copy.deepcopy(model).kernel_plan()) == str(model.kernel_plan())
+
+
 @pytest.mark.parametrize("fast_mode", [False, True])
 def test_images_with_other_channels_are_an_error(fast_mode: bool) -> None:
     model = converted(Net(), "bayes", IMAGES, fast_mode=fast_mode)

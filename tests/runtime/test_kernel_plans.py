@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from horizon_plugin_pytorch._marches import MARCH_IDS
 from horizon_plugin_pytorch._runtime.exact import by_definition, channel_sums
 from horizon_plugin_pytorch._runtime.int8_sums import Int8Sums, Window, available
-from horizon_plugin_pytorch._runtime.interval import Interval, run_on_intervals
+from horizon_plugin_pytorch._runtime.interval import Interval, Reach, run_on_intervals
 from horizon_plugin_pytorch._runtime.quantized_module import QuantizedModule
 from horizon_plugin_pytorch._runtime.tail import Chain, Tail, whole_range
 from horizon_plugin_pytorch.dtype import qint8, qint16
@@ -109,7 +109,7 @@ class TestIntervals:
             int(expression(torch.tensor(a), torch.tensor(b)))
             for a, b in product(*(range(lo, hi + 1) for lo, hi in ends))
         ]
-        found = expression(*(Interval(torch.tensor(lo), torch.tensor(hi)) for lo, hi in ends))
+        found = expression(*(Interval.between(torch.tensor(lo), torch.tensor(hi), Reach()) for lo, hi in ends))
         assert int(found.low) <= min(values)
         assert max(values) <= int(found.high)
         assert int(found.high) - int(found.low) <= 2 * (max(values) - min(values)) + 2

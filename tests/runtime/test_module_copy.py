@@ -68,21 +68,9 @@ class Counted(nn.Module):
         self.loaded = 1
 
 
-class Slotted(nn.Module):
-    """Holds a value outside of its dictionary."""
-
-    __slots__ = ("size",)
-
-
 def test_a_module_that_restores_itself_is_asked_to():
     own, _ = copy_model(nn.Sequential(Counted()), "caller")
     assert own[0].loaded == copy.deepcopy(Counted()).loaded == 1
-
-
-def test_slots_are_copied():
-    model = Slotted()
-    model.size = 7
-    assert copy_model(model, "caller")[0].size == 7
 
 
 @pytest.mark.parametrize("place", ["table", "sizes"])

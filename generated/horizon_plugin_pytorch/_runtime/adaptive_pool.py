@@ -10,11 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from .exact import exact_sum
+from .layout import IMAGE_DIMS
+from .native_sums import summed
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule
 
-_DIMS = 4
 _WITHIN = (3, 5)  # the dimensions inside of a window, once windows are apart
 _LONGEST = 256  # elements of a window along one dimension
 
@@ -50,7 +51,7 @@ def _window(module: Any, size: int, asked: int | None) -> int:
 def _apart(x: Tensor, window: tuple[int, int]) -> Tensor:
     """Windows by themselves: [N, C, h, kh, w, kw]; as sizes divide, they do not overlap."""
     kh, kw = window
-    rows = x.shape[2] // kh if x.dim() == _DIMS else 1
+    rows = x.shape[2] // kh if x.dim() == IMAGE_DIMS else 1
     return x.reshape(*x.shape[:2], rows, kh, x.shape[-1] // kw, kw)
 
 
@@ -87,8 +88,8 @@ class QuantizedEvenWindows(QuantizedModule):
         """Integers in, integers out."""
         x = input.int_repr()
         window = _windows(self, x, self._axes)
-        total = exact_sum(_apart(x, window), _WITHIN)
-        divided = getattr(self.kernels, self._KERNEL)
+        total = (summed if self.compiles else exact_sum)(_apart(x, window), _WITHIN, False)
+        divided = getattr(self.compute, self._KERNEL)
         means = divided(total, self.bound(self._derive, input, *window), output=self.dtype)
         return self._result(means.flatten(2) if self._axes == 1 else means)
 

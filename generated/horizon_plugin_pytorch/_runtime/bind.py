@@ -32,21 +32,22 @@ def bind_scales(model: fx.GraphModule) -> _Known:
         NotImplementedError: a march does not support a dtype; the module is named.
     """
     known: dict[fx.Node, _Found] = {}
+    modules = dict(model.named_modules(remove_duplicate=False))
     for node in model.graph.nodes:
-        known[node] = _scale_of(model, node, known)
+        known[node] = _scale_of(modules, node, known)
     return known
 
 
-def _scale_of(model: fx.GraphModule, node: fx.Node, known: _Known) -> _Found:
+def _scale_of(modules: Mapping[str, nn.Module], node: fx.Node, known: _Known) -> _Found:
     """What is known of a node's value; lists of tensors with one scale count as one."""
     inputs: list[Scaled | None] = []
     map_arg(
         (node.args, node.kwargs), lambda n: inputs.extend(_flat(known[n]))
     )  # a node that is passed twice counts twice
     if node.op == "call_module":
-        return _of_module(str(node.target), model.get_submodule(str(node.target)), inputs)
+        return _of_module(str(node.target), modules[str(node.target)], inputs)
     if node.op == "call_method":
-        owner = _owner(model, node)
+        owner = _owner(modules, node)
         if owner is not None:
             return owner.bind_method(str(node.target), inputs[1:], node.args[1:])
         return _kept(getattr(Tensor, str(node.target), None), inputs)
@@ -73,12 +74,11 @@ def _of_module(name: str, module: nn.Module, inputs: list[Scaled | None]) -> _Fo
     return inputs[0] if inputs and type(module) in TABLES.passthrough_modules else None
 
 
-def _owner(model: fx.GraphModule, node: fx.Node) -> QuantizedFunctional | None:
+def _owner(modules: Mapping[str, nn.Module], node: fx.Node) -> QuantizedFunctional | None:
     """The module whose method a node calls, if it is one of ours."""
     first = node.args[0] if node.args else None
     if not isinstance(first, fx.Node) or first.op != "get_attr":
         return None
-    modules = dict(model.named_modules(remove_duplicate=False))
     owner = modules.get(str(first.target))
     return owner if isinstance(owner, QuantizedFunctional) else None
 

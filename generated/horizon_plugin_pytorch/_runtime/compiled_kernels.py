@@ -28,7 +28,10 @@ _MOST = 64
 _INTEGERS = (torch.int8, torch.int16, torch.int32)
 _TAKEN = (*_INTEGERS, torch.int64, torch.float32)
 _WORDS = {32: torch.int32, 64: torch.int64}
-_Run = Callable[[list[Tensor]], Tensor | None]
+_UNKNOWN: Any = object()
+_PARAMS = "p"
+"""The argument of derived integers."""
+_Run = Callable[[tuple[Tensor, ...]], Tensor | None]
 
 
 class CompiledKernels:
@@ -43,8 +46,7 @@ class CompiledKernels:
         kernel: Callable[..., Any] = getattr(self._kernels, name)
         function = functions_of(header_of(self._kernels)).get(name)
         if function is not None:
-            names = tuple(inspect.signature(kernel).parameters)
-            kernel = CompiledKernel(kernel, Loop.of(header_of(self._kernels), name), function.tables, names)
+            kernel = CompiledKernel.of(kernel, Loop.of(header_of(self._kernels), name), function.tables)
         self.__dict__[name] = kernel
         return kernel
 
@@ -83,11 +85,6 @@ class _Call:
         return call
 
     @property
-    def constants(self) -> tuple[Any, ...]:
-        """What is the same in each call of a layer."""
-        return (*self.tables.values(), *self.params.values(), *self.dtypes.values())
-
-    @property
     def integers(self) -> list[Tensor]:
         """The derived integers."""
         return [integer for params in self.params.values() for integer in params]
@@ -99,7 +96,7 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A way to a kernel's result; `constants` keep their ids as long as this is known by them."""
+    """A way to a kernel's result; `constants` are the arguments behind the operands, which keep their ids as long."""
 
     run: _Run
     proof: str
@@ -108,7 +105,7 @@ class _Made:
     @property
     def works(self) -> bool:
         """Whether there was a compiler for it."""
-        return not isinstance(self.run, _Walks) or any(self.run.met.values())
+        return bool(self.proof) and (not isinstance(self.run, _Walks) or any(self.run.met.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,35 +117,48 @@ class CompiledKernel:
         loop: its C function, for operands that are not known yet.
         tables: the names of its arguments that are tables.
         names: of its arguments in order.
-        made: what was compiled, by the identity of constants and the types of operands.
+        operands: how many of them come first and are operands.
+        made: what was compiled, by the identity of the further arguments and the types of operands.
     """
 
     defined: Callable[..., Tensor]
     loop: Loop
     tables: frozenset[str]
     names: tuple[str, ...]
+    operands: int
     made: dict[Any, _Made] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, defined: Callable[..., Tensor], loop: Loop, tables: frozenset[str]) -> "CompiledKernel":
+        """Of a torch kernel with its C function, of which some arguments are tables."""
+        parameters = inspect.signature(defined).parameters.values()
+        further = [x.name in {*tables, _PARAMS} or x.kind is x.KEYWORD_ONLY for x in parameters]
+        return cls(defined, loop, tables, tuple(x.name for x in parameters), [*further, True].index(True))
 
     def __call__(self, *args: Any, **keywords: Any) -> Tensor:
         """As the kernel."""
-        call = _Call.of(self.names, self.tables, {**dict(zip(self.names, args, strict=False)), **keywords})
-        if call is not None and all(x.is_cpu and x.dtype in _TAKEN and may_choose(x) for x in call.operands):
-            key = (*map(id, call.constants), *[x.dtype for x in call.operands])
+        operands, further = args[: self.operands], (*args[self.operands :], *keywords.values())
+        if len(operands) == self.operands and may_choose(operands[0]) and all(map(_is_taken, operands)):
+            key = (*map(id, further), *keywords, *[x.dtype for x in operands])
             made = self.made.get(key)
             if made is None:
-                made = self._remember(key, call)
-            found = made.run(call.operands)
+                given = {**dict(zip(self.names, args, strict=False)), **keywords}
+                made = self._remember(key, _Call.of(self.names, self.tables, given), further)
+            found = made.run(operands)
             if found is not None:
                 return found
         return self.defined(*args, **keywords)
 
-    def _remember(self, key: Any, call: _Call) -> _Made:
+    def _remember(self, key: Any, call: _Call | None, further: tuple[Any, ...]) -> _Made:
         if len(self.made) >= _MOST:
             self.made.clear()
-        with torch.inference_mode(False):  # constants outlive the caller's mode
-            run, proof = self._table(call) or self._loops(call)
-        self.made[key] = _Made(run, f"{self.loop.kernels[0]}: {proof}", call.constants)
-        return self.made[key]
+        made = _Made(lambda _: None, "", further)
+        if call is not None:
+            with torch.inference_mode(False):  # constants outlive the caller's mode
+                run, proof = self._table(call) or self._loops(call)
+            made = _Made(run, f"{self.loop.kernels[0]}: {proof}", further)
+        self.made[key] = made
+        return made
 
     def _table(self, call: _Call) -> tuple[_Run, str] | None:
         """The results of all operands there are; None where these are more than a byte's."""
@@ -164,7 +174,8 @@ class CompiledKernel:
         ends = tuple(end for dtype in call.dtypes.values() for end in (dtype.min, dtype.max))
         tables = tuple(table.to(_WORDS[bits]).contiguous() for table in call.tables.values())
         params = tuple(p.to(_WORDS[bits]) for p in call.integers)
-        return _Walks(replace(loop, ends=len(ends)), params, tables, ends), f"compiled, {proof}"
+        addresses = tuple(x.data_ptr() for x in (*params, *tables))
+        return _Walks(replace(loop, ends=len(ends)), params, tables, (*addresses, *ends)), f"compiled, {proof}"
 
     def _result(self, call: _Call) -> torch.dtype:
         """The type of the result, which the definition shows."""
@@ -186,6 +197,10 @@ class CompiledKernel:
         return 32, f"int32: {met[0][0].reach.low} .. {met[0][0].reach.high} < 2**31"
 
 
+def _is_taken(x: Tensor) -> bool:
+    return type(x) is Tensor and x.is_cpu and x.dtype in _TAKEN
+
+
 @dataclass(frozen=True, slots=True)
 class _Walks:
     """The loops of a kernel with given constants, by the shapes of its operands.
@@ -194,46 +209,47 @@ class _Walks:
         loop: for operands that are not known yet.
         params: derived integers, as words.
         tables: contiguous, as words.
-        ends: of dtypes.
+        given: their addresses, and the ends of dtypes.
         met: the loops by shapes and distances in memory; None where there is none.
     """
 
     loop: Loop
     params: tuple[Tensor, ...]
     tables: tuple[Tensor, ...]
-    ends: tuple[int, ...]
+    given: tuple[int, ...]
     met: dict[tuple[Place, ...], "_Met | None"] = field(default_factory=dict)
 
-    def __call__(self, operands: list[Tensor]) -> Tensor | None:
+    def __call__(self, operands: tuple[Tensor, ...]) -> Tensor | None:
         """The result; None where there is no loop."""
         places = tuple([(x.shape, x.stride()) for x in operands])
-        if places not in self.met:
-            self._meet(places, operands)
-        met = self.met[places]
+        met = self.met.get(places, _UNKNOWN)
+        if met is _UNKNOWN:
+            met = self._meet(places, operands)
         if met is None:
             return None
         if met.order is not None:
-            operands = [laid(x, met.order) for x in operands]
+            operands = tuple([laid(x, met.order) for x in operands])
         walk = met.walk
         out = torch.empty_strided(walk.shape, walk.strides, dtype=self.loop.result)
-        read = [x.data_ptr() for x in (*operands, *self.params, *self.tables)]
-        met.run(walk.sizes, walk.distances, torch.get_num_threads(), *read, *self.ends, out.data_ptr())
+        read = [x.data_ptr() for x in operands]
+        met.run(walk.sizes, walk.distances, torch.get_num_threads(), *read, *self.given, out.data_ptr())
         return out
 
-    def _meet(self, places: tuple[Place, ...], operands: list[Tensor]) -> None:
+    def _meet(self, places: tuple[Place, ...], operands: tuple[Tensor, ...]) -> "_Met | None":
         if len(self.met) >= _MOST:
             self.met.clear()
         walk, order = self._walk(operands), None
         if walk is None:
             _, order = order_of(places)
-            walk = self._walk([laid(x, order) for x in operands])
+            walk = self._walk(tuple([laid(x, order) for x in operands]))
         run = None if walk is None else self._compiled(walk, operands)
         self.met[places] = None if walk is None or run is None else _Met(walk, run, order)
+        return self.met[places]
 
-    def _walk(self, operands: list[Tensor]) -> Walk | None:
+    def _walk(self, operands: tuple[Tensor, ...]) -> Walk | None:
         return Walk.over(tuple((x.shape, x.stride()) for x in (*operands, *self.params)))
 
-    def _compiled(self, walk: Walk, operands: list[Tensor]) -> Callable[..., None] | None:
+    def _compiled(self, walk: Walk, operands: tuple[Tensor, ...]) -> Callable[..., None] | None:
         kinds = (x.dtype for x in (*operands, *self.params))
         return compiled(replace(self.loop, reads=tuple(map(Read, kinds, walk.steps))))
 

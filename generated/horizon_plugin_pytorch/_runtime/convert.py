@@ -6,7 +6,7 @@ objects are new, so the QAT model stays usable; tensors of modules that are not 
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from torch import nn
@@ -18,7 +18,7 @@ from .fake_quant_state import never_observed
 from .flat_run import attach
 from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGraphModule, become
 from .match import GraphView
-from .module_tree import swap, swappable
+from .module_tree import all_modules, attribute_of, swap, swappable
 from .place import count_calls
 from .shared_calls import warn_of_shared
 from .twins import ClassTable, twins
@@ -101,7 +101,7 @@ def finish(model: nn.Module, remove_qconfig: bool) -> None:
 
 
 def _preserved(model: nn.Module) -> set[int]:
-    roots = (module for module in model.modules() if getattr(module, "preserve_qat_mode", False))
+    roots = (module for module in all_modules(model) if attribute_of(module, "preserve_qat_mode", False))
     return {id(inner) for root in roots for inner in root.modules()}
 
 
@@ -121,10 +121,13 @@ def _uncollected(model: GraphModuleWithAttr) -> Iterator[tuple[str, nn.Module]]:
     view = GraphView(model.graph, {})
     called = (count_calls(view) + uses_in_wrapped_methods(model)).keys()
     for name, module in swappable(model, TABLES.quantized_modules):
-        used = any(name == place or name.startswith(f"{place}.") for place in called)
-        waits = _is_optional(model, name)
-        if used and not waits and never_observed(module):
+        if never_observed(module) and _is_used(name, called) and not _is_optional(model, name):
             yield name, module
+
+
+def _is_used(name: str, called: Collection[str]) -> bool:
+    """Whether a module, or one that it lies in, is called."""
+    return any(name == place or name.startswith(f"{place}.") for place in called)
 
 
 def _is_optional(model: nn.Module, name: str) -> bool:

@@ -17,11 +17,11 @@ from .composite import inner_qconfig
 from .errors import ArgumentError
 from .exact import exact_product, exact_sum
 from .exact_qat import straight_through
+from .layout import IMAGE_DIMS
 from .qat_module import QATModule
 from .qtensor import QTensor
 from .quantized_module import Input, QuantizedModule, Scaled
 
-_DIMS = 4
 _PATCH = (-2, -1)
 
 
@@ -94,7 +94,7 @@ def _channel_sums(module: Any, x: Tensor, y: Tensor, products: Callable[[Tensor,
     Raises:
         ValueError: the maps differ in shape, or no patch fits.
     """
-    if x.dim() != _DIMS or x.shape != y.shape:
+    if x.dim() != IMAGE_DIMS or x.shape != y.shape:
         raise ValueError(f"{type(module).__name__}: takes two [N, C, H, W], not {list(x.shape)} and {list(y.shape)}")
     x, y = (torch.nn.functional.pad(t, [module.pad_size] * 4) for t in (x, y))
     height, width = (_extent(module, int(size)) for size in x.shape[2:])
@@ -131,7 +131,7 @@ def _integer_total(module: Any, x: Tensor, y: Tensor, inter: Any) -> Tensor:
     """Sums over channels and patch, of int8 maps; `inter`: integers of the shift to 16 bits, None without one."""
     sums = _channel_sums(module, x, y, _integer_products)
     if inter is not None:
-        sums = module.kernels.correlation_inter(sums, inter)
+        sums = module.compute.correlation_inter(sums, inter)
     return exact_sum(_patches(module, sums), _PATCH)
 
 
@@ -198,7 +198,7 @@ class QuantizedDisplacedProducts(QuantizedModule):
         """Two int8 maps [N, C, H, W] to int8 [N, (2r + 1)^2, h, w]."""
         inter, finishing = self.bound(self._derive, data1, data2, _count(self, data1))
         total = _integer_total(self, data1.int_repr(), data2.int_repr(), inter)
-        return self._result(self.kernels.correlation(total, finishing, output=self.dtype))
+        return self._result(self.compute.correlation(total, finishing, output=self.dtype))
 
     def _derive(self, x: Input, y: Input, count: int) -> tuple[Any, Any]:
         self._check(y)

@@ -79,21 +79,18 @@ class Accumulator:
     proof: str
 
     @classmethod
-    def prove(
-        cls, multiply: Multiply, weight: Tensor, channel_sums: Callable[[Tensor], Tensor], dtype: QuantDType
-    ) -> "Accumulator":
+    def prove(cls, multiply: Multiply, weight: Tensor, sums: Tensor, dtype: QuantDType) -> "Accumulator":
         """Choose the narrowest float type in which the sums are exact.
 
         Args:
             multiply: (x, weight) -> sums, on float tensors.
             weight: integers, in the layout that `multiply` takes.
-            channel_sums: weight -> for each output channel the sum of |weight| over what one output element adds up.
+            sums: of |weight|, int64 [out], over what one output element of a channel adds up.
             dtype: of the inputs; its range bounds them.
 
         Raises:
             ArithmeticError: no float type is wide enough.
         """
-        sums = channel_sums(weight)
         proof = _prove(max(-dtype.min, dtype.max), int(sums.max()) if sums.numel() else 0)
         return cls(multiply, weight.detach().to(proof.kind), proof.integer, proof.text)
 

@@ -179,7 +179,9 @@ def attach(model: QuantizedGraphModule) -> None:
 
 
 def flat_layers(model: nn.Module) -> tuple[nn.Module, ...]:
-    """The layers of a model that are called without their modules."""
+    """The layers of a model that are called without their modules; a copy lists its calls first."""
+    if isinstance(model, QuantizedGraphModule) and vars(model).get(_ATTRIBUTE) is None:
+        attach(model)
     run = vars(model).get(_ATTRIBUTE)
     return () if run is None else run.ways
 

@@ -15,6 +15,7 @@ from ..dtype import DTYPES
 from .exact import exact_sum, may_choose
 from .functional_module import FunctionalModule, is_number, masked
 from .interval import run_on_intervals
+from .layout import IMAGE_DIMS
 from .native_products import NativeProduct
 from .native_sums import summed
 from .qtensor import QTensor
@@ -23,9 +24,9 @@ from .segment_table import Table, make_table
 from .support import ACCUMULATOR, dtype_name, require_cell
 from .table_options import Tabulated
 from .tail import Chain, whole_range
+from .uncompiled import uncompiled
 
 _OPERANDS = 2
-_IMAGE_DIMS = 4
 
 
 class QuantizedFunctional(QuantizedModule, FunctionalModule):
@@ -36,6 +37,11 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
     _EACH: ClassVar[frozenset[str]] = frozenset()  # methods whose operands are requantized one by one
     _SINGLE: ClassVar[frozenset[str]] = frozenset()  # methods of one operand
     _UNLIKE: ClassVar[frozenset[str]] = frozenset()  # methods whose result has not the module's scale
+
+    @staticmethod
+    def _as_called(method: Callable[..., Any]) -> Callable[..., Any]:
+        """The compiler does not look into a method."""
+        return uncompiled(method)
 
     def bind_method(self, method: str, inputs: list[Scaled | None], args: tuple[object, ...]) -> Scaled | None:
         """Derive the integers of a method whose input scales are known: of all inputs together, or of each alone.
@@ -101,7 +107,7 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
         first, second = x.int_repr(), y.int_repr()
         if self.compiles or not (may_choose(first) and may_choose(second)):
             return self._result(getattr(self.compute, name)(first, second, p, **dtypes))
-        last = first.dim() == _IMAGE_DIMS and first.is_contiguous(memory_format=torch.channels_last)
+        last = first.dim() == IMAGE_DIMS and first.is_contiguous(memory_format=torch.channels_last)
         storages = (first.dtype, second.dtype)
         tail = self.tail(
             Chain((getattr(self.kernels, name),)),
@@ -110,11 +116,11 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
             storages,
             **dtypes,
         )
-        return self._result(tail(first, second, axis=1 - _IMAGE_DIMS if last else -1))
+        return self._result(tail(first, second, axis=1 - IMAGE_DIMS if last else -1))
 
     def _summed(self, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
         """The exact sum over some dimensions, int64."""
-        return summed(x, dims, keepdim) if self.compiles else exact_sum(x, dims, keepdim=keepdim)
+        return (summed if self.compiles else exact_sum)(x, dims, keepdim)
 
     def _tabulated(self, tabulated: Tabulated, x: Input) -> Table:
         """The table of a function, from the scale of its input to that of the output."""

@@ -10,8 +10,8 @@ or exchanged is not noticed, as in an exported model. A model of compiled loops 
 Importing this imports the compiler, so it is imported only while a call is traced.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from .flat_run import NOT_RUN, attempt
 from .graph_module import QuantizedGraphModule
 from .host import tensors_in
 from .identity import model_of
+from .int8_products import int8_products
 from .qtensor import QTensor
 from .quantized_module import QuantizedModule
 from .recording import capturing
@@ -100,6 +101,12 @@ def as_it_is(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> An
     return _called(model, *args, **kwargs) if result is NOT_RUN else result
 
 
+@_break  # type: ignore[untyped-decorator]
+def apart(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """A call outside of the graph."""
+    return function(*args, **kwargs)
+
+
 @_as_node  # type: ignore[untyped-decorator]
 def _as_operator(name: str, generations: list[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     leaves, vars(model_of(name))[_INPUTS] = pytree.tree_flatten((args, kwargs))
@@ -158,8 +165,16 @@ def _recorded(
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], mode: TorchDispatchMode) -> Any:
     """On stand-ins; where the graph will run with arithmetic that rounds earlier than float32, in float64."""
-    with torch.no_grad(), capturing(), _exact_arithmetic(), mode:
+    on_gpu = any(x.is_cuda for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor))
+    with torch.no_grad(), capturing(), _integers_alone() if on_gpu else _exact_arithmetic(), mode:
         return pytree.tree_map(_apart, _called(model, *args, **kwargs))
+
+
+@contextmanager
+def _integers_alone() -> Iterator[None]:
+    """On a GPU, whose fastest float algorithms may round: products of integers, else float64."""
+    with int8_products(), by_definition():
+        yield
 
 
 def _exact_arithmetic() -> AbstractContextManager[None]:

@@ -15,12 +15,12 @@ from torch import Tensor
 from .exact import Accumulator
 from .in_place import Program
 from .int8_sums import Int8Sums
+from .layout import IMAGE_DIMS
 from .native_tail import NativeKernel
 from .one_pass_conv import OnePassConv
 from .one_pass_forms import OnePassRows, OnePassSpread
 from .tail import Tail
 
-_IMAGE_DIMS = 4
 _CACHED = 1 << 18
 """Sums, float32, that stay in a core's cache."""
 
@@ -66,7 +66,7 @@ class Way:
         """The sums of products, as integers or as floats that are integers."""
         fast = self.sums()
         if fast is None:
-            if x.dim() == _IMAGE_DIMS:
+            if x.dim() == IMAGE_DIMS:
                 x = x.contiguous(memory_format=torch.channels_last)
             return self.accumulator().floats(x)
         sums = fast(x)

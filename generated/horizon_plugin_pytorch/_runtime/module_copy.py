@@ -96,13 +96,12 @@ def _module_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
 def _is_plain(module: nn.Module) -> bool:
     """Whether copying a module is no more than copying its attributes."""
     cls: Any = type(module)
-    states = (nn.Module.__getstate__, nn.Module.__setstate__)  # layers of torch set what old pickles lack
     return (
-        (cls.__getstate__, cls.__setstate__ if not _is_layer_of_torch(cls) else states[1]) == states
+        cls.__getstate__ is nn.Module.__getstate__
+        and (cls.__setstate__ is nn.Module.__setstate__ or _is_layer_of_torch(cls))  # theirs add what old pickles lack
         and (cls.__reduce_ex__, cls.__reduce__, cls.__new__)
         == (object.__reduce_ex__, object.__reduce__, object.__new__)
         and not hasattr(cls, "__deepcopy__")
-        and not any(vars(base).get("__slots__") for base in cls.__mro__)
         and "_compiled_call_impl" not in vars(module)
     )
 

@@ -22,6 +22,7 @@ from .. import kernels
 from .exact import channel_sums
 from .in_place import Program
 from .int8_sums import OFFSET, Window
+from .layout import IMAGE_DIMS
 from .native_build import library, processor
 from .program_c import LANES, TYPES, Finish, whole_lanes
 
@@ -30,7 +31,6 @@ _LARGEST = 2 * OFFSET - 1
 _INT32 = 1 << 31
 _MOST_RUNS = 64
 _MOST_SHAPES = 64
-_IMAGE_DIMS = 4
 ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 3, ctypes.c_int)
 """Of the compiled loops: the layer; images, height, width; features, what is added, results; threads."""
 
@@ -118,7 +118,7 @@ class OnePassConv:
 
     def _shape(self, x: Tensor) -> tuple[int, ...]:
         """Of the result; empty where there is none."""
-        if x.dim() != _IMAGE_DIMS or x.shape[1] != self.weight.shape[1] * self.window.groups:
+        if x.dim() != IMAGE_DIMS or x.shape[1] != self.weight.shape[1] * self.window.groups:
             return ()
         w, size = self.window, self.weight.shape[2:]
         moved = (

@@ -24,7 +24,7 @@ from .recording import is_tracing
 
 Q = TypeVar("Q", bound="QTensor")
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+_PLAIN = frozenset({Tensor, torch.nn.Parameter})
 
 
 class QTensor(Tensor):
@@ -63,9 +63,9 @@ class QTensor(Tensor):
         """See the class."""
         if isinstance(data, QTensor):
             data = data._data
-        if scale is not None and not is_tracing() and (per_channel_axis >= 0 or scale.numel() > 1):
+        if scale is not None and (per_channel_axis >= 0 or scale.numel() > 1) and not is_tracing():
             _check_channels(data, scale, per_channel_axis)
-        self = _shell(cls, data)
+        self = data.as_subclass(cls) if type(data) in _PLAIN else _stand_in(cls, data)
         self._data = data
         self.scale = scale
         self.qtype = dtype if type(dtype) is QuantDType else get_horizon_quant_dtype(dtype)
@@ -237,10 +237,8 @@ def broadcast_scale(scale: Tensor, dims: int, axis: int) -> Tensor:
     return scale.reshape(-1, *([1] * (dims - 1 - axis)))
 
 
-def _shell(cls: type[Q], data: Tensor) -> Q:
-    """An object of class `cls` over `data`; one that is a stand-in itself (of an exporter) gets a stand-in."""
-    if type(data) in _PLAIN:
-        return data.as_subclass(cls)
+def _stand_in(cls: type[Q], data: Tensor) -> Q:
+    """An object of class `cls` over data that are a stand-in themselves (of an exporter)."""
     made: Q = Tensor._make_wrapper_subclass(
         cls, data.shape, strides=data.stride(), dtype=data.dtype, device=data.device
     )

@@ -49,21 +49,25 @@ def replace_calls(root: nn.Module, graph: fx.Graph) -> tuple[fx.Graph, dict[str,
     """Register the generated modules in `root`.
 
     Returns:
-        The new graph, and for each generated module's name the scope of its call.
+        The new graph, or the given one where nothing is replaced, and for each generated module's name the scope of its call.
     """
     kinds: dict[fx.Node, _Kind] = {}
+    for node in graph.nodes:
+        kinds[node] = _kind(node, kinds)
+    calls = {node: call for node in graph.nodes if (call := _fitting_call(node, kinds)) is not None}
+    if not calls and not any(map(_delegate, graph.nodes)):
+        return graph, {}
     scopes: dict[str, str] = {}
     made = fx.Graph(tracer_cls=graph._tracer_cls)
     env: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
-        kinds[node] = _kind(node, kinds)
         owner = _delegating(root, node)
         if owner is not None:
             args, kwargs = map_arg((node.args[1:], node.kwargs), env.__getitem__)
             env[node] = made.create_node("call_module", owner, args, kwargs)
             env[node].meta.update({key: value for key, value in node.meta.items() if key != MODULE_METHOD})
             continue
-        call = _fitting_call(node, kinds)
+        call = calls.get(node)
         if call is None:
             env[node] = made.node_copy(node, env.__getitem__)
             continue
@@ -77,10 +81,16 @@ def replace_calls(root: nn.Module, graph: fx.Graph) -> tuple[fx.Graph, dict[str,
     return made, scopes
 
 
+def _delegate(node: fx.Node) -> type[nn.Module] | None:
+    """The class of module that the method of a functional module stands for, where a node calls such a one."""
+    called = node.op == "call_method" and node.meta.get(MODULE_METHOD)
+    return TABLES.method_modules.get(str(node.target)) if called else None
+
+
 def _delegating(root: nn.Module, node: fx.Node) -> str | None:
     """The name of the functional module whose method a node calls, now the module that the method stands for."""
-    target = TABLES.method_modules.get(str(node.target))
-    if target is None or node.op != "call_method" or not node.meta.get(MODULE_METHOD):
+    target = _delegate(node)
+    if target is None:
         return None
     (place, *_) = node.args
     assert isinstance(place, fx.Node)

@@ -87,7 +87,7 @@ def warn_of_shared(model: nn.Module) -> None:
 
 def _observed(model: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, module in model.named_modules():
-        fake_quant = getattr(module, "activation_post_process", None)
-        for hook in getattr(fake_quant, "_forward_pre_hooks", {}).values():
+        fake_quant = module._modules.get("activation_post_process")
+        for hook in () if fake_quant is None else fake_quant._forward_pre_hooks.values():
             if isinstance(hook, CallRanges):
                 yield name, hook.ranges

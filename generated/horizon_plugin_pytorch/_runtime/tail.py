@@ -18,9 +18,10 @@ from torch import Tensor
 from .dtype import QuantDType
 from .exact import as_integers, proved_region
 from .in_place import Program
-from .interval import Interval, run_on_intervals
+from .interval import Reach, run_on_intervals
 from .native_loop import Loop, Read, compiled
 from .native_tail import NativeKernel
+from .span import Met, met_on_spans
 
 _Ends = tuple[Tensor, Tensor]
 
@@ -40,17 +41,24 @@ class Chain:
         return out
 
 
+@dataclass(frozen=True)
 class _Written:
-    """The operations of an expression, written down when they are first asked for."""
+    """The operations of a kernel with its integers, written down when they are first asked for."""
 
-    def __init__(self, operands: list[Interval], expression: Interval, result: torch.dtype) -> None:
-        self._expression = (operands, expression, result)
+    kernel: Chain
+    params: Any
+    operands: tuple[_Ends, ...]
+    dtypes: Mapping[str, QuantDType]
 
     @functools.cached_property
     def program(self) -> Program | None:
         """None where an operation has no rule."""
         with torch.inference_mode(False):  # it outlives the caller's mode
-            return Program.of(*self._expression)
+            known = run_on_intervals(self.kernel, self.params, self.operands, **self.dtypes)
+            if known is None:
+                return None
+            operands, expression = known
+            return Program.of(operands, expression, _storage(self.dtypes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +99,14 @@ class Tail:
             operands: the smallest and the largest integer of each operand, broadcastable against the parameters.
             dtypes: dtype arguments of the kernel; "output" is the result's, which is int32 where there is none.
         """
-        known = run_on_intervals(kernel, params, operands, **dtypes)
-        if known is None:
+        met = _met(kernel, params, operands, dtypes)
+        if met is None:
             return cls(kernel, params, None, None, dtypes, "int64: no interval is known")
-        intervals, expression = known
-        reach = expression.reach
-        if not reach.fits_int32:
-            return cls(kernel, params, None, None, dtypes, f"int64: {reach.low} .. {reach.high} is beyond 2**31")
+        if not met.fits_int32:
+            return cls(kernel, params, None, None, dtypes, f"int64: {met.low} .. {met.high} is beyond 2**31")
         narrow = type(params)(*(_narrowed(p) for p in params))
-        proof = f"int32: {reach.low} .. {reach.high} < 2**31"
-        written = _Written(intervals, expression, _storage(dtypes))
-        return cls(kernel, params, narrow, written, dtypes, proof)
+        proof = f"int32: {met.low} .. {met.high} < 2**31"
+        return cls(kernel, params, narrow, _Written(kernel, params, operands, dtypes), dtypes, proof)
 
     @property
     def program(self) -> Program | None:
@@ -159,6 +164,17 @@ class Tail:
         if compiled(loop) is None:
             return self
         return replace(self, native=NativeKernel(loop, params, ends), proof=f"compiled {self.proof}")
+
+
+def _met(
+    kernel: Chain, params: Any, operands: tuple[_Ends, ...], dtypes: Mapping[str, QuantDType]
+) -> Met | Reach | None:
+    """What a kernel meets: of all channels as one, and where int32 does not hold that, of each by itself."""
+    met = met_on_spans(kernel, params, operands, **dtypes)
+    if met is not None and met.fits_int32:
+        return met
+    known = run_on_intervals(kernel, params, operands, **dtypes)
+    return None if known is None else known[1].reach
 
 
 def _storage(dtypes: Mapping[str, QuantDType]) -> torch.dtype:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ArgumentError
+from .layout import IMAGE_DIMS
 from .qtensor import QTensor
 from .quantized_module import Input
 from .sampling import QATSampled, QuantizedSampled, Taps, blend_places, pick
@@ -22,7 +23,6 @@ _NORMALIZED, _OFFSET = "normalized", "offset"
 _BILINEAR, _NEAREST = "bilinear", "nearest"
 _ZEROS, _BORDER = "zeros", "border"
 _WIDEST = 16
-_DIMS = 4
 
 
 class Warp(nn.Module):
@@ -93,7 +93,7 @@ def _positions(module: Any, grid: QTensor, sizes: tuple[int, int]) -> tuple[Tens
 
 def _along(module: Any, grid: QTensor, values: Tensor, dim: int, size: int, longest: int) -> Tensor:
     """Positions along one dimension of the map, which is dimension `dim` of the grid."""
-    k, settings = module.kernels, {"s": grid.q_scale(), "longest": longest, "input": grid.dtype}
+    k, settings = module.compute, {"s": grid.q_scale(), "longest": longest, "input": grid.dtype}
     if module.grid_form == _NORMALIZED:
         normalized: Tensor = k.warp_position(values, k.derive_warp_position(**settings, size=size))
         return normalized
@@ -106,7 +106,7 @@ def _along(module: Any, grid: QTensor, values: Tensor, dim: int, size: int, long
 
 def _integers(module: Any, x: Tensor, grid: QTensor) -> Tensor:
     """int8 in and out."""
-    kernels, zeros = module.kernels, module.padding_mode == _ZEROS
+    kernels, zeros = module.compute, module.padding_mode == _ZEROS
     height, width = int(x.shape[-2]), int(x.shape[-1])
     rows, columns = _positions(module, grid, (height, width))
     if module.mode == _NEAREST:
@@ -116,7 +116,7 @@ def _integers(module: Any, x: Tensor, grid: QTensor) -> Tensor:
 
 
 def _check_inputs(name: str, x: Tensor, grid: Tensor) -> None:
-    if x.dim() != _DIMS or grid.dim() != _DIMS or grid.shape[-1] != 2 or grid.shape[0] != x.shape[0]:  # noqa: PLR2004
+    if x.dim() != IMAGE_DIMS or grid.dim() != IMAGE_DIMS or grid.shape[-1] != 2 or grid.shape[0] != x.shape[0]:  # noqa: PLR2004
         raise ArgumentError(f"{name} takes [N, C, H, W] and [N, h, w, 2], not {list(x.shape)} and {list(grid.shape)}")
 
 

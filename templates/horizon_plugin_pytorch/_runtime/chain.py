@@ -13,7 +13,7 @@ from torch import nn
 from .._tables import TABLES
 from ..qat_mode import QATMode, fused_activation_mode, get_qat_mode
 from .fold import fold
-from .module_tree import clone_structure
+from .module_tree import attribute_of, clone_structure
 from .tables import FusionPattern
 
 Folds = dict[tuple[nn.Module, nn.Module], nn.Module]
@@ -71,7 +71,7 @@ def _as_forced(pattern: FusionPattern, activation: nn.Module) -> tuple[FusionPat
 def _take_over(fused: nn.Module, parts: Mapping[str, nn.Module]) -> None:
     """The qconfig of the last part that has one, and `preserve_qat_mode` of the layer."""
     for part in parts.values():
-        if (qconfig := getattr(part, "qconfig", _UNSET)) is not _UNSET:
+        if (qconfig := attribute_of(part, "qconfig", _UNSET)) is not _UNSET:
             fused.qconfig = qconfig
-    if (preserve := getattr(parts["weighted"], "preserve_qat_mode", _UNSET)) is not _UNSET:
+    if (preserve := attribute_of(parts["weighted"], "preserve_qat_mode", _UNSET)) is not _UNSET:
         fused.preserve_qat_mode = preserve

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from .errors import ArgumentError
 from .exact_qat import straight_through
 from .int8_sums import Window
-from .qat_module import QATWeighted, adopt, raw
+from .layout import IMAGE_DIMS
+from .module_tree import adopt
+from .qat_module import QATWeighted, raw
 from .qtensor import QTensor
 from .quantized_module import Scaled
 from .quantized_weighted import QuantizedWeighted
 from .sampling import Taps, blend_places, pick
 
-_DIMS = 4
 _WIDEST = 16
 Size = int | tuple[int, int]
 
@@ -52,11 +53,11 @@ class _Shape:
             ArgumentError: sizes that do not fit.
         """
         name, taps = type(module).__name__, module.kernel_size
-        if x.dim() != _DIMS or x.shape[1] != module.in_channels:
+        if x.dim() != IMAGE_DIMS or x.shape[1] != module.in_channels:
             raise ArgumentError(f"{name} takes [N, {module.in_channels}, H, W], not {list(x.shape)}")
         size = (int(x.shape[2]), int(x.shape[3]))
         out = tuple(_out_size(module, size))
-        groups = max(int(offset.shape[1]) // (2 * math.prod(taps)), 1) if offset.dim() == _DIMS else 1
+        groups = max(int(offset.shape[1]) // (2 * math.prod(taps)), 1) if offset.dim() == IMAGE_DIMS else 1
         expected = (x.shape[0], 2 * groups * math.prod(taps), *out)
         if tuple(offset.shape) != expected or x.shape[1] % groups:
             raise ArgumentError(
@@ -204,7 +205,7 @@ def _read(module: Any, shape: _Shape, x: Tensor, offset: Tensor) -> Tensor:
 
 def _read_integers(module: Any, shape: _Shape, x: Tensor, offset: QTensor) -> Tensor:
     """The same of integers, int8."""
-    k = module.kernels
+    k = module.compute
     p = k.derive_deform_position(s=offset.q_scale(), longest=shape.longest, input=offset.dtype)
     pairs = zip(_places(module, shape, x.device), shape.spread(offset.int_repr(), 2), shape.size, strict=True)
     rows, columns = (Taps.at(k, k.deform_position(base, given, p), size) for base, given, size in pairs)

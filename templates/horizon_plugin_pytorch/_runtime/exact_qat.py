@@ -60,10 +60,10 @@ def exact_result(
         `computed` with exact values; `computed` itself where they are not wanted, for a module without a quantized form, and
         where an input was no QTensor, for then no integers are defined.
     """
-    from .._tables import TABLES
-
     if module.exact is None and not _is_named(module, op, computed, args):
         return computed
+    from .._tables import TABLES
+
     if type(module) not in TABLES.quantized_modules or not _has_integers(args, kwargs):
         return computed
     with torch.no_grad():

@@ -85,7 +85,7 @@ class GraphModuleWithAttr(fx.GraphModule):
         twin = _blank(self._kind, self._original, type(self).__name__)
         memo: dict[int, nn.Module] = {id(self): twin, **{id(module): module for module in shared}}
         twin.__dict__.update(clone_state(self, memo))
-        redirect(twin, memo)
+        redirect(memo.values(), memo)
         set_graph(twin, copy.deepcopy(self.graph))
         return twin
 

@@ -70,7 +70,7 @@ class Program:
         """The program of an expression; None where it has an operation without a rule, or leaves int32."""
         reach = Reach()
         try:
-            made = _Simplifier({id(x): Interval(x.low, x.high, reach) for x in operands})
+            made = _Simplifier({id(x): Interval(x.ends, reach) for x in operands})
             writer = _Writer.of([made.known[id(x)] for x in operands], made(expression))
         except (KeyError, TypeError, AttributeError):
             return None

@@ -7,6 +7,7 @@ run, on objects that answer to the torch functions which kernels are made of; so
 Each interval also knows the operation that made it, from which the narrow form of a kernel is written down (`in_place`).
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,9 +26,9 @@ class Reach:
         self._noted: list[Tensor] = []
         self._low, self._high = 0, 0
 
-    def note(self, low: Tensor, high: Tensor) -> None:
-        """Widen by an interval."""
-        self._noted += (low, high)
+    def note(self, ends: Tensor) -> None:
+        """Widen by the ends of an interval."""
+        self._noted.append(ends)
 
     @property
     def low(self) -> int:
@@ -57,19 +58,34 @@ class Reach:
 
 @dataclass(slots=True, eq=False)
 class Interval:
-    """All integers from `low` to `high`, elementwise (int64); what follows from it shares its `reach`.
+    """All integers between two, elementwise; what follows from it shares its `reach`.
 
-    `made` is the operation that it is the result of, with its operands; None of an operand of the kernel.
+    `ends` are the smallest and the largest integers, int64 [2, ...], in one tensor, for most operations are the same for
+    both. `made` is the operation that it is the result of, with its operands; None of an operand of the kernel.
     """
 
-    low: Tensor
-    high: Tensor
+    ends: Tensor
     reach: Reach = field(default_factory=Reach)
     made: tuple[Any, ...] | None = None
     dtype: torch.dtype = torch.int32  # a kernel that asks computes as it would in int32
 
     def __post_init__(self) -> None:
-        self.reach.note(self.low, self.high)
+        self.reach.note(self.ends)
+
+    @classmethod
+    def between(cls, low: Tensor, high: Tensor, reach: Reach) -> "Interval":
+        """An operand of a kernel."""
+        return cls(torch.stack(torch.broadcast_tensors(low, high)).to(torch.int64), reach)  # type: ignore[no-untyped-call]
+
+    @property
+    def low(self) -> Tensor:
+        """The smallest integers."""
+        return self.ends[0]
+
+    @property
+    def high(self) -> Tensor:
+        """The largest integers."""
+        return self.ends[1]
 
     @classmethod
     def __torch_function__(
@@ -86,27 +102,32 @@ class Interval:
         """Itself, for a cast changes no integer that fits; as floats, of which nothing is known."""
         return Real() if dtype.is_floating_point else self
 
-    def _ends(self, other: Any) -> tuple[Any, Any]:
+    def _with(self, other: Any) -> tuple[Tensor, Any]:
+        """The ends, and those of an operand or a constant, with as many dimensions."""
+        if isinstance(other, int):
+            return self.ends, other
+        value = other.ends if isinstance(other, Interval) else torch.as_tensor(other, dtype=torch.int64)[None]
+        dims = max(self.ends.dim(), value.dim())
+        return _lifted(self.ends, dims), _lifted(value, dims)
+
+    def _extremes(self, made: tuple[Any, ...], function: Callable[[Tensor, Any], Tensor], other: Any) -> "Interval":
+        """Of an operation whose extremes lie at the ends of its operands, at whichever."""
+        ends, value = self._with(other)
+        found = function(ends, value)
         if isinstance(other, Interval):
-            return other.low, other.high
-        value = other if isinstance(other, int) else torch.as_tensor(other, dtype=torch.int64)
-        return value, value
+            found = torch.cat((found, function(ends, value.flip(0))))
+        return Interval(torch.stack(found.aminmax(dim=0)), self.reach, made)
 
-    def _distinct(self, other: Any) -> tuple[Any, ...]:
-        """The ends of an operand; one of a constant."""
-        low, high = self._ends(other)
-        return (low,) if low is high else (low, high)
-
-    def _made(self, made: tuple[Any, ...], *candidates: Tensor) -> "Interval":
-        stacked = torch.broadcast_tensors(*candidates)  # type: ignore[no-untyped-call]
-        low, high = stacked[0], stacked[0]
-        for candidate in stacked[1:]:
-            low, high = torch.minimum(low, candidate), torch.maximum(high, candidate)
-        return Interval(low, high, self.reach, made)
+    def _shifted(self, name: str, function: Callable[[Tensor, Any], Tensor], other: Any) -> "Interval":
+        """A shift by a constant keeps the order of the ends."""
+        made = (name, self, other)
+        if isinstance(other, Interval):
+            return self._extremes(made, function, other)
+        return Interval(function(*self._with(other)), self.reach, made)
 
     def __add__(self, other: Any) -> "Interval":
-        low, high = self._ends(other)
-        return Interval(self.low + low, self.high + high, self.reach, ("add", self, other))
+        ends, value = self._with(other)
+        return Interval(ends + value, self.reach, ("add", self, other))
 
     __radd__ = __add__
 
@@ -114,31 +135,34 @@ class Interval:
         return self * -1
 
     def __sub__(self, other: Any) -> "Interval":
-        low, high = self._ends(other)
-        return Interval(self.low - high, self.high - low, self.reach, ("sub", self, other))
+        ends, value = self._with(other)
+        value = value.flip(0) if isinstance(other, Interval) else value
+        return Interval(ends - value, self.reach, ("sub", self, other))
 
     def __rsub__(self, other: Any) -> "Interval":
         return self.__neg__().__add__(other)
 
     def __mul__(self, other: Any) -> "Interval":
-        others = self._distinct(other)
-        products = (a * b for a in (self.low, self.high) for b in others)
-        return self._made(("mul", self, other), *products)
+        return self._extremes(("mul", self, other), operator.mul, other)
 
     __rmul__ = __mul__
 
     def __lshift__(self, other: Any) -> "Interval":
-        others = self._distinct(other)
-        return self._made(("lshift", self, other), *(a << b for a in (self.low, self.high) for b in others))
+        return self._shifted("lshift", operator.lshift, other)
 
     def __rshift__(self, other: Any) -> "Interval":
-        others = self._distinct(other)
-        return self._made(("rshift", self, other), *(a >> b for a in (self.low, self.high) for b in others))
+        return self._shifted("rshift", operator.rshift, other)
 
     def __and__(self, mask: int) -> "Interval":
         """With a mask that is not negative."""
         zero = torch.zeros_like(self.low)
-        return Interval(zero, zero + mask, self.reach, ("and", self, mask))
+        return Interval(torch.stack((zero, zero + mask)), self.reach, ("and", self, mask))
+
+
+def _lifted(ends: Tensor, dims: int) -> Tensor:
+    """Ends as a tensor with more dimensions, which broadcasts in the same way."""
+    missing = dims - ends.dim()
+    return ends.reshape(len(ends), *[1] * missing, *ends.shape[1:]) if missing else ends
 
 
 class Real:
@@ -156,19 +180,15 @@ class Real:
 
 
 def _clamp(x: Any, min: Any = None, max: Any = None) -> Interval:
-    low, high = x.low, x.high
-    if min is not None:
-        low, high = low.clamp(min=min), high.clamp(min=min)
-    if max is not None:
-        low, high = low.clamp(max=max), high.clamp(max=max)
-    return Interval(low, high, x.reach, ("clamp", x, min, max))
+    return Interval(x.ends.clamp(min, max), x.reach, ("clamp", x, min, max))
 
 
 def _where(condition: Tensor, x: Any, y: Any) -> Interval:
-    one = x if isinstance(x, Interval) else y
-    (x_low, x_high), (y_low, y_high) = one._ends(x), one._ends(y)
-    low, high = torch.where(condition, x_low, y_low), torch.where(condition, x_high, y_high)
-    return Interval(low, high, one.reach, ("where", condition, x, y))
+    one, other = (x, y) if isinstance(x, Interval) else (y, x)
+    ends, value = one._with(other)
+    ends = _lifted(ends, max(ends.dim(), condition.dim() + 1))
+    found = torch.where(condition, ends, value) if one is x else torch.where(condition, value, ends)
+    return Interval(found, one.reach, ("where", condition, x, y))
 
 
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Interval]] = {
@@ -193,7 +213,7 @@ def run_on_intervals(kernel: Callable[..., Any], params: object, operands: tuple
         The operands' intervals and the result's, which share their `reach`; None: not known.
     """
     reach = Reach()
-    intervals = [Interval(low.to(torch.int64), high.to(torch.int64), reach) for low, high in operands]
+    intervals = [Interval.between(low, high, reach) for low, high in operands]
     try:
         return intervals, kernel(*intervals, params, **dtypes)
     except (KeyError, TypeError, AttributeError):

@@ -6,7 +6,7 @@ In: a model. Out: a twin that shares the tensors, or the model with a sub-module
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,6 +22,12 @@ _DICTS = frozenset({dict, OrderedDict})
 _CONTAINERS = _DICTS | {list, tuple}
 _WITHOUT_MODULES = frozenset({"_parameters", "_buffers"})
 _ATOMS = frozenset({bool, int, float, str, type(None)})
+
+
+def adopt(module: nn.Module, source: nn.Module) -> None:
+    """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
+    held = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(source).items()}
+    module.__dict__.update(held)
 
 
 def clone_state(module: nn.Module, memo: dict[int, nn.Module]) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def clone_structure(module: nn.Module) -> nn.Module:
     memo: dict[int, nn.Module] = {}
     twin = _twin(module, memo)
     if module._modules or not _is_torch_layer(module):  # those know no module but their children
-        redirect(twin, memo)
+        redirect(memo.values(), memo)
     return twin
 
 
@@ -70,26 +76,25 @@ def set_modules(root: nn.Module, new: Mapping[str, nn.Module]) -> None:
         gone.append(parent._modules.get(attribute))
         replaced[id(gone[-1])] = module
         parent._modules[attribute] = module
-    redirect(root, {key: module for key, module in replaced.items() if key != id(None)}, keep=tuple(new.values()))
+    replaced.pop(id(None), None)
+    kept = {id(module) for module in new.values()}  # they may go on holding an old one
+    redirect([module for module in all_modules(root) if id(module) not in kept], replaced)
 
 
-def redirect(root: nn.Module, replaced: Mapping[int, nn.Module], keep: tuple[nn.Module, ...] = ()) -> None:
-    """Let every attribute of a module in `root`, but in those of `keep`, that is or holds a replaced module hold the new.
+def redirect(modules: Iterable[nn.Module], replaced: Mapping[int, nn.Module]) -> None:
+    """Let every attribute of some modules that is or holds a replaced module hold the new one.
 
     Args:
-        root: where to look.
+        modules: where to look, not in what they hold.
         replaced: id of an old module -> the new one.
-        keep: modules that may go on holding an old one.
     """
-    kept = {id(module) for module in keep}
-    for module in tuple(root.modules()):
-        if id(module) not in kept:
-            for key, value in vars(module).items():
-                kind = type(value)
-                if kind in _ATOMS or key in _WITHOUT_MODULES or (kind in _CONTAINERS and not value):
-                    continue
-                if (redirected := _redirected(value, replaced)) is not value:
-                    module.__dict__[key] = redirected  # the key is there, so this changes no size
+    for module in modules:
+        for key, value in vars(module).items():
+            kind = type(value)
+            if kind in _ATOMS or key in _WITHOUT_MODULES or (kind in _CONTAINERS and not value):
+                continue
+            if (redirected := _redirected(value, replaced)) is not value:
+                module.__dict__[key] = redirected  # the key is there, so this changes no size
 
 
 def _redirected(value: Any, replaced: Mapping[int, nn.Module]) -> Any:
@@ -100,8 +105,9 @@ def _redirected(value: Any, replaced: Mapping[int, nn.Module]) -> Any:
     if kind in (list, tuple):
         items = [_redirected(item, replaced) for item in value]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else kind(items)
-    entries = {key: _redirected(item, replaced) for key, item in value.items()}
-    return value if all(entries[key] is item for key, item in value.items()) else kind(entries)
+    looked = ((key, item, _redirected(item, replaced)) for key, item in value.items() if type(item) not in _ATOMS)
+    changed = {key: new for key, item, new in looked if new is not item}
+    return kind({**value, **changed}) if changed else value
 
 
 def swappable(root: nn.Module, mapping: Mapping[type[nn.Module], type[nn.Module]]) -> Iterator[tuple[str, nn.Module]]:
@@ -146,8 +152,25 @@ def _device(module: nn.Module) -> torch.device | None:
     return next((tensor.device for tensor in _tensors(module)), None)
 
 
+def all_modules(root: nn.Module) -> Iterator[nn.Module]:
+    """As `root.modules()`, in a fraction of the time: no name is made."""
+    met: set[int] = set()
+    waiting = [root]
+    while waiting:
+        module = waiting.pop()
+        if id(module) not in met:
+            met.add(id(module))
+            yield module
+            waiting += [child for child in reversed(module._modules.values()) if child is not None]
+
+
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    """Parameters, then buffers, of each module inside."""
-    for inner in module.modules():
-        yield from (tensor for tensor in inner._parameters.values() if tensor is not None)
-        yield from (tensor for tensor in inner._buffers.values() if tensor is not None)
+    """Parameters, then buffers."""
+    yield from (tensor for inner in all_modules(module) for tensor in inner._parameters.values() if tensor is not None)
+    yield from (tensor for inner in all_modules(module) for tensor in inner._buffers.values() if tensor is not None)
+
+
+def attribute_of(module: nn.Module | None, name: str, default: Any) -> Any:
+    """`getattr` for what few modules have: they take long to say that they have none."""
+    given = module is not None and (name in vars(module) or hasattr(type(module), name))
+    return getattr(module, name, default) if given else default

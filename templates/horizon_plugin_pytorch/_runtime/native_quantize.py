@@ -17,11 +17,11 @@ from torch import Tensor
 from ..kernels import load
 from .dtype import QuantDType
 from .exact import may_choose
+from .layout import IMAGE_DIMS
 from .native_build import library
 
 _TYPES = {torch.int8: "int8_t", torch.int16: "int16_t"}
 _MOST_CHANNELS = 16
-_IMAGE_DIMS = 4
 _ARGUMENTS = (*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, *[ctypes.c_float] * 3, ctypes.c_int)
 
 
@@ -34,7 +34,7 @@ def quantized(x: Tensor, scale: Tensor, dtype: QuantDType, march: str) -> Tensor
     run = _compiled(march, dtype.storage) if plain and dtype.storage in _TYPES else None
     if run is None or not x.numel():
         return None
-    if x.dim() == _IMAGE_DIMS and x.is_contiguous() and x.shape[1] <= _MOST_CHANNELS:
+    if x.dim() == IMAGE_DIMS and x.is_contiguous() and x.shape[1] <= _MOST_CHANNELS:
         made = torch.empty(x.shape, dtype=dtype.storage, memory_format=torch.channels_last)
         sizes = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3])
     elif x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):

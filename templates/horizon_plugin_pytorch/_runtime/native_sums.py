@@ -23,31 +23,31 @@ _NARROW = (torch.int8, torch.int16)
 
 
 def summed(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    """As `exact_sum`, compiled where there is code for the tensor; dimensions are counted from the front."""
+    """As `exact_sum`, compiled where there is code for the tensor; a scalar is left to torch."""
+    dims = tuple(sorted(d % x.dim() for d in dims))
     groups = _groups(x, dims) if x.is_cpu and x.dtype in _NARROW and may_choose(x) and x.numel() else None
     run = None if groups is None else _compiled(x.dtype)
     if groups is None or run is None:
-        return exact_sum(x, dims, keepdim=keepdim)
+        return exact_sum(x, dims, keepdim)
     order, sizes = groups
     kept = [d for d in order if d not in dims]
     y = torch.empty([x.shape[d] for d in kept], dtype=torch.int64)
     run(x.data_ptr(), y.data_ptr(), *sizes, torch.get_num_threads())
     y = y.permute(sorted(range(len(kept)), key=kept.__getitem__))
-    for d in sorted(dims) if keepdim else ():
+    for d in dims if keepdim else ():
         y = y.unsqueeze(d)
     return y
 
 
 def _groups(x: Tensor, dims: tuple[int, ...]) -> tuple[list[int], tuple[int, int, int]] | None:
     """The dimensions as they lie in memory; the sizes around and within those that are summed. None where these are apart."""
-    if not is_dense(x):
-        return None
-    order = sorted(range(x.dim()), key=lambda d: (-x.stride()[d], x.shape[d] == 1))
-    places = [place for place, d in enumerate(order) if d in dims]
-    if not places or len(places) <= places[-1] - places[0]:
+    order = sorted(range(x.dim()), key=lambda d: (x.shape[d] > 1, -x.stride()[d]))
+    long = [d for d in order if x.shape[d] > 1]
+    places = [place for place, d in enumerate(long) if d in dims]
+    if not is_dense(x) or not places or len(places) <= places[-1] - places[0]:
         return None
     first, last = places[0], places[-1] + 1
-    sizes = [x.shape[d] for d in order]
+    sizes = [x.shape[d] for d in long]
     return order, (math.prod(sizes[:first]), math.prod(sizes[first:last]), math.prod(sizes[last:]))
 
 

@@ -17,6 +17,10 @@ from .passes import Average, Search, compiled_pass
 from .recording import is_recorded
 
 NO_ENDS = (-math.inf, math.inf)
+MOVED = 2
+"""What `observe` in passes.h returns where a moving average moved."""
+_PLAIN = frozenset({Tensor, torch.nn.Parameter})
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 ROUNDED_AS = ("activation", "weight", "weighted")
 
 
@@ -236,18 +240,16 @@ def _are_plain_floats(tensors: tuple[Tensor, ...]) -> bool:
 
 def is_float_memory(x: Tensor) -> bool:
     """Whether a tensor is float32 memory of this process."""
-    return x.dtype is torch.float32 and _is_memory(x)
+    return x.dtype is torch.float32 and type(x) in _PLAIN and x.is_cpu and not _is_wrapped(x)
 
 
 def _is_memory(x: Tensor) -> bool:
-    if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
-        return False
-    return x.is_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return type(x) in _PLAIN and x.is_cpu and not _is_wrapped(x)
 
 
 def elements_per_scale(x: Tensor, axis: int) -> int:
     """How many neighbours in memory share a scale; 0 when the channels do not lie in memory in their order."""
-    if not is_dense(x):
+    if not x.is_contiguous() and not is_dense(x):
         return 0
     if axis < 0:
         return x.numel()

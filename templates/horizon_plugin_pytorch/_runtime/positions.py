@@ -11,10 +11,9 @@ from torch import Tensor
 from ..kernels import load
 from .errors import ArgumentError
 from .host import plain, require_values
+from .layout import IMAGE_DIMS
 from .march import require_march
 from .qtensor import QTensor
-
-_DIMS = 4
 
 
 def keep_positions(
@@ -65,7 +64,7 @@ def _passes(march: str, x: Tensor, first: int, last: int, scores: Tensor, thresh
 def _check(inputs: tuple[Tensor, ...]) -> None:
     if not inputs:
         raise ArgumentError("give at least one feature map [N, C, H, W]")
-    sizes = {(tuple(x.shape[:1]) + tuple(x.shape[2:])) if x.dim() == _DIMS else None for x in inputs}
+    sizes = {(tuple(x.shape[:1]) + tuple(x.shape[2:])) if x.dim() == IMAGE_DIMS else None for x in inputs}
     if len(sizes) != 1 or None in sizes:
         shapes = ", ".join(str(list(x.shape)) for x in inputs)
         raise ArgumentError(f"feature maps must be [N, C, H, W] with the same N, H and W, not {shapes}")

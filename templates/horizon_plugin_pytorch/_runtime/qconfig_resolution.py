@@ -18,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from .graph_module import FusedPart, original_class
-from .module_tree import swappable
+from .module_tree import attribute_of, swappable
 from .user_input import did_you_mean
 
 _UNSET: Any = object()
@@ -141,12 +141,6 @@ def _resolver(model: nn.Module, rules: tuple[Rule, ...]) -> "_Resolver":
     return _Resolver(scopes, parts, dict(model.named_modules(remove_duplicate=False)), rules)
 
 
-def _qconfig_of(module: nn.Module | None) -> Any:
-    """The attribute; modules take long to say that they have none."""
-    given = module is not None and ("qconfig" in vars(module) or hasattr(type(module), "qconfig"))
-    return getattr(module, "qconfig", _UNSET) if given else _UNSET
-
-
 def _describe(qconfig: Any) -> str:
     if qconfig is None:
         return "not quantized"
@@ -178,7 +172,7 @@ class _Resolver:
     def choose(self, name: str) -> Choice | None:
         """The strongest qconfig for a module; None when nothing covers it."""
         module = self.modules[name]
-        if (own := _qconfig_of(module)) is not _UNSET:
+        if (own := attribute_of(module, "qconfig", _UNSET)) is not _UNSET:
             return Choice((_OWN, 0), own, f"attribute {name}.qconfig")
         parts = self.parts.get(name, (FusedPart(name, type(module)),))
         found = [choice for part in parts for choice in self._covering(part.name)]
@@ -198,7 +192,7 @@ class _Resolver:
                     yield Choice((_GLOBAL, 0), rule.qconfig, str(rule))
                 elif container is not None and rule.key is original_class(container):
                     yield Choice((_TYPE, depth), rule.qconfig, str(rule))
-            if (value := _qconfig_of(container)) is not _UNSET:
+            if (value := attribute_of(container, "qconfig", _UNSET)) is not _UNSET:
                 rank = (_PLACE, 2 * depth + 1) if place else (_ROOT, 0)
                 yield Choice(rank, value, f"attribute {place}.qconfig" if place else "attribute qconfig of the model")
 

@@ -15,6 +15,7 @@ from torch.nn.modules.utils import _pair
 from ..dtype import qint32
 from .dtype import QuantDType
 from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_region
+from .int8_products import Int8Products, wants_products
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
 from .one_pass_conv import OnePassConv
@@ -48,6 +49,7 @@ class QuantizedWeighted(QuantizedModule):
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor
+    _sums: Tensor | None
 
     @classmethod
     def from_float(cls, mod: QATModule) -> Self:
@@ -78,6 +80,9 @@ class QuantizedWeighted(QuantizedModule):
 
     def accumulate(self, x: QTensor) -> Tensor:
         """The exact integer sum of products, int32 or int64 by proof."""
+        products: Int8Products | None = self.bound(self._derive_products, x) if wants_products() else None
+        if products is not None:
+            return products(x.int_repr())
         fast = self._int8_sums(x.dtype) if may_choose(x.int_repr()) else None
         if fast is None:
             return self._accumulator(x.dtype)(x.int_repr())
@@ -89,6 +94,7 @@ class QuantizedWeighted(QuantizedModule):
         """The output's integers from the sums of products and further operands, the cheapest exact way."""
         integers, operands = x.int_repr(), tuple([other.int_repr() for other in others])
         if not may_choose(integers):
+            p = self.bound(self._derive_narrow, x, *others) if wants_products() else p
             return self._chain(others)(self.accumulate(x), *operands, p, **self._dtypes)
         way = self.way(p, x, *others)
         with proved_region(integers.device.type):
@@ -121,7 +127,7 @@ class QuantizedWeighted(QuantizedModule):
 
     def _prove_int8(self, dtype: QuantDType) -> Int8Sums | None:
         window = self._window()
-        return None if window is None else Int8Sums.prove(self.weight, self._channel_sums(self.weight), window, dtype)
+        return None if window is None else Int8Sums.prove(self.weight, self._weight_sums(), window, dtype)
 
     def _one_pass(self, tail: Tail, *inputs: Input) -> OnePassConv | OnePassRows | OnePassSpread | None:
         """The whole layer as one compiled loop, where this is worth it."""
@@ -155,7 +161,7 @@ class QuantizedWeighted(QuantizedModule):
         """The way through the kernel."""
 
         def ends() -> tuple[tuple[Tensor, Tensor], ...]:
-            sums = per_channel(self._channel_sums(self.weight), self._TRAILING) * max(-x.dtype.min, x.dtype.max)
+            sums = per_channel(self._weight_sums(), self._TRAILING) * max(-x.dtype.min, x.dtype.max)
             return (-sums, sums), *(whole_range(other.dtype) for other in others)
 
         storages = (torch.float32, *(other.dtype.storage for other in others))
@@ -165,7 +171,7 @@ class QuantizedWeighted(QuantizedModule):
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
             with deriving(self):
-                accumulator = Accumulator.prove(self._multiply, self.weight, self._channel_sums, dtype)
+                accumulator = Accumulator.prove(self._multiply, self.weight, self._weight_sums(), dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 
@@ -211,8 +217,18 @@ class QuantizedWeighted(QuantizedModule):
         """The same with a second operand."""
         return self._requantized(self.bound(self._derive_add, x, e), x, e)
 
-    def _channel_sums(self, weight: Tensor) -> Tensor:
-        return channel_sums(out_channels_first(weight, self._LAYOUT, int(getattr(self, "groups", 1))))
+    def _weight_sums(self) -> Tensor:
+        """Sum of |weight|, int64 [out_channels], added up once."""
+        if self._sums is None:
+            with deriving(self):
+                self._sums = channel_sums(
+                    out_channels_first(self.weight, self._LAYOUT, int(getattr(self, "groups", 1)))
+                )
+        return self._sums
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._sums = None
 
     @property
     def proofs(self) -> tuple[str, ...]:
@@ -237,6 +253,15 @@ class QuantizedWeighted(QuantizedModule):
             return self._result(integers)
         scale = self.bound(self._derive_scale, x)
         return QTensor(integers, scale, qint32, per_channel_axis=integers.dim() - 1 - self._TRAILING)
+
+    def _derive_products(self, x: Input) -> Int8Products | None:
+        return Int8Products.prove(self.weight, self._weight_sums(), self._window(), x.dtype)
+
+    def _derive_narrow(self, x: Input, *others: Input) -> Any:
+        """The kernel's integers as int32, where that is proved to hold what is computed."""
+        p = self.bound(self._derive_add if others else self._derive, x, *others)
+        narrow = self._tail(p, x, *others).narrow
+        return p if narrow is None else type(p)(*(a.reshape(b.shape) for a, b in zip(narrow, p, strict=True)))
 
     def _derive_scale(self, x: Input) -> Tensor:
         scale: Tensor = self.kernels.weighted_scale(x.q_scale(), self.weight_scale)

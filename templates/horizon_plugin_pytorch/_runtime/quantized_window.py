@@ -18,6 +18,7 @@ from torch.nn.modules.utils import _pair
 from .dtype import QuantDType
 from .exact import exact_float, exact_window_sum, may_choose
 from .int8_sums import Window
+from .layout import IMAGE_DIMS
 from .native_build import library
 from .one_pass_conv import OnePassConv
 from .qtensor import QTensor
@@ -25,7 +26,6 @@ from .quantized_module import QuantizedOwnOrInputScale, QuantizedPassThrough
 from .tail import Chain, Tail
 
 _TYPES = {torch.int8: "int8_t", torch.int16: "int16_t"}
-_IMAGE_DIMS = 4
 
 
 class _Window(ctypes.Structure):
@@ -56,7 +56,7 @@ class QuantizedWindowMean(QuantizedOwnOrInputScale):
 
     def _in_one_pass(self, kernel: Callable[..., Tensor], p: Any, x: QTensor, dtype: QuantDType) -> Tensor | None:
         integers = x.int_repr()
-        if not self.compiles or self.ceil_mode or integers.dim() != _IMAGE_DIMS or not may_choose(integers):
+        if not self.compiles or self.ceil_mode or integers.dim() != IMAGE_DIMS or not may_choose(integers):
             return None
         channels = integers.shape[1]
         known, conv = self._convs.get(channels, (None, None))
@@ -99,16 +99,21 @@ class QuantizedWindowMax(QuantizedPassThrough):
 
     def _largest(self, x: Tensor) -> Tensor:
         """The maxima of integers."""
-        run = _compiled(x.dtype) if self.compiles and may_choose(x) and x.dtype in _TYPES else None
-        if run is None or self.ceil_mode or x.dim() != _IMAGE_DIMS or x.device.type != "cpu":
-            return exact_float(self._select, x)
+        made = self._in_one_pass(x) if self.compiles and may_choose(x) else None
+        return exact_float(self._select, x) if made is None else made
+
+    def _in_one_pass(self, x: Tensor) -> Tensor | None:
+        """The same compiled; None where there is no code for it."""
+        if self.ceil_mode or x.dim() != IMAGE_DIMS or x.device.type != "cpu" or x.dtype not in _TYPES:
+            return None
         stride = self.kernel_size if self.stride is None else self.stride
         size, stride, padding, dilation = map(_pair, (self.kernel_size, stride, self.padding, self.dilation))
         down, across = (
             (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (size[i] - 1) - 1) // stride[i] + 1 for i in range(2)
         )
-        if min(*x.shape, down, across) < 1:
-            return exact_float(self._select, x)
+        run = _compiled(x.dtype) if min(*x.shape, down, across) > 0 else None
+        if run is None:
+            return None
         images, channels, high, wide = x.shape
         read = x.contiguous(memory_format=torch.channels_last)
         out = torch.empty((images, channels, down, across), dtype=x.dtype, memory_format=torch.channels_last)

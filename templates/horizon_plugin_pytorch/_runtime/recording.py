@@ -8,11 +8,13 @@ can be derived, so there the integers must have been derived before.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _len_torch_dispatch_stack
+from torch._ops import _len_torch_dispatch_stack_pre_dispatch
 from torch.utils._python_dispatch import _disable_current_modes
 
 _TRACER: Any = torch._C
@@ -70,7 +72,8 @@ def deriving(module: object, *scales: Tensor) -> Iterator[None]:
 @contextmanager
 def unrecorded() -> Iterator[None]:
     """No recorder sees what runs here."""
-    with _disable_current_modes(), _untraced():
+    modes = _len_torch_dispatch_stack() or _len_torch_dispatch_stack_pre_dispatch()  # type: ignore[no-untyped-call]
+    with _disable_current_modes() if modes else nullcontext(), _untraced():  # it takes longer than small derivations
         yield
 
 

@@ -109,7 +109,7 @@ class QuantizedAlign(QuantizedSampled):
         """int8 [N, C, H, W] and a list of [n, 4] to int8 [L, C, rows, columns], of the feature map's scale."""
         self.bound(self._derive, input)
         regions = march_regions(self, rois, len(input))
-        return self._like(input, sample_integers(self.kernels, input.int_repr(), regions, bins_of(self)))
+        return self._like(input, sample_integers(self.compute, input.int_repr(), regions, bins_of(self)))
 
     def _derive(self, x: Input) -> None:
         """Nothing to derive; the march must support the dtype."""

@@ -127,7 +127,7 @@ def _on_march(
     canonical = torch.tensor(module.canonical_scale, dtype=torch.float32, device=left.device)
     settings = {"canonical_level": module.canonical_level, "lowest": lowest, "highest": highest}
     level = module.kernels.roi_level(right - left, bottom - top, canonical, **settings)
-    return _by_level(module, maps, regions, level, scales, lambda *of: sample(module.kernels, *of))
+    return _by_level(module, maps, regions, level, scales, lambda *of: sample(module.compute, *of))
 
 
 def _common_scale(module: Any, maps: Sequence[Input]) -> Tensor:
@@ -154,7 +154,7 @@ def _aligners(module: Any, maps: Sequence[Input]) -> tuple[Tensor, list[Any]]:
 def _integers(module: Any, maps: Sequence[QTensor], aligners: Sequence[Any]) -> list[Tensor]:
     """The integers of the maps at their common scale."""
     return [
-        x.int_repr() if p is None else module.kernels.requantize(x.int_repr(), p, output=x.dtype)
+        x.int_repr() if p is None else module.compute.requantize(x.int_repr(), p, output=x.dtype)
         for x, p in zip(maps, aligners, strict=True)
     ]
 

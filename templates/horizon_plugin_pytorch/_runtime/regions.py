@@ -109,7 +109,7 @@ def _pixels(module: Any, name: str, boxes: Tensor, quantizes: bool) -> Tensor:
             )
         boxes = boxes.int_repr()
     if not boxes.is_floating_point():
-        corners: Tensor = module.kernels.roi_corner(boxes)
+        corners: Tensor = module.compute.roi_corner(boxes)
         return corners
     if not TRAITS[module.march].float_boxes:
         raise NotImplementedError(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .._marches import TRAITS
+from .layout import IMAGE_DIMS
 from .native_grid import NativeGrid
 from .qtensor import QTensor
 from .quantized_module import Input
@@ -22,7 +23,6 @@ from .sampling import QATSampled, QuantizedSampled, Taps, blend_grid, blend_grid
 
 Factors = float | Sequence[float] | None
 _NEAREST, _BILINEAR = "nearest", "bilinear"
-_DIMS = 4
 
 
 class Resize(nn.Module):
@@ -207,6 +207,6 @@ class QuantizedResize(QuantizedSampled):
 
 
 def _sizes(x: Tensor) -> tuple[int, int]:
-    if x.dim() != _DIMS:
+    if x.dim() != IMAGE_DIMS:
         raise ValueError(f"a resize takes [N, C, H, W], not {list(x.shape)}")
     return int(x.shape[-2]), int(x.shape[-1])
