@@ -2,6 +2,7 @@
 
 import copy
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -14,12 +15,14 @@ from horizon_plugin_pytorch._runtime.straight_through import fake_quantize_value
 from horizon_plugin_pytorch.dtype import qint8
 from horizon_plugin_pytorch.march import set_march
 from horizon_plugin_pytorch.quantization import (
+    FakeQuantize,
     FakeQuantState,
     QuantStub,
     get_default_qconfig,
     prepare_qat_fx,
     set_fake_quantize,
 )
+from horizon_plugin_pytorch.quantization.observer_v2 import MinMaxObserver
 
 MARCHES = ("bernoulli", "bernoulli2", "bayes")
 
@@ -102,3 +105,26 @@ def test_models_train_the_same(march: str, state: FakeQuantState) -> None:
     with torch_operations_only():
         defined = _trained(model, hooked=False)
     assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(fused, seen, defined, strict=True))
+
+
+@pytest.mark.parametrize("size", [5, 100_003])
+@pytest.mark.parametrize("activation", [functional.relu, functional.relu6])
+def test_calibration_clamps_and_observes_at_once(size: int, activation) -> None:
+    set_march("bayes")
+    batches, found = [torch.randn(size) * scale for scale in (1.0, 4.0, 0.1)], []
+    for way in (nullcontext(), torch_operations_only()):
+        fake_quant = FakeQuantize(observer=MinMaxObserver, averaging_constant=0.3)
+        set_fake_quantize(fake_quant, FakeQuantState.CALIBRATION)
+        with way:
+            values = [fake_quant(batch.clone(), clamp_of(activation)).dequantize() for batch in batches]
+        found.append([*values, fake_quant.scale, fake_quant.activation_post_process.max_val])
+    assert all(map(torch.equal, *found))
+
+
+def test_a_nan_before_the_clamp_is_an_error() -> None:
+    set_march("bayes")
+    fake_quant = FakeQuantize(observer=MinMaxObserver)
+    set_fake_quantize(fake_quant, FakeQuantState.CALIBRATION)
+    fake_quant(torch.ones(40))
+    with pytest.raises(ValueError, match="NaN or Inf"):
+        fake_quant(torch.full((40,), float("nan")), clamp_of(functional.relu))

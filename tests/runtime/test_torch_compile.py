@@ -195,3 +195,45 @@ def test_a_qat_model_has_equal_values_and_gradients(state: hq.FakeQuantState, x:
             expected.square().sum().backward()
     assert all(torch.equal(p.grad, q.grad) for p, q in zip(twin.parameters(), plain.parameters(), strict=True))
     assert all(torch.equal(p, q) for p, q in zip(twin.buffers(), plain.buffers(), strict=True))
+
+
+class Functional(nn.Module):
+    """A model for the eager interface, with a module that is used by its methods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quant, self.dequant = hq.QuantStub(scale=1 / 128), torch.ao.quantization.DeQuantStub()
+        self.conv, self.table, self.add = nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.quantized.FloatFunctional()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(self.quant(x))
+        return self.dequant(self.add.add(x, self.table(x)).flatten(1))
+
+
+class TestEagerInterface:
+    """Graphs break around each module, and everything is equal."""
+
+    @pytest.fixture
+    def qat(self, x: Tensor) -> nn.Module:
+        net = Functional()
+        net.qconfig = hq.default_qat_8bit_fake_quant_qconfig
+        qat = hq.prepare_qat(net).eval()
+        hq.set_fake_quantize(qat, hq.FakeQuantState.CALIBRATION)
+        qat(x)
+        hq.set_fake_quantize(qat.eval(), hq.FakeQuantState.VALIDATION)
+        return qat
+
+    def test_a_converted_model(self, qat: nn.Module, x: Tensor) -> None:
+        quantized = hq.convert(qat)
+        assert torch.equal(torch.compile(copy.deepcopy(quantized), backend="aot_eager")(-x), quantized(-x))
+
+    def test_a_qat_model(self, qat: nn.Module, x: Tensor) -> None:
+        hq.set_fake_quantize(qat.train(), hq.FakeQuantState.QAT)
+        twin = copy.deepcopy(qat)
+        with torch.enable_grad():
+            given, expected = torch.compile(twin, backend="aot_eager")(x), qat(x)
+            given.square().sum().backward()
+            expected.square().sum().backward()
+        assert torch.equal(given, expected)
+        assert all(torch.equal(p.grad, q.grad) for p, q in zip(twin.parameters(), qat.parameters(), strict=True))
+        assert all(torch.equal(p, q) for p, q in zip(twin.buffers(), qat.buffers(), strict=True))

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from .clamp import Clamp
-from .one_pass import NO_ENDS, ROUNDED_AS, average_of, elements_per_scale, is_float_memory
+from .one_pass import MOVED, NO_ENDS, ROUNDED_AS, average_of, elements_per_scale, is_float_memory
 from .passes import compiled_pass
 from .recording import is_recorded
-from .straight_through import Grid, is_marked
+from .straight_through import Grid, default_rounding, is_marked
 
 _Held = tuple[Tensor, Tensor, Tensor]
 _grid = functools.lru_cache(Grid)
@@ -39,7 +39,7 @@ def in_one_call(fake_quant: Any, x: Tensor, activation: Clamp | None) -> Tensor 
     if is_recorded() or is_marked() or not is_float_memory(x) or not is_float_memory(scale):
         return None
     inner = elements_per_scale(x, observer.ch_axis)
-    if not inner or not scale.is_contiguous():
+    if not inner or not scale.is_contiguous() or compiled_pass(fake_quant.march, "fake_quantize") is None:
         return None
     if not fake_quant.frozen and buffers["observer_enabled"].item() and (fake_quant.training or not quantizes):
         extremes = observer.averaged_extremes()
@@ -56,17 +56,23 @@ def _fits(tensor: Tensor, x: Tensor, inner: int) -> bool:
 
 
 def _observed(fake_quant: Any, x: Tensor, inner: int, held: _Held, activation: Clamp | None) -> Tensor | None:
-    function, observer = compiled_pass(fake_quant.march, "observe"), fake_quant._modules["activation_post_process"]
+    observer, rows = fake_quant._modules["activation_post_process"], held[-1].numel()
+    average = average_of(held, observer.averaging_constant, (observer.quant_min, observer.quant_max))
+    ends, threads = NO_ENDS if activation is None else activation.ends, torch.get_num_threads()
+    clamps = activation is not None and rows == 1 and not (x.requires_grad and torch.is_grad_enabled())
+    function = compiled_pass(fake_quant.march, "observe_and_clamp" if clamps else "observe")
     if function is None:
         return None
-    rows = held[-1].numel()
-    found = torch.empty(2 * rows)
-    average = average_of(held, observer.averaging_constant, (observer.quant_min, observer.quant_max))
-    ends = NO_ENDS if activation is None else activation.ends
-    if not function(x.data_ptr(), rows, inner, found.data_ptr(), average, *ends, torch.get_num_threads()):
+    if clamps:
+        done = function(x.data_ptr(), inner, average, *ends, threads)
+    else:
+        found = torch.empty(2 * rows)
+        done = function(x.data_ptr(), rows, inner, found.data_ptr(), average, *ends, threads)
+    if not done:
         return None
-    torch.autograd.graph.increment_version(held)
-    return x if activation is None else activation(x)
+    if done == MOVED:
+        torch.autograd.graph.increment_version(held)
+    return x if clamps or activation is None else activation(x)
 
 
 def _quantized(
@@ -74,7 +80,8 @@ def _quantized(
 ) -> Tensor | None:
     """With scales as they are, or as they follow from what is held."""
     trained, observer = x.requires_grad and torch.is_grad_enabled(), fake_quant._modules["activation_post_process"]
-    rounded_as, bounds = fake_quant.rounding, (observer.quant_min, observer.quant_max)
+    axis, bounds = observer.ch_axis, (observer.quant_min, observer.quant_max)
+    rounded_as = fake_quant.rounded_as or default_rounding(axis)
     ends = NO_ENDS if activation is None else activation.ends
     # in training, what gives an activation to the quantizer keeps nothing of it
     in_place = fake_quant.owns_input and (not trained or (activation is not None and not x._is_view()))
@@ -88,7 +95,7 @@ def _quantized(
         done = _observe_and_put(inner, scales, observer.averaging_constant, fake_quant.march, memory, how)
     if not done or inside is None:
         return values if done else None
-    grid = _grid(observer.ch_axis, *bounds, fake_quant.march, rounded_as, fake_quant.owns_gradient, ends)
+    grid = _grid(axis, *bounds, fake_quant.march, rounded_as, fake_quant.owns_gradient, ends)
     made: Tensor = _Saturated.apply(x, (values, inside), grid, in_place)  # type: ignore[no-untyped-call]
     return made
 

@@ -18,7 +18,8 @@ from .errors import ArgumentError
 from .exact_qat import straight_through
 from .int8_sums import Window
 from .layout import IMAGE_DIMS
-from .qat_module import QATWeighted, adopt, raw
+from .module_tree import adopt
+from .qat_module import QATWeighted, raw
 from .qtensor import QTensor
 from .quantized_module import Scaled
 from .quantized_weighted import QuantizedWeighted

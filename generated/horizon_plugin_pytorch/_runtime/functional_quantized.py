@@ -24,6 +24,7 @@ from .segment_table import Table, make_table
 from .support import ACCUMULATOR, dtype_name, require_cell
 from .table_options import Tabulated
 from .tail import Chain, whole_range
+from .uncompiled import uncompiled
 
 _OPERANDS = 2
 
@@ -36,6 +37,11 @@ class QuantizedFunctional(QuantizedModule, FunctionalModule):
     _EACH: ClassVar[frozenset[str]] = frozenset()  # methods whose operands are requantized one by one
     _SINGLE: ClassVar[frozenset[str]] = frozenset()  # methods of one operand
     _UNLIKE: ClassVar[frozenset[str]] = frozenset()  # methods whose result has not the module's scale
+
+    @staticmethod
+    def _as_called(method: Callable[..., Any]) -> Callable[..., Any]:
+        """The compiler does not look into a method."""
+        return uncompiled(method)
 
     def bind_method(self, method: str, inputs: list[Scaled | None], args: tuple[object, ...]) -> Scaled | None:
         """Derive the integers of a method whose input scales are known: of all inputs together, or of each alone.

@@ -17,6 +17,8 @@ from .passes import Average, Search, compiled_pass
 from .recording import is_recorded
 
 NO_ENDS = (-math.inf, math.inf)
+MOVED = 2
+"""What `observe` in passes.h returns where a moving average moved."""
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 ROUNDED_AS = ("activation", "weight", "weighted")

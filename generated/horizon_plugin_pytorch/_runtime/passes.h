@@ -125,13 +125,16 @@ struct average {
     bpu_dtype range;
 };
 
-static inline void merge(const struct average *held, int64_t i, float low, float high)
+/* Whether anything moved. */
+static inline int merge(const struct average *held, int64_t i, float low, float high)
 {
+    const float before[] = {held->lowest[i], held->highest[i], held->scale[i]};
     if (held->replaces || held->constant > 0) {
         held->lowest[i] = held->replaces ? low : held->lowest[i] + held->constant * (low - held->lowest[i]);
         held->highest[i] = held->replaces ? high : held->highest[i] + held->constant * (high - held->highest[i]);
     }
     held->scale[i] = observer_scale(held->lowest[i], held->highest[i], held->range);
+    return before[0] != held->lowest[i] || before[1] != held->highest[i] || before[2] != held->scale[i];
 }
 
 static inline float between(float x, float floor, float ceiling)
@@ -153,20 +156,51 @@ static int finite_extremes(const float *x, float *lowest, float *highest, int64_
     return finite;
 }
 
-/* Extremes enter the average: 1; or 0, and nothing happened, where one is not finite. `found` holds 2 * rows floats. */
+/* Extremes enter the average: 2 where that moved it, else 1; or 0, and nothing happened, where one is not finite. `found` holds
+   2 * rows floats. */
 int observe(const float *x, int64_t rows, int64_t inner, float *found, const struct average *held, float floor,
             float ceiling, int threads)
 {
     float *const lo = found, *const hi = found + rows;
     if (!finite_extremes(x, lo, hi, rows, inner, floor, ceiling, threads))
         return 0;
+    int moved = 0;
     for (int64_t i = 0; i < rows; i++)
-        merge(held, i, lo[i], hi[i]);
-    return 1;
+        moved |= merge(held, i, lo[i], hi[i]);
+    return 1 + moved;
 }
 
-/* The same, and the values on the grid that follows. A row is read while it lies in the processor's cache, so what was held
-   is kept in `found`, 5 * rows floats, until all of them are known to be finite. */
+/* The same of one row, which is clamped along with it. */
+#define CLAMP(NAME, PRAGMA)                                                                                     \
+static int NAME(float *x, int64_t n, float *found, float floor, float ceiling, int threads)                     \
+{                                                                                                               \
+    float lo = x[0], hi = x[0];                                                                                 \
+    int odd = 0;                                                                                                \
+    (void)threads;                                                                                              \
+    _Pragma(PRAGMA)                                                                                             \
+    for (int64_t i = 0; i < n; i++) {                                                                           \
+        const float v = x[i];                                                                                   \
+        lo = v < lo ? v : lo;                                                                                   \
+        hi = v > hi ? v : hi;                                                                                   \
+        odd |= v != v;                                                                                          \
+        x[i] = between(v, floor, ceiling);                                                                      \
+    }                                                                                                           \
+    found[0] = between(lo, floor, ceiling), found[1] = between(hi, floor, ceiling);                             \
+    return !odd && isfinite(found[1] - found[0]);                                                               \
+}
+CLAMP(clamp_alone, "omp simd reduction(min:lo) reduction(max:hi) reduction(|:odd)")
+CLAMP(clamp_together, "omp parallel for simd num_threads(threads) reduction(min:lo) reduction(max:hi) reduction(|:odd)")
+
+int observe_and_clamp(float *x, int64_t n, const struct average *held, float floor, float ceiling, int threads)
+{
+    float found[2];
+    if (!(threads > 1 && n > 2 * BLOCK ? clamp_together : clamp_alone)(x, n, found, floor, ceiling, threads))
+        return 0;
+    return 1 + merge(held, 0, found[0], found[1]);
+}
+
+/* Extremes enter the average, and values go to the grid that follows: not 0, or 0 and nothing was observed. A row is read while
+   it lies in the processor's cache, so what was held is kept in `found`, 5 * rows floats, until all are known to be finite. */
 int observe_and_fake_quantize(const float *x, float *y, uint8_t *inside, int64_t rows, int64_t inner, float *found,
                               const struct average *held, int rounded_as, float floor, float ceiling, int threads)
 {

@@ -29,10 +29,11 @@ _TYPES = {
     "clear_outside": (*[_POINTER] * 2, _COUNT, _INT),
     "extremes": (*[_POINTER] * 3, _COUNT, _COUNT, _INT),
     "observe": (_POINTER, _COUNT, _COUNT, _POINTER, _POINTER, _FLOAT, _FLOAT, _INT),
+    "observe_and_clamp": (_POINTER, _COUNT, _POINTER, _FLOAT, _FLOAT, _INT),
     "observe_and_fake_quantize": (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
     "search": (_POINTER, _COUNT, _POINTER, _POINTER, _FLOAT, _FLOAT, _INT),
 }
-_TELL = frozenset({"observe", "observe_and_fake_quantize", "search"})
+_TELL = frozenset({"observe", "observe_and_clamp", "observe_and_fake_quantize", "search"})
 """Functions that return whether they did it."""
 
 

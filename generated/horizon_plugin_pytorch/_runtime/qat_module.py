@@ -20,23 +20,19 @@ from .exact_qat import exact_result
 from .fake_quantize import FakeQuantize, fake_quantize_values
 from .fused_module import FusedModule
 from .march import require_march
+from .module_tree import adopt
 from .qconfig import QConfig
 from .qtensor import QTensor
-from .recording import is_recorded, is_tracing, unrecorded
+from .recording import is_recorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
+from .uncompiled import uncompiled
 from .weights import WeightLayout, as_stored, fake_quantized, out_channels_first
 
 
 def raw(x: Tensor) -> Tensor:
     """The plain tensor inside a QTensor; any other tensor as it is."""
     return x.as_subclass(Tensor) if isinstance(x, QTensor) else x
-
-
-def adopt(module: nn.Module, source: nn.Module) -> None:
-    """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
-    held = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(source).items()}
-    module.__dict__.update(held)
 
 
 class QATModule(nn.Module):
@@ -61,6 +57,7 @@ class QATModule(nn.Module):
     of_composite: bool | None = None
     """Of a child of a composite: whether the specs want the values of integers in that composite."""
 
+    @uncompiled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run forward; in exact QAT, and where the specs say so, its values are those of the quantized module."""
         computed = super().__call__(*args, **kwargs)
@@ -149,9 +146,10 @@ class QATModule(nn.Module):
 
     def _finish(self, out: Tensor) -> Tensor:
         """Fake-quantize the output; without an activation quantizer it stays a plain float tensor."""
-        if self.activation_post_process is None:
+        fake_quant = self._modules.get("activation_post_process")  # a module's own way to a child takes longer
+        if fake_quant is None:
             return out
-        finished: Tensor = self.activation_post_process(out)
+        finished: Tensor = fake_quant(out)
         return finished
 
     @property
@@ -201,26 +199,11 @@ class QATWeighted(HasBiasShift, QATModule):
 
     def fake_quantized_weight(self) -> Tensor:
         """The weight on its integer grid, in the layout it is stored in."""
+        fake_quant: Any = self._modules["weight_fake_quant"]
+        if self._LAYOUT == "out_in":
+            return fake_quantized(fake_quant, self.weight)
         channels_first = out_channels_first(self.weight, self._LAYOUT, self._groups)
-        values = fake_quantized(self.weight_fake_quant, channels_first)
-        return as_stored(values, self._LAYOUT, self._groups)
-
-    def simulated_bias(self) -> Tensor | None:
-        """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
-        if not self.quantizes:
-            return self.bias  # type: ignore[no-any-return]  # a Tensor or None
-        if is_tracing():
-            with unrecorded():  # a constant of a trace
-                return self._held_bias()
-        return self._held_bias()
-
-    def _held_bias(self) -> Tensor | None:
-        bias = self.shifted(self.bias)
-        if bias is None:
-            return None
-        plain = bias.detach()
-        held: Tensor = self.kernels.simulate_bias(plain)
-        return bias if held is plain else bias + (held - bias).detach()
+        return as_stored(fake_quantized(fake_quant, channels_first), self._LAYOUT, self._groups)
 
     def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The float operation; a generated class says which."""
@@ -228,7 +211,7 @@ class QATWeighted(HasBiasShift, QATModule):
 
     def _activated(self, out: Tensor, activation: Callable[..., Any]) -> Tensor:
         """Fake-quantize what an activation makes of the output, in one pass where that is the same."""
-        fake_quant = self.activation_post_process
+        fake_quant = self._modules.get("activation_post_process")
         clamp = None if is_recorded() else clamp_of(activation)
         if clamp is not None and isinstance(fake_quant, FakeQuantize) and fake_quant.takes(clamp, out):
             finished: Tensor = fake_quant(out, clamp)

@@ -30,6 +30,7 @@ from .qtensor import QTensor
 from .recording import deriving, is_exporting, is_recorded, is_tracing
 from .support import dtype_name, require_cell
 from .tail import Chain, Tail
+from .uncompiled import Uncompiled
 
 _PRIVATE = frozenset({"_parameters", "_buffers", "_modules", "qconfig", "training", "scale", "dtype"})
 _MOST_BINDINGS = 64  # more sets of scales than any call site of a model has: then scales are made anew at each call
@@ -53,7 +54,7 @@ class Scaled:
 Input = QTensor | Scaled
 
 
-class QuantizedModule(nn.Module):
+class QuantizedModule(Uncompiled):
     """What every quantized module has: its operator, its march, the scale and dtype of its output.
 
     Buffers:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from .fake_quantize import FakeQuantize
+from .kept_weights import kept_values
 from .qtensor import QTensor
 
 WeightLayout = Literal["out_in", "in_out"]
@@ -36,7 +37,7 @@ def _exchange(weight: Tensor, groups: int) -> Tensor:
 def fake_quantized(fake_quant: nn.Module, weight: Tensor) -> Tensor:
     """What a fake quantizer makes of a weight, as a plain tensor; it is not called where nobody would notice."""
     if isinstance(fake_quant, FakeQuantize) and not _seen(fake_quant):
-        return fake_quant.values(weight)
+        return kept_values(fake_quant, weight)
     values: Tensor = fake_quant(weight)
     return values.dequantize() if isinstance(values, QTensor) else values
 
@@ -45,7 +46,7 @@ def _seen(fake_quant: FakeQuantize) -> bool:
     """Whether its class or a hook does something of its own when it is called."""
     hooked = fake_quant._forward_hooks or fake_quant._forward_pre_hooks
     everywhere = hooks._global_forward_hooks or hooks._global_forward_pre_hooks
-    return bool(hooked or everywhere or type(fake_quant).forward is not FakeQuantize.forward)
+    return bool(hooked or everywhere or type(fake_quant) is not FakeQuantize)
 
 
 def per_channel(vector: Tensor, trailing: int) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .recording import is_tracing, unrecorded
+
 _KEY = "bias_shift"
 
 
@@ -20,7 +22,10 @@ class HasBiasShift(nn.Module):
         bias_shift: float32 [out_channels], added wherever the module quantizes; [0] until it was measured.
     """
 
+    bias: Any
     bias_shift: Tensor
+    quantizes: bool
+    kernels: Any
     _shift_shape: tuple[int]
 
     def _make_shift(self, channels: int) -> None:
@@ -33,10 +38,27 @@ class HasBiasShift(nn.Module):
 
     def shifted(self, bias: Tensor | None) -> Tensor | None:
         """The bias that the integers are made of; `bias` itself where no shift was measured."""
-        shift = self.bias_shift
-        if not shift.numel():
+        shift = self._buffers[_KEY]
+        if shift is None or not shift.numel():
             return bias
         return shift if bias is None else bias + shift
+
+    def simulated_bias(self) -> Tensor | None:
+        """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""
+        if not self.quantizes:
+            return self.bias  # type: ignore[no-any-return]  # a Tensor or None
+        if is_tracing():
+            with unrecorded():  # a constant of a trace
+                return self._held_bias()
+        return self._held_bias()
+
+    def _held_bias(self) -> Tensor | None:
+        bias = self.shifted(self.bias)
+        if bias is None:
+            return None
+        plain = bias.detach()
+        held: Tensor = self.kernels.simulate_bias(plain)
+        return bias if held is plain else bias + (held - bias).detach()
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """The shift takes the shape that it was saved with; a state of this layer without one has none."""

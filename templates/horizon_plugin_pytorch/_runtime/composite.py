@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from . import observers_v1
 from .constant import Constant, QATConstant
 from .fake_quantize import FakeQuantize
-from .module_tree import swappable
+from .module_tree import adopt, swappable
 from .observers import ClipObserver, FixedScaleObserver, MinMaxObserver
 from .partial_class import PartialClass
-from .qat_module import QATModule, adopt
+from .qat_module import QATModule
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .quantized_module import Scaled
 from .support import integer_sources, require_cell
 from .table_options import shifted
+from .uncompiled import uncompiled
 
 Known = Any  # Scaled, None for what is not known, or a tuple of these
 
@@ -57,6 +58,7 @@ class QATComposite(QATModule):
     """Whether one instance serves several steps, whose ranges differ: inside, the extremes of all are observed."""
     _inner = False  # a child of another composite answers to the support of that one
 
+    @uncompiled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run forward; in exact QAT the children give exact values, so this module does."""
         return nn.Module.__call__(self, *args, **kwargs)

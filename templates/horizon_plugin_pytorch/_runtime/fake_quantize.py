@@ -6,7 +6,7 @@ one that was set when the module was made; its kernels round, so that what is si
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from .clamp import Clamp
 from .compiled_quantize import in_one_call
 from .dtype import QuantDType
 from .errors import ArgumentError
+from .kept_weights import forget
 from .locate import calling_place
 from .march import require_march
 from .observer_base import ObserverBase
@@ -25,8 +26,7 @@ from .observers_v1 import MovingAverageMinMaxObserver
 from .one_pass import NO_ENDS
 from .partial_class import PartialClass
 from .qtensor import QTensor
-from .recording import is_recorded
-from .straight_through import RoundedAs, fake_quantize_values, is_marked
+from .straight_through import RoundedAs, default_rounding, fake_quantize_values, is_marked
 
 __all__ = ["FakeQuantize", "fake_quantize_values"]
 
@@ -135,7 +135,10 @@ class FakeQuantize(FakeQuantizeBase):
             A QTensor with float data and this module's scale, also when nothing is enabled.
         """
         observer: Any = self._modules["activation_post_process"]
-        return QTensor(self.values(x, activation), self.scale, observer.dtype, observer.ch_axis)
+        scale = self._buffers.get("scale")  # a module's own way to an attribute takes longer than what is done with it
+        return QTensor(
+            self.values(x, activation), self.scale if scale is None else scale, observer.dtype, observer.ch_axis
+        )
 
     def values(self, x: Tensor, activation: Clamp | None = None) -> Tensor:
         """The data of what `forward` returns."""
@@ -153,10 +156,15 @@ class FakeQuantize(FakeQuantizeBase):
             return self._fake_quantize(data, activation)
         return data if activation is None else activation(data)
 
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; what was kept of a weight is forgotten."""
+        forget(self)
+        return super().train(mode)
+
     def takes(self, activation: Clamp, x: Tensor) -> bool:
-        """Whether an activation of `x` is best computed along with the quantization, and nobody sees what lies between."""
+        """Whether an activation of `x` is best computed along with it, and no hook sees what lies between; not if recorded."""
         plain = type(self) is FakeQuantize and self.saturate and not self.in_place
-        unseen = plain and not (self._forward_hooks or self._forward_pre_hooks or is_recorded() or is_marked())
+        unseen = plain and not (self._forward_hooks or self._forward_pre_hooks or is_marked())
         return unseen and x.is_cpu
 
     def calculate_qparams(self, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -208,7 +216,7 @@ class FakeQuantize(FakeQuantizeBase):
     @property
     def rounding(self) -> RoundedAs:
         """What its values are rounded as."""
-        return self.rounded_as or ("weight" if self.ch_axis >= 0 else "activation")
+        return self.rounded_as or default_rounding(self.ch_axis)
 
     @property
     def _is_fixed(self) -> bool:
@@ -220,7 +228,7 @@ class FakeQuantize(FakeQuantizeBase):
         return observes and (self.training or not self._is_on("fake_quant_enabled"))
 
     def _is_on(self, switch: str) -> bool:
-        buffer = self._buffers[switch]  # a module's own way to an attribute takes longer than what is done with it
+        buffer = self._buffers[switch]
         return buffer is not None and bool(buffer.item())
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -232,7 +240,7 @@ class FakeQuantize(FakeQuantizeBase):
         if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
             return
         try:
-            observer(data.detach() if activation is None else observer.clamped(data.detach(), activation.ends))
+            observer(data.detach() if activation is None else data.detach().clamp(*activation.ends))
         except ValueError as error:
             place = calling_place()
             raise type(error)(f"{place}: {error}" if place else str(error)) from error
@@ -251,7 +259,9 @@ class FakeQuantize(FakeQuantizeBase):
             saturate=self.saturate,
             in_place=self.in_place,
             owns_input=self.owns_input,
-            unsaved=self.owns_input and activation is not None,  # what gives it an activation keeps nothing of it
+            unsaved=self.owns_input
+            and activation is not None
+            and data._base is None,  # whose maker keeps nothing of it
             owns_gradient=self.owns_gradient,
             ends=NO_ENDS if activation is None else activation.ends,
         )

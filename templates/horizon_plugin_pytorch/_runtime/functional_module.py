@@ -19,6 +19,7 @@ from .qat_module import QATModule, like, raw
 from .qtensor import QTensor
 from .straight_through import fake_quantize_values
 from .support import require_cell
+from .uncompiled import uncompiled
 
 _OLD_DEFAULT = (
     "a FloatFunctional was loaded from a checkpoint of an older version, in which mean keeps the reduced dimensions where "
@@ -74,6 +75,18 @@ class FunctionalModule(nn.Module):
 
     keeps_reduced_dims = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Methods are what calls are of other modules: what a kind of module does around a call, it does around these."""
+        super().__init_subclass__(**kwargs)
+        for name, method in tuple(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, cls._as_called(method))
+
+    @staticmethod
+    def _as_called(method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method as callers get it."""
+        return method
+
     def __rsub__(self, x: Any, y: Any) -> Any:  # type: ignore[misc]  # noqa: PLE0302 - a method as any other
         """`sub` with its operands swapped."""
         methods: Any = self
@@ -98,12 +111,10 @@ class FunctionalModule(nn.Module):
 class QATFunctional(QATModule, FunctionalModule):
     """QAT form: which operator it is shows only when a method is called."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    @staticmethod
+    def _as_called(method: Callable[..., Any]) -> Callable[..., Any]:
         """In exact QAT, methods give the values of the quantized module's methods."""
-        super().__init_subclass__(**kwargs)
-        for name, method in tuple(vars(cls).items()):
-            if isinstance(method, FunctionType) and not name.startswith("_"):
-                setattr(cls, name, _exactly(method))
+        return uncompiled(_exactly(method))
 
     @classmethod
     def _require_support(cls, march: str, where: str) -> None:

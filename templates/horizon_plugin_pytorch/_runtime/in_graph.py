@@ -101,6 +101,12 @@ def as_it_is(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> An
     return _called(model, *args, **kwargs) if result is NOT_RUN else result
 
 
+@_break  # type: ignore[untyped-decorator]
+def apart(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """A call outside of the graph."""
+    return function(*args, **kwargs)
+
+
 @_as_node  # type: ignore[untyped-decorator]
 def _as_operator(name: str, generations: list[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     leaves, vars(model_of(name))[_INPUTS] = pytree.tree_flatten((args, kwargs))

@@ -24,6 +24,12 @@ _WITHOUT_MODULES = frozenset({"_parameters", "_buffers"})
 _ATOMS = frozenset({bool, int, float, str, type(None)})
 
 
+def adopt(module: nn.Module, source: nn.Module) -> None:
+    """Make `module` an independent object with everything `source` holds: the same parameters, buffers and children."""
+    held = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(source).items()}
+    module.__dict__.update(held)
+
+
 def clone_state(module: nn.Module, memo: dict[int, nn.Module]) -> dict[str, Any]:
     """What a twin of `module` holds: the same tensors and values, twins of the sub-modules.
 

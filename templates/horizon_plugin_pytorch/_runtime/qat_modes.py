@@ -19,8 +19,9 @@ from .errors import ArgumentError
 from .fake_quantize import FakeQuantize, fake_quantize_values
 from .fold import fold_bias, fold_factor
 from .fused_module import FusedModule
+from .module_tree import adopt
 from .observers import FixedScaleObserver
-from .qat_module import QATWeighted, adopt, raw
+from .qat_module import QATWeighted, raw
 from .qconfig import QConfig
 from .weights import as_stored, out_channels_first, per_channel
 

@@ -61,6 +61,11 @@ def _as_operator(x: Tensor, scale: Tensor, dtype: QuantDType, axis: int, march: 
     return torch.fake_quantize_per_channel_affine(x, scale.reshape(-1), zeros, axis, dtype.min, dtype.max)
 
 
+def default_rounding(axis: int) -> RoundedAs:
+    """What quotients are rounded as where nothing is said: of weights where there are channels, else of activations."""
+    return "weight" if axis >= 0 else "activation"
+
+
 def rounding_of(march: str, rounded_as: RoundedAs) -> Rounding:
     """How a march rounds quotients."""
     rounding: Rounding = getattr(load(march), f"round_{rounded_as}")
@@ -133,7 +138,7 @@ def fake_quantize_values(
     values = x.to(torch.float32)
     if _MARKS.wanted and dtype.bits <= _MARKED_BITS:
         return _as_operator(values, scale.detach(), dtype, axis, march)
-    kind: RoundedAs = rounded_as or ("weight" if axis >= 0 else "activation")
+    kind: RoundedAs = rounded_as or default_rounding(axis)
     grid = Grid(axis, dtype.min, dtype.max, march, kind, owns_gradient, ends)
     if values.requires_grad and torch.is_grad_enabled():
         trained: Tensor = _StraightThrough.apply(values, scale.detach(), grid, saturate, in_place or unsaved)  # type: ignore[no-untyped-call]

@@ -1,0 +1,65 @@
+# mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/observe_pieces.py
+"""Observing extremes by torch's operations where nothing is compiled: the fewest that give the range and the scale that follows.
+
+In: a batch on the CPU, the range so far. Out: the same range and scale as the single steps of `observer_base` give. Layers of
+small networks take less time than those steps.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .grid_pieces import parts_of, rows_of
+from .one_pass import NO_ENDS, is_plain
+
+
+def average_extremes(
+    x: Tensor,
+    axis: int,
+    held: tuple[Tensor, Tensor, Tensor],
+    constant: float,
+    scale_of: Callable[[Tensor, Tensor], Tensor],
+    ends: tuple[float, float] = NO_ENDS,
+) -> bool:
+    """Let the extremes of a batch into a moving average, and write the scale that follows.
+
+    Args:
+        x: float32.
+        axis: 0: a range for each channel of the first dimension; -1: one range.
+        held: the smallest and the largest value so far, and the scale; float32 [ranges], written to.
+        constant: the weight of the batch, 0..1.
+        scale_of: (smallest, largest) -> scale.
+        ends: what values are clamped to before they count.
+
+    Returns:
+        False: nothing happened, for a value is not finite, there is none, or these tensors are no plain memory of the CPU.
+    """
+    plain = x.is_cpu and x.dtype is torch.float32 and is_plain(x) and x.numel() > 0
+    rows = rows_of(x.detach(), axis) if plain else None
+    if rows is None or any(tensor.shape != (len(rows),) for tensor in held):
+        return False
+    *so_far, scale = held
+    with torch.no_grad():
+        batch = _extremes(rows) if ends == NO_ENDS else tuple([end.clamp(*ends) for end in _extremes(rows)])
+        lowest, highest = batch
+        if not math.isfinite((highest - lowest).max().item()):
+            return False
+        for value, current in zip(so_far, batch, strict=True):
+            if constant == 1.0:
+                value.copy_(current)
+            elif constant > 0.0:
+                value.add_(torch.sub(current, value).mul_(constant))
+        scale.copy_(scale_of(*so_far))
+    return True
+
+
+def _extremes(rows: Tensor) -> tuple[Tensor, ...]:
+    """(smallest, largest) of each row."""
+    if len(rows) == 1:
+        return tuple([end.view(1) for end in torch.aminmax(rows)])
+    found = [(rows[part[0]].amin(1), rows[part[0]].amax(1)) for part in parts_of(rows) if part[1] == slice(None)]
+    if not found:  # a row is longer than a piece
+        return rows.amin(1), rows.amax(1)
+    return found[0] if len(found) == 1 else tuple([torch.cat(ends) for ends in zip(*found, strict=True)])
