@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .one_pass import NO_ENDS, is_dense, is_plain
+from .qtensor import broadcast_scale
 
 _PIECE = 1 << 16
 """Elements of a piece for each thread: its few buffers, float32, stay in a core's cache."""
@@ -43,18 +44,21 @@ def values_in_pieces(
         ends: of an activation before it.
 
     Returns:
-        Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when it is not dense, its channels are
-        not the slowest dimension, or it is no plain memory of the CPU.
+        Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when it is no plain memory of the CPU,
+        or large and not dense or its channels not the slowest dimension.
     """
-    rows = rows_of(x, axis) if _is_float_memory(x) else None
-    if rows is None:
+    if not _is_float_memory(x):
+        return None
+    small = x.numel() <= 2 * piece()
+    rows = None if small else rows_of(x, axis)
+    if rows is None and not small:
         return None
     values = x if overwrite else torch.empty_like(x)
     inside = (
         torch.empty_like(x, dtype=torch.int8) if mask else None
     )  # conversion to int8 takes a third of that to uint8
-    if axis < 0 and x.numel() <= 2 * piece():
-        _quantize(x, scale.view(()), values, bounds, rounding, inside, ends)
+    if rows is None:
+        _quantize(x, broadcast_scale(scale, x.dim(), axis), values, bounds, rounding, inside, ends)
     else:
         steps, outs = scale.reshape(-1, 1).expand(len(rows), 1), _same_rows(values, rows)
         marks = None if inside is None else _same_rows(inside, rows)
@@ -67,16 +71,25 @@ def values_in_pieces(
 def gradient_in_pieces(gradient: Tensor, inside: Tensor, *, in_place: bool) -> Tensor | None:
     """The gradient where the mask is 1, else 0; None when they do not lie alike, or it has a gradient of its own."""
     plain = _is_float_memory(gradient) and not (torch.is_grad_enabled() and gradient.requires_grad)
-    rows = rows_of(gradient, -1) if plain and gradient.stride() == inside.stride() else None
-    if rows is None:
+    if not plain or gradient.stride() != inside.stride():
         return None
-    out = gradient if in_place else torch.empty_like(gradient)
-    marks, outs = _same_rows(inside.view(torch.int8), rows), _same_rows(out, rows)
-    for part in parts_of(rows):
-        # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.
-        mark = marks[part].to(torch.float32)
-        torch.ops.aten.threshold_backward.grad_input(rows[part], mark, _BETWEEN, grad_input=outs[part])
+    small = gradient.numel() <= 2 * piece()
+    rows = None if small else rows_of(gradient, -1)
+    if rows is None and not small:
+        return None
+    out, marks = gradient if in_place else torch.empty_like(gradient), inside.view(torch.int8)
+    if rows is None:
+        _stop(gradient, marks, out)
+    else:
+        marks, outs = _same_rows(marks, rows), _same_rows(out, rows)
+        for part in parts_of(rows):
+            _stop(rows[part], marks[part], outs[part])
     return out
+
+
+def _stop(gradient: Tensor, mark: Tensor, out: Tensor) -> None:
+    """One piece of a gradient; the derivative of a threshold is vectorised, `torch.where` costs ten copies of the tensor."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, mark.to(torch.float32), _BETWEEN, grad_input=out)
 
 
 def _quantize(

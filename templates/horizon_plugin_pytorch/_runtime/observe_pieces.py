@@ -6,7 +6,7 @@ small networks take less time than those steps.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -36,13 +36,15 @@ def average_extremes(
     Returns:
         False: nothing happened, for a value is not finite, there is none, or these tensors are no plain memory of the CPU.
     """
-    plain = x.is_cpu and x.dtype is torch.float32 and is_plain(x) and x.numel() > 0
-    rows = rows_of(x.detach(), axis) if plain else None
-    if rows is None or any(tensor.shape != (len(rows),) for tensor in held):
+    if not (x.is_cpu and x.dtype is torch.float32 and is_plain(x) and x.numel()):
+        return False
+    x = x.detach()
+    rows = x if axis < 0 else rows_of(x, axis)
+    if rows is None or any(tensor.shape != (1 if axis < 0 else len(rows),) for tensor in held):
         return False
     *so_far, scale = held
     with torch.no_grad():
-        batch = _extremes(rows) if ends == NO_ENDS else tuple([end.clamp(*ends) for end in _extremes(rows)])
+        batch = _extremes(rows, axis) if ends == NO_ENDS else [end.clamp(*ends) for end in _extremes(rows, axis)]
         lowest, highest = batch
         if not math.isfinite((highest - lowest).max().item()):
             return False
@@ -55,11 +57,12 @@ def average_extremes(
     return True
 
 
-def _extremes(rows: Tensor) -> tuple[Tensor, ...]:
-    """(smallest, largest) of each row."""
-    if len(rows) == 1:
-        return tuple([end.view(1) for end in torch.aminmax(rows)])
-    found = [(rows[part[0]].amin(1), rows[part[0]].amax(1)) for part in parts_of(rows) if part[1] == slice(None)]
-    if not found:  # a row is longer than a piece
+def _extremes(rows: Tensor, axis: int) -> Sequence[Tensor]:
+    """(smallest, largest) of all, or of each row."""
+    if axis < 0:
+        return [end.view(1) for end in torch.aminmax(rows)]
+    parts = list(parts_of(rows))
+    if len(parts) == 1 or parts[0][1] != slice(None):  # a row is longer than a piece
         return rows.amin(1), rows.amax(1)
-    return found[0] if len(found) == 1 else tuple([torch.cat(ends) for ends in zip(*found, strict=True)])
+    found = [(piece.amin(1), piece.amax(1)) for piece in (rows[part] for part in parts)]
+    return [torch.cat(ends) for ends in zip(*found, strict=True)]
