@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from horizon_plugin_pytorch._marches import MARCH_IDS
-from horizon_plugin_pytorch._runtime import compiled_kernels
+from horizon_plugin_pytorch._runtime import byte_table, compiled_kernels
 from horizon_plugin_pytorch._runtime.compiled_kernels import CompiledKernels
 from horizon_plugin_pytorch._runtime.native_loop import functions_of, header_of
 from horizon_plugin_pytorch._runtime.segment_table import SegmentTable, make_table
@@ -153,12 +153,25 @@ def test_shapes_and_layouts(name: str, threads: int) -> None:
         assert found.is_contiguous(memory_format=torch.channels_last)
 
 
+def portable(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops without the instructions that not every processor has."""
+    built = module.library
+    monkeypatch.setattr(module, "library", lambda source: built(f"#define PORTABLE\n{source}"))
+    monkeypatch.setattr(module, "_compiled", module._compiled.__wrapped__)
+
+
 @needs_compiler
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 70001])
 def test_tables_of_bytes(count: int) -> None:
     entries, x = BYTES.flip(0).roll(3), BYTES.repeat(300)[:count]
     found = CompiledKernels(load("bayes")).lut(x, entries)
     assert torch.equal(found, load("bayes").lut(x, entries))
+
+
+@needs_compiler
+def test_tables_of_bytes_in_plain_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    portable(byte_table, monkeypatch)
+    test_tables_of_bytes(70001)
 
 
 @needs_compiler

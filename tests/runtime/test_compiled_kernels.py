@@ -94,7 +94,7 @@ def test_a_loop_equals_the_kernel_on_ends_and_ties(march: str) -> None:
     assert tail.native is not None
     acc = torch.cat([torch.tensor([-bound, bound, 1 - bound]), torch.arange(-4096, 4096)]).expand(2, 3, 1, -1)
     e = torch.randint(-128, 128, acc.shape, dtype=torch.int8)
-    for data in (acc.float(), acc.int()):
+    for data in (acc.float(), acc.double(), acc.int()):
         assert torch.equal(tail(data, e, axis=-3), tail.defined(acc, e))
 
 

@@ -5,9 +5,10 @@ from itertools import combinations, product
 
 import pytest
 import torch
+from test_compiled_elements import portable
 from torch import Tensor
 
-from horizon_plugin_pytorch._runtime import native_sums
+from horizon_plugin_pytorch._runtime import native_products, native_sums
 from horizon_plugin_pytorch._runtime.native_products import NativeProduct
 from horizon_plugin_pytorch._runtime.native_sums import summed
 from horizon_plugin_pytorch.dtype import QuantDType, qint8, qint16
@@ -94,6 +95,11 @@ def test_products(march: str, name: str) -> None:
             expected = k.matmul((x.double() @ y.double()).to(torch.int64), p, output=qint8)
             for a, b in ((x, y), (x.mT.contiguous().mT, y), (x, y.mT.contiguous().mT)):
                 assert torch.equal(compiled(a, b), expected)
+
+
+def test_products_in_plain_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    portable(native_products, monkeypatch)
+    test_products("bayes", "degraded")
 
 
 def test_products_that_32_bits_do_not_hold_two_of_are_refused() -> None:

@@ -24,6 +24,7 @@ from .native_build import library
 
 TYPES = {
     torch.float32: "float",
+    torch.float64: "double",
     torch.int64: "int64_t",
     torch.int32: "int32_t",
     torch.int16: "int16_t",
