@@ -35,9 +35,10 @@ def in_one_call(fake_quant: Any, x: Tensor, activation: Clamp | None) -> Tensor 
         tensors, or `x` is not finite where it is observed.
     """
     buffers, observer = fake_quant._buffers, fake_quant._modules["activation_post_process"]
-    scale, quantizes = buffers["scale"], buffers["fake_quant_enabled"].item()
+    scale = buffers["scale"]
     if is_recorded() or is_marked() or not is_float_memory(x) or not is_float_memory(scale):
         return None
+    quantizes = buffers["fake_quant_enabled"].item()
     inner = elements_per_scale(x, observer.ch_axis)
     if not inner or not scale.is_contiguous() or compiled_pass(fake_quant.march, "fake_quantize") is None:
         return None
