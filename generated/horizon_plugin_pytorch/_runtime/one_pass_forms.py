@@ -7,6 +7,7 @@ results lie.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -116,16 +117,14 @@ class OnePassSpread:
         made = None if others else self.conv(x)
         if made is None:
             return None
-        high, wide = self.spread.stride
-        lengths = [self.spread.length(dim, x.shape[2 + dim]) for dim in range(2)]
-        if min(lengths) < 1:
+        high, wide = (self.spread.length(dim, x.shape[2 + dim]) for dim in range(2))
+        if min(high, wide) < 1:
             return None
-        last = made.permute(0, 2, 3, 1).reshape(
-            *made.shape[:1], *made.shape[2:], high, wide, -1
-        )  # with the channels behind
+        images, _, rows, columns = made.shape
+        last = made.permute(0, 2, 3, 1).reshape(images, rows, columns, *self.spread.stride, -1)
         apart = last.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
-        (top, left), (rows, columns) = self.spread.padding, lengths
-        return apart[:, top : top + rows, left : left + columns].permute(0, 3, 1, 2)
+        top, left = self.spread.padding
+        return apart[:, top : top + high, left : left + wide].permute(0, 3, 1, 2)
 
 
 def _phase(weight: Tensor, spread: Spread, first: tuple[int, int]) -> Tensor:
@@ -140,10 +139,9 @@ def _phase(weight: Tensor, spread: Spread, first: tuple[int, int]) -> Tensor:
 
 def _repeated(program: Program, times: int) -> Program:
     """The same for so many runs of its channels, one after the other."""
-    steps = (
-        replace(
-            step, operands=tuple(x.repeat(times) if isinstance(x, Tensor) and x.dim() else x for x in step.operands)
-        )
-        for step in program.steps
-    )
+
+    def repeated(x: Any) -> Any:
+        return x.repeat(times) if isinstance(x, Tensor) and x.dim() else x
+
+    steps = (replace(step, operands=tuple(map(repeated, step.operands))) for step in program.steps)
     return replace(program, steps=tuple(steps))
