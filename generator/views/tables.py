@@ -72,6 +72,7 @@ class TablesView:
     quantized_modules: tuple[PairView, ...]
     tensor_rules: tuple[TensorRuleView, ...]
     leaf_modules: str
+    functional_methods: str
     method_modules: str
     recognized: tuple[PairView, ...]
     passthrough: str
@@ -101,6 +102,12 @@ def tables_view(catalog: Catalog, patterns: tuple[Expanded, ...], compiled: Comp
         passthrough_lists=_listed_functions(rules, {"keep_list"}),
         leaf_modules=_listed(
             f"nn.{op.python.module}" for op in of_family(catalog, "unary", "power") if op.python.module
+        ),
+        functional_methods=_listed(
+            f'"{name}": "{linked.spec.id}"'
+            for linked in catalog.ops.values()
+            for name in (linked.spec.python.method, *linked.spec.python.aliases)
+            if linked.spec.python.method and name
         ),
         method_modules=_listed(
             f'"{op.python.method}": nn.{op.python.module}' for op in of_family(catalog, "composite") if op.python.method

@@ -5,17 +5,25 @@ the digits, so that three seeds validate on every digit once. Run: python tests/
 [--marches bayes ...] [--jobs 2]; it ends with 1 when a bound of the last table is missed. Networks are distributed over
 processes of one thread each; figures do not depend on their number.
 
-How both sides train, equally: from the same float network, for the same epochs of the same batches in the same order, with the
-same optimizer, rate and schedule (SGD and half a cosine). Each follows its own documented flow for the rest: ours calibrates,
-corrects biases and keeps those scales, its normalizations folded; torch.ao's observes from the first step, and freezes ranges
-and the statistics of normalizations before the last epoch (as Jacob et al. 2018 and Krishnamoorthi 2018 advise). It runs its
-`onednn` mapping, whose activations have all 8 bits; its `x86` mapping has 7.
+How both sides train: from the same float network, for the same epochs of the same batches in the same order, with the same
+optimizer and schedule (SGD and half a cosine). Each follows its own documented flow for the rest: ours calibrates, which corrects
+biases, and keeps those scales, its normalizations folded; torch.ao's observes from the first step, and freezes ranges and the
+statistics of normalizations before the last epoch (as Jacob et al. 2018 and Krishnamoorthi 2018 advise). It runs its `onednn`
+mapping, whose activations have all 8 bits; its `x86` mapping has 7.
 
-Bounds are those of the project: what the observer alone loses, and not below torch.ao. Beside them stands what each figure
-is worth: the standard error of the paired differences to torch.ao (one pair a network and seed; training again with another
-seed moves a network by several digits, and one digit is 0.03 points of three seeds), and the loss after bias correction,
-calibration's second step, which trains nothing. Where a march rounds sums of products down, each layer moves all its channels by
-half a step, which no scale makes up for.
+Each side has the rate with which its integers were right most often on digits that no result here is measured on: quarters of
+the folds' training images, other seeds, MobileNetV2 (qat_settings.py; splits 0 to 6, of which 3e-3 was tried on six). Of rates
+3e-4, 1e-3 and 3e-3, torch.ao's gave 96.56, 96.47 and 96.16 %, ours 96.37, 96.71 and 96.27 %; the float networks 96.71 %. Ours
+with normalizations that train (WithBN) gave 96.75 % at 1e-3, more by 0.05 with an error of 0.26, and 0.28 less at 3e-4, so they
+stay folded. These were 20 runs of torch.ao's and 36 of
+ours, whose biases were corrected by all images of calibration.
+
+Bounds are those of the project. Calibration is what `calibrate` does, which trains nothing: it observes and corrects biases; the
+rows "observers only" are without the correction. Where a march rounds sums of products down, each layer moves all its channels by
+half a step, which no scale makes up for. Beside the bound to torch.ao stands the standard error of the paired differences, one
+pair a network and seed: training again with another seed moves a network by several digits, and one digit is 0.03 points of
+three seeds. With --seeds above 3 the folds are used again from other initializations; --qat-only leaves out all but that
+comparison.
 """
 
 import argparse
@@ -56,12 +64,13 @@ from horizon_plugin_pytorch.quantization.qconfig import QConfig
 
 NETS: Mapping[str, Callable[[], nn.Module]] = {"MobileNetV2": small_mobilenet, "ResNet": small_resnet}
 OBSERVERS = ("min_max", "percentile", "mse", "kl", "mix")
-BOUNDED = {"mse", "int16"}
+BOUNDED = ("mse", "int16")
 """The calibrations that are held to a bound, and shown without bias correction too."""
 CALIBRATION_BATCHES = 8
 FLOAT_RATE = 4e-3
 QAT_EPOCHS = 3
 QAT_RATE = 1e-3
+TORCH_AO_RATE = 3e-4
 AFTER_QAT = {"bernoulli": 1.0, "bernoulli2": 0.5, "bayes": 0.5, "bayes-e": 0.5}
 """Points that integers may lose against float after QAT, on average."""
 AFTER_CALIBRATION = {"bernoulli2": 1.0, "bayes": 1.0, "bayes-e": 1.0}
@@ -82,6 +91,7 @@ class Task:
     seed: int
     epochs: int
     marches: tuple[str, ...]
+    qat_only: bool
 
 
 def rules(observer: str, dtype: str = "qint8") -> dict[str, object]:
@@ -117,7 +127,7 @@ def qat_trained(
 def torch_ao(model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
     """torch's own FX QAT of the same network."""
     training, validation = data
-    qat = torch_ao_trained(model, training, seed, QAT_RATE)
+    qat = torch_ao_trained(model, training, seed, TORCH_AO_RATE)
     yield "torch.ao", "QAT", points(qat, validation)
     yield "torch.ao", "QAT integers", points(quantize_fx.convert_fx(qat), validation)
 
@@ -145,13 +155,19 @@ def calibrated(march: str, model: nn.Module, data: tuple[Digits, Digits], seed: 
     if march in INT16:
         qconfigs["int16"] = rules("min_max", "qint16")
     models = {name: calibrate(prepare_qat_fx(model, qconfig), images) for name, qconfig in qconfigs.items()}
-    for name in BOUNDED & models.keys():
+    for name in (name for name in BOUNDED if name in qconfigs):
         observed = prepare_qat_fx(model, qconfigs[name])
         models[f"{name}, observers only"] = calibrate(observed, images, bias_correction=False)
     for name, prepared in models.items():
         yield march, f"calibrated {name}", points(prepared, validation)
         yield march, f"integers {name}", points(convert_fx(prepared), validation)
     yield from trained(march, model, models["mse"], data, seed)
+
+
+def qat_only(march: str, model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
+    """QAT as in all stages, and nothing else."""
+    start = calibrate(prepare_qat_fx(model, rules("mse")), calibration_images(data[0]))
+    yield march, "QAT integers", points(convert_fx(qat_trained(model, start, data[0], seed, QAT_EPOCHS)), data[1])
 
 
 def trained(march: str, model: nn.Module, start: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
@@ -179,9 +195,10 @@ def run(task: Task) -> list[Row]:
     model = NETS[task.net]()
     train(model, data[0], task.epochs, FLOAT_RATE, task.seed)
     rows = [("float", "float", points(model.eval(), data[1])), *torch_ao(model, data, task.seed)]
+    stages = qat_only if task.qat_only else calibrated
     for march in task.marches:
         set_march(march)
-        rows.extend(calibrated(march, model, data, task.seed))
+        rows.extend(stages(march, model, data, task.seed))
     return rows
 
 
@@ -234,13 +251,14 @@ def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, f
     for march in marches:
         yield f"{march}: points lost after QAT", full - results.mean(march, "QAT integers"), AFTER_QAT[march]
         for name, loss in (("mse", AFTER_CALIBRATION), ("int16", INT16)):
-            if march in loss:
+            if march in loss and results.of(march, f"integers {name}"):
                 lost = full - results.mean(march, f"integers {name}")
                 yield f"{march}: points lost after calibration ({name})", lost, loss[march]
         if march in BESIDE_TORCH_AO:
             below, error = paired(results.of("torch.ao", "QAT integers"), results.of(march, "QAT integers"))
             yield f"{march}: points below torch.ao's QAT, standard error {error:.2f}", below, 0.0
-        yield f"{march}: unequal logits of exact QAT", results.mean(march, "exact QAT, unequal logits"), 0.0
+        if unequal := results.of(march, "exact QAT, unequal logits"):
+            yield f"{march}: unequal logits of exact QAT", statistics.fmean(unequal), 0.0
 
 
 def main() -> int:
@@ -249,10 +267,14 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--marches", nargs="+", default=list(AFTER_QAT), choices=list(AFTER_QAT))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--qat-only", action="store_true", help="float, torch.ao and QAT, to compare them on more seeds"
+    )
     options = parser.parse_args()
     same = alike(options.marches)
     marches = tuple(dict.fromkeys(same.values()))
-    tasks = [Task(net, seed, options.epochs, marches) for net in NETS for seed in range(options.seeds)]
+    seeds = range(options.seeds)
+    tasks = [Task(net, seed, options.epochs, marches, options.qat_only) for net in NETS for seed in seeds]
     rows: list[Row] = []
     with ProcessPoolExecutor(
         options.jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, initargs=(1,)

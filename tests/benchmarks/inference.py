@@ -4,7 +4,8 @@ Four networks; ours by the definition, eager and fast, and two whose arithmetic 
 where it is installed, onnxruntime on our export with QuantizeLinear and DequantizeLinear. Rounds are interleaved, so that
 other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared with the
 definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
-[--march bayes] [--growth | --families] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is missed.
+[--march bayes] [--growth | --families | --ladder] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is
+missed.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from importlib.util import find_spec
 import torch
 from families import families
 from growth import growth
+from ladder import ladder, without_one_pass
 from nets import mobilenet_v2, resnet18, resnet50
 from torch import Tensor, nn
 from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
@@ -113,6 +115,16 @@ def ours(prepared: nn.Module) -> dict[str, Run]:
     return {"definition": partial(defined, eager), "eager": eager, "fast": convert_fx(prepared, fast_mode=True)}
 
 
+def rungs(net: nn.Module, x: Tensor) -> dict[str, Run]:
+    """Float, and ours from the definition to one pass a layer."""
+    prepared = calibrated(net, x[:4])
+    with without_one_pass():
+        tails = convert_fx(prepared, fast_mode=True)
+        tails(x)  # layers choose their ways at the first call
+    definition, eager, fast = ours(prepared).values()
+    return {"float": net, "definition": definition, "eager": eager, "compiled tail": tails, "one pass": fast}
+
+
 def seconds(run: Run, x: Tensor, clock: Clock) -> float:
     begin = clock()
     run(x)
@@ -134,6 +146,15 @@ def differences(runs: Mapping[str, Run], x: Tensor) -> int:
     """How many outputs of ours differ from the definition's."""
     expected = runs["definition"](x)
     return sum(int((runs[name](x) != expected).sum()) for name in ("eager", "fast"))
+
+
+def climb(names: list[str], timed: Callable[[Mapping[str, Run], Tensor], Mapping[str, float]]) -> None:
+    """Print where the time of each network goes."""
+    for name, (make, size, batch) in NETS.items():
+        if name in names:
+            torch.manual_seed(0)
+            x = torch.rand(batch, 3, size, size) * 2 - 1
+            ladder(name, rungs(randomized(make(size)), x), x, timed)
 
 
 def compare(names: list[str], rounds: int, clock: Clock) -> int:
@@ -165,6 +186,9 @@ def main() -> int:
     parser.add_argument("--growth", action="store_true", help="print how time and memory grow instead")
     parser.add_argument("--families", action="store_true", help="print what single layers cost instead")
     parser.add_argument(
+        "--ladder", action="store_true", help="print where the time goes, from the definition up, instead"
+    )
+    parser.add_argument(
         "--cpu-time", action="store_true", help="count processor time: for one thread, on a busy machine"
     )
     arguments = parser.parse_args()
@@ -180,6 +204,8 @@ def main() -> int:
                 missed += growth(lambda net, x: variants(randomized(net), x), timed)
             elif arguments.families:
                 missed += families(lambda net, x: {"float": net, **ours(calibrated(net, x))}, timed)
+            elif arguments.ladder:
+                climb(arguments.nets, timed)
             else:
                 missed += compare(arguments.nets, arguments.rounds, clock)
     return 1 if missed else 0

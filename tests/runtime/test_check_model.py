@@ -233,3 +233,31 @@ def test_a_trace_is_refused_with_the_remedy() -> None:
 def test_unknown_words_are_corrected(argument: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{value}.*did you mean"):
         check_model(prepared(nn.ReLU()), IMAGE, **{argument: value})
+
+
+class Method(nn.Module):
+    """A method of a functional module."""
+
+    def __init__(self, method: str, *numbers: float) -> None:
+        super().__init__()
+        self.functional, self.method, self.numbers = FloatFunctional(), method, numbers
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = getattr(self.functional, self.method)(x, *self.numbers)
+        return out
+
+
+@pytest.mark.filterwarnings("ignore:FloatFunctional:FutureWarning")
+@pytest.mark.parametrize(
+    ("method", "numbers", "op"),
+    [("ceil", (), "ceil"), ("floor", (), "floor"), ("exp", (), "exp"), ("mul", (0.5,), "mul_scalar")],
+)
+def test_methods_of_functional_modules_are_checked(method: str, numbers: tuple[float, ...], op: str) -> None:
+    run = record_run(prepared(Method(method, *numbers)), (IMAGE,))
+    assert [call.op for call in run.calls if "functional" in call.name] == [op]
+
+
+@pytest.mark.filterwarnings("ignore:FloatFunctional:FutureWarning")
+def test_a_method_that_a_march_has_not_is_found() -> None:
+    (found,) = violations(record_run(prepared(Method("ceil")), (IMAGE,)), "bernoulli")
+    assert found.layer == "layer.functional (ceil)"

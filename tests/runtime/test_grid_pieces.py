@@ -75,7 +75,7 @@ def test_a_gradient_stops_at_the_mask_whatever_it_is(in_place: bool) -> None:
 
 
 def test_what_has_gaps_is_left_to_whole_tensors() -> None:
-    x = torch.randn(4, 6)[:, :3]
+    x = torch.randn(40, 6)[:, :3]
     given = torch.tensor([0.1]), -1, (-128, 127), _rounding
     assert values_in_pieces(x, *given, mask=False, overwrite=False) is None
 

@@ -23,9 +23,9 @@ PARAMS = Params(torch.tensor([-7, 5]), torch.tensor([1, 3]))
 
 
 @pytest.mark.parametrize("expression", [
-    lambda x, y: x + 3 * y, lambda x, y: (x - y) << 2, lambda x, y: (x * y) >> 1, lambda x, y: 7 - x,
-    lambda x, y: torch.clamp(x * 5 - y, -4, 9), lambda x, y: torch.clamp(-x, min=-2), lambda x, y: (x + 8) & 15,
-    lambda x, y: torch.where(torch.tensor(True), y, x) - 1, lambda x, y: 1 << (x + 3),
+    lambda x, y: x + 3 * y, lambda x, y: (x - y) << 2, lambda x, y: (x * y) >> 1, lambda x, y: 7 - x - y,
+    lambda x, y: torch.clamp(x * 5 - y, -4, 9), lambda x, y: torch.clamp(-x, min=-2) + y, lambda x, y: (x + y + 8) & 15,
+    lambda x, y: torch.where(torch.tensor(True), y, x) - 1, lambda x, y: (1 << (x + 3)) + y,
 ])  # fmt: skip
 def test_hold_every_value(expression: Any) -> None:
     values = [
@@ -50,13 +50,13 @@ def test_all_channels_count_as_one() -> None:
 
 
 def test_what_leaves_int32_is_met_between() -> None:
-    met = met_on_spans(lambda x, p: (x << 20) >> 20, PARAMS, ((torch.tensor(-32768), torch.tensor(32767)),))
+    met = met_on_spans(lambda x, _: (x << 20) >> 20, PARAMS, ((torch.tensor(-32768), torch.tensor(32767)),))
     assert met is not None
     assert not met.fits_int32
 
 
 @pytest.mark.parametrize("unknown", [
-    lambda x, p: torch.sort(x), lambda x, p: x.to(torch.float32), lambda x, p: x * torch.tensor(2), lambda x, p: x << -1,
+    lambda x, _: torch.sort(x), lambda x, _: x.to(torch.float32), lambda x, _: x * torch.tensor(2), lambda x, _: x << -1,
 ])  # fmt: skip
 def test_nothing_is_said_without_a_rule(unknown: Any) -> None:
     assert met_on_spans(unknown, PARAMS, ((torch.tensor(0), torch.tensor(1)),)) is None

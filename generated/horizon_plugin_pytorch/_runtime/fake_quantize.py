@@ -240,7 +240,7 @@ class FakeQuantize(FakeQuantizeBase):
         if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
             return
         try:
-            observer(data.detach() if activation is None else observer.clamped(data.detach(), activation.ends))
+            observer(data.detach() if activation is None else data.detach().clamp(*activation.ends))
         except ValueError as error:
             place = calling_place()
             raise type(error)(f"{place}: {error}" if place else str(error)) from error
@@ -259,7 +259,9 @@ class FakeQuantize(FakeQuantizeBase):
             saturate=self.saturate,
             in_place=self.in_place,
             owns_input=self.owns_input,
-            unsaved=self.owns_input and activation is not None,  # what gives it an activation keeps nothing of it
+            unsaved=self.owns_input
+            and activation is not None
+            and data._base is None,  # whose maker keeps nothing of it
             owns_gradient=self.owns_gradient,
             ends=NO_ENDS if activation is None else activation.ends,
         )

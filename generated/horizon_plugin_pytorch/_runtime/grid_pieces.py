@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .one_pass import NO_ENDS, is_dense, is_plain
+from .qtensor import broadcast_scale
 
 _PIECE = 1 << 16
 """Elements of a piece for each thread: its few buffers, float32, stay in a core's cache."""
@@ -43,41 +44,52 @@ def values_in_pieces(
         ends: of an activation before it.
 
     Returns:
-        Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when it is not dense, its channels are
-        not the slowest dimension, or it is no plain memory of the CPU.
+        Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when it is no plain memory of the CPU,
+        or large and not dense or its channels not the slowest dimension.
     """
-    rows = _rows(x, axis) if is_plain(x) and x.is_cpu and x.dtype is torch.float32 else None
-    if rows is None:
+    if not _is_float_memory(x):
+        return None
+    small = x.numel() <= 2 * piece()
+    rows = None if small else rows_of(x, axis)
+    if rows is None and not small:
         return None
     values = x if overwrite else torch.empty_like(x)
     inside = (
         torch.empty_like(x, dtype=torch.int8) if mask else None
     )  # conversion to int8 takes a third of that to uint8
-    steps, outs = scale.reshape(-1, 1), _rows(values, axis)
-    marks = None if inside is None else _rows(inside, axis)
-    assert outs is not None
-    for part in _parts(rows):
-        given = rows[part], steps[part[0]] if axis >= 0 else steps, outs[part]
-        _quantize(*given, bounds, rounding, None if marks is None else marks[part], ends)
+    if rows is None:
+        _quantize(x, broadcast_scale(scale, x.dim(), axis), values, bounds, rounding, inside, ends)
+    else:
+        steps, outs = scale.reshape(-1, 1).expand(len(rows), 1), _same_rows(values, rows)
+        marks = None if inside is None else _same_rows(inside, rows)
+        for part in parts_of(rows):
+            mark = None if marks is None else marks[part]
+            _quantize(rows[part], steps[part[0]], outs[part], bounds, rounding, mark, ends)
     return values, None if inside is None else inside.view(torch.uint8)
 
 
 def gradient_in_pieces(gradient: Tensor, inside: Tensor, *, in_place: bool) -> Tensor | None:
     """The gradient where the mask is 1, else 0; None when they do not lie alike, or it has a gradient of its own."""
-    plain = is_plain(gradient) and gradient.is_cpu and gradient.dtype is torch.float32
-    if not plain or gradient.stride() != inside.stride() or (torch.is_grad_enabled() and gradient.requires_grad):
+    plain = _is_float_memory(gradient) and not (torch.is_grad_enabled() and gradient.requires_grad)
+    if not plain or gradient.stride() != inside.stride():
         return None
-    rows, marks = _rows(gradient, -1), _rows(inside.view(torch.int8), -1)
-    out = gradient if in_place else torch.empty_like(gradient)
-    outs = _rows(out, -1)
-    if rows is None or marks is None or outs is None:
+    small = gradient.numel() <= 2 * piece()
+    rows = None if small else rows_of(gradient, -1)
+    if rows is None and not small:
         return None
-    for part in _parts(rows):
-        # The derivative of a threshold is vectorised; `torch.where` costs ten copies of the tensor.
-        torch.ops.aten.threshold_backward.grad_input(
-            rows[part], marks[part].to(torch.float32), _BETWEEN, grad_input=outs[part]
-        )
+    out, marks = gradient if in_place else torch.empty_like(gradient), inside.view(torch.int8)
+    if rows is None:
+        _stop(gradient, marks, out)
+    else:
+        marks, outs = _same_rows(marks, rows), _same_rows(out, rows)
+        for part in parts_of(rows):
+            _stop(rows[part], marks[part], outs[part])
     return out
+
+
+def _stop(gradient: Tensor, mark: Tensor, out: Tensor) -> None:
+    """One piece of a gradient; the derivative of a threshold is vectorised, `torch.where` costs ten copies of the tensor."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, mark.to(torch.float32), _BETWEEN, grad_input=out)
 
 
 def _quantize(
@@ -103,8 +115,13 @@ def _quantize(
     torch.mul(clamped, step, out=out)
 
 
-def _rows(x: Tensor, axis: int) -> Tensor | None:
-    """A view [scales, elements of one], in the order of memory; None where there is none."""
+def rows_of(x: Tensor, axis: int) -> Tensor | None:
+    """A view [scales, elements of one], in the order of memory; None where there is none.
+
+    Args:
+        x: any tensor.
+        axis: the channels' dimension; -1: one scale for all.
+    """
     if not is_dense(x):
         return None
     if axis < 0:
@@ -114,10 +131,19 @@ def _rows(x: Tensor, axis: int) -> Tensor | None:
     return x.as_strided((x.shape[0], x.stride(0)), (x.stride(0), 1))
 
 
-def _parts(rows: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Pieces of about a size: of one row, or of several whole ones."""
-    count, inner = rows.shape
-    size = _PIECE * torch.get_num_threads()
+def _same_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """The same view of a tensor that lies as the one of `rows` does."""
+    return x.as_strided(rows.shape, rows.stride())
+
+
+def piece() -> int:
+    """Elements of a piece for all threads."""
+    return _PIECE * torch.get_num_threads()
+
+
+def parts_of(rows: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Where pieces of rows are: parts of one row, or several whole ones."""
+    (count, inner), size = rows.shape, piece()
     if rows.numel() <= 2 * size:
         yield slice(None), slice(None)
     elif inner > size:
@@ -125,3 +151,7 @@ def _parts(rows: Tensor) -> Iterator[tuple[slice, slice]]:
     else:
         step = max(1, size // inner)
         yield from ((slice(i, i + step), slice(None)) for i in range(0, count, step))
+
+
+def _is_float_memory(x: Tensor) -> bool:
+    return x.dtype is torch.float32 and x.is_cpu and is_plain(x)

@@ -102,18 +102,18 @@ class Program:
         rows = max(1, min(_ROW, count) // channels)
         constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
         size = min(_PIECE * torch.get_num_threads(), count)
-        memory = [torch.empty(size, dtype=torch.int32) for _ in range(self.buffers)]
+        memory = [torch.empty(max(size, min(rows * channels, count)), dtype=torch.int32) for _ in range(self.buffers)]
         values: list[Tensor] = memory
         calls: tuple[_Call, ...] = ()
-        for begin, end, width in _pieces(count, size, rows * channels):
-            if not calls or values[0].shape != ((end - begin) // width, width):
-                values = [buffer[: end - begin].view(-1, width) for buffer in memory]
-                calls = self._calls(values, {key: x[:width] for key, x in constants.items()})
-            for value, x in zip(values, operands, strict=False):
-                value.copy_(x[begin:end].view(-1, width))
-            for function, given, to in calls:
-                function(*given, out=to)
-            out[begin:end].view(-1, width).copy_(values[self.last.index])
+        for *given, to in _pieces((*operands, out), size, rows * channels):
+            if not calls or values[0].shape != to.shape:
+                values = [buffer[: to.numel()].view(to.shape) for buffer in memory]
+                calls = self._calls(values, {key: x[: to.shape[1]] for key, x in constants.items()})
+            for value, x in zip(values, given, strict=False):
+                value.copy_(x)
+            for function, read, result in calls:
+                function(*read, out=result)
+            to.copy_(values[self.last.index])
 
     def _calls(self, values: list[Tensor], constants: Mapping[int, Tensor]) -> tuple[_Call, ...]:
         """The steps with tensors in the place of buffers, and constants as long as a row."""
@@ -129,14 +129,15 @@ def _varies(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dim() > 0
 
 
-def _pieces(count: int, size: int, width: int) -> Iterator[tuple[int, int, int]]:
-    """(begin, end, row length) of pieces of whole rows, and of what is left: one shorter row."""
+def _pieces(tensors: tuple[Tensor, ...], size: int, width: int) -> Iterator[tuple[Tensor, ...]]:
+    """Pieces of about a size of each flat tensor as rows of a width; and what is left, which is one shorter row."""
+    count = tensors[0].numel()
     whole = count // width * width
-    step = max(size // width, 1) * width
-    for begin in range(0, whole, step):
-        yield begin, min(begin + step, whole), width
+    if whole:
+        rows = max(size // width, 1)
+        yield from zip(*(torch.split(x[:whole].view(-1, width), rows) for x in tensors), strict=True)
     if whole < count:
-        yield whole, count, count - whole
+        yield tuple([x[whole:].view(1, -1) for x in tensors])
 
 
 @dataclass(slots=True)

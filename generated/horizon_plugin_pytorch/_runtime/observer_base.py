@@ -20,6 +20,7 @@ from ..kernels import load
 from .dtype import QuantDType
 from .errors import ArgumentError
 from .march import require_march
+from .observe_pieces import average_extremes
 from .one_pass import extremes, observe
 from .partial_class import PartialClass
 
@@ -139,23 +140,18 @@ class ObserverBase(TorchObserverBase):
             self._observe(x.detach().to(torch.float32))
         return x
 
-    def clamped(self, x: Tensor, ends: tuple[float, float]) -> Tensor:
-        """What it observes of a batch as it would of the batch clamped to `ends`: where only extremes count, those alone."""
-        extremes_count = self._IN_ONE_PASS and not self.is_per_channel and x.numel() > 0
-        return (torch.stack(torch.aminmax(x)) if extremes_count else x).clamp(*ends)
-
     def observe_into(self, x: Tensor, scale: Tensor, ends: tuple[float, float]) -> bool:
-        """Observe a batch, clamped to `ends`, and write the scale that follows into `scale`, in one pass over memory.
+        """Observe a batch, clamped to `ends`, and write the scale that follows into `scale`, at once.
 
         Returns:
-            False: nothing happened, for there is no such pass for this observer, batch or machine, or the batch is not
+            False: nothing happened, for there is no such way for this observer, batch or machine, or the batch is not
             finite; then call the observer.
         """
         held = self.averaged_extremes()
         if held is None:
             return False
-        bounds = self.quant_min, self.quant_max
-        return observe(x, self.ch_axis, (*held, scale), self.averaging_constant, bounds, self.march, ends)
+        how, bounds = (self.ch_axis, (*held, scale), self.averaging_constant), (self.quant_min, self.quant_max)
+        return observe(x, *how, bounds, self.march, ends) or average_extremes(x, *how, self.scale_of, ends)
 
     def averaged_extremes(self) -> tuple[Tensor, Tensor] | None:
         """(smallest, largest) so far, where nothing but the extremes of a batch enters them, and in one process."""

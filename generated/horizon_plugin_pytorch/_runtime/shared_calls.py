@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 from .fake_quantize import FakeQuantize
 from .match import called_module
+from .module_tree import all_modules
 from .qtensor import QTensor
 
 
@@ -48,10 +49,11 @@ def watch_shared(model: fx.GraphModule) -> None:
         name = called_module(node)
         if name is not None and node.op != "get_attr":
             calls.setdefault(name, []).append(node.name)
-    modules = dict(model.named_modules(remove_duplicate=False))
-    for name, sites in calls.items():
+    shared = {name: sites for name, sites in calls.items() if len(sites) > 1}
+    modules = dict(model.named_modules(remove_duplicate=False)) if shared else {}
+    for name, sites in shared.items():
         fake_quant = getattr(modules.get(name), "activation_post_process", None)
-        if len(sites) > 1 and isinstance(fake_quant, FakeQuantize):
+        if isinstance(fake_quant, FakeQuantize):
             fake_quant.register_forward_pre_hook(CallRanges(tuple(sites)))
 
 
@@ -86,8 +88,12 @@ def warn_of_shared(model: nn.Module) -> None:
 
 
 def _observed(model: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, module in model.named_modules():
-        fake_quant = module._modules.get("activation_post_process")
-        for hook in () if fake_quant is None else fake_quant._forward_pre_hooks.values():
-            if isinstance(hook, CallRanges):
-                yield name, hook.ranges
+    if any(_hooks(module) for module in all_modules(model)):
+        for name, module in model.named_modules():
+            yield from ((name, hook.ranges) for hook in _hooks(module))
+
+
+def _hooks(module: nn.Module) -> list[CallRanges]:
+    fake_quant = module._modules.get("activation_post_process")
+    hooks: Any = () if fake_quant is None else fake_quant._forward_pre_hooks.values()
+    return [hook for hook in hooks if isinstance(hook, CallRanges)]

@@ -184,7 +184,7 @@ def _corrected(
     again: Callable[[], Sequence[Any]],
 ) -> BiasShift:
     """Give a layer the best shift that was found; its outputs are then those with it."""
-    axis = _plain(given[0]).dim() - 1 - layer._TRAILING
+    axis = given[0].dim() - 1 - layer._TRAILING
     bias, target = layer.bias.double(), _means(name, expected, axis)
     before = _means(name, given, axis) - target
 
@@ -214,17 +214,21 @@ def best_shift(error: Shifted, unshifted: Tensor) -> Tensor:
 
 def _means(name: str, batches: Sequence[Any], axis: int) -> Tensor:
     """Mean of each channel over batches and places, float64."""
-    rows = [_plain(batch).to(torch.float64).movedim(axis, 0).flatten(1) for batch in batches]
-    count = sum(row.shape[1] for row in rows)
-    means = torch.stack([row.sum(1) for row in rows]).sum(0) / count if count else torch.full((1,), torch.nan)
+    count = sum(batch.numel() // batch.shape[axis] for batch in batches)
+    sums = torch.stack([_sums(batch, axis) for batch in batches]).sum(0)
+    means = sums / count if count else torch.full((1,), torch.nan)
     if not bool(torch.isfinite(means).all()):
         raise ArgumentError(f"correct_bias: {name} gave no values, NaN or Inf; check the batches. Nothing was changed")
     return means
 
 
-def _plain(value: Any) -> Tensor:
+def _sums(value: Any, axis: int) -> Tensor:
+    """Sum of each channel, float64; those of integers are exact."""
+    others = [i for i in range(value.dim()) if i != axis]
+    if isinstance(value, QTensor) and value.is_quantized:
+        return value.int_repr().sum(others, dtype=torch.int64) * value.q_scale().double()
     plain: Tensor = value.dequantize() if isinstance(value, QTensor) else value
-    return plain
+    return plain.sum(others, dtype=torch.float64)
 
 
 def _step(value: Any) -> Tensor:

@@ -53,17 +53,20 @@ def _count(batch: Sequence[Any]) -> int:
 def calibrate(model: M, batches: Iterable[Any], validate: bool = True, bias_correction: bool = True) -> M:
     """Run every batch in the state CALIBRATION, with a progress bar on a terminal, then correct biases.
 
-    Biases are corrected as by `correct_bias`, on as many of the batches as have 32 samples together, spread evenly over
-    the run, or on one batch if that has more; so `batches` may be an iterator. These inputs are held in memory, and at the end
-    the features that they have at one place of the network. What was observed does not depend on it: calibration that is
+    Biases are corrected as by `correct_bias`, on batches that are spread evenly over the run and have at most 32 samples
+    together, or on one batch if that has more; so `batches` may be an iterator. Copies of them are held in memory, and at the
+    end the features that they have at one place of the network. What was observed does not depend on it: calibration that is
     continued, also from a checkpoint, gives the scales of one that was not interrupted, and corrects biases anew.
 
     Args:
         model: what `prepare_qat_fx` or `prepare_qat` returned; it is put into eval mode.
         batches: each a tensor, or a tuple or list of the arguments of forward.
         validate: leave the model in the state VALIDATION.
-        bias_correction: False leaves biases as they are. So does a model that was not traced (`prepare_qat`), and one that
-            saw no data; one that no integers can be made of, which a warning says.
+        bias_correction: False leaves biases as they are. They are left too in a model that was not traced (`prepare_qat`) or
+            saw no data, and, with a warning, in one that no integers can be made of.
+
+    Warns:
+        UserWarning: biases were not corrected; the reason, and what to do.
 
     Returns:
         The model itself.

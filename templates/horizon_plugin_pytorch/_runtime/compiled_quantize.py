@@ -39,7 +39,7 @@ def in_one_call(fake_quant: Any, x: Tensor, activation: Clamp | None) -> Tensor 
     if is_recorded() or is_marked() or not is_float_memory(x) or not is_float_memory(scale):
         return None
     inner = elements_per_scale(x, observer.ch_axis)
-    if not inner or not scale.is_contiguous():
+    if not inner or not scale.is_contiguous() or compiled_pass(fake_quant.march, "fake_quantize") is None:
         return None
     if not fake_quant.frozen and buffers["observer_enabled"].item() and (fake_quant.training or not quantizes):
         extremes = observer.averaged_extremes()

@@ -6,7 +6,7 @@ objects are new, so the QAT model stays usable; tensors of modules that are not 
 """
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -54,9 +54,9 @@ def convert_fx(
     observed = _checked(graph_module)
     warn_uncollected(_uncollected(observed), stacklevel=3)
     warn_of_shared(observed)
-    swapped = [module for _, module in convertible(observed, TABLES.quantized_modules)]
-    model = observed if inplace else observed.structural_clone(swapped)
-    convert_modules(model, TABLES.quantized_modules, fast_mode)
+    chosen = dict(convertible(observed, TABLES.quantized_modules))
+    model = observed if inplace else observed.structural_clone(chosen.values())
+    convert_modules(model, chosen, TABLES.quantized_modules, fast_mode)
     model.eval()
     finish(model, _remove_qconfig)
     converted = become(model, QuantizedGraphModule, model.graph)
@@ -76,9 +76,9 @@ def _checked(model: nn.Module) -> ObservedGraphModule:
     return model
 
 
-def convert_modules(model: nn.Module, table: ClassTable, fast_mode: bool) -> None:
-    """Swap the QAT modules of a model to their quantized classes, in place."""
-    new = twins(convertible(model, table), table)
+def convert_modules(model: nn.Module, chosen: Mapping[str, nn.Module], table: ClassTable, fast_mode: bool) -> None:
+    """Swap QAT modules of a model, what `convertible` gives, to their quantized classes, in place."""
+    new = twins(chosen.items(), table)
     for part in (part for module in new.values() if fast_mode for part in module.modules()):
         part.compiles = True  # type: ignore[assignment]
     swap(model, new)
@@ -93,7 +93,7 @@ def convertible(model: nn.Module, table: ClassTable) -> Iterator[tuple[str, nn.M
 def finish(model: nn.Module, remove_qconfig: bool) -> None:
     """What is left to do once the modules of a model are swapped."""
     preserved = _preserved(model)
-    for module in model.modules():
+    for module in all_modules(model):
         if isinstance(module, QATComposite) and id(module) not in preserved:
             module.finish_conversion()
         if remove_qconfig:
@@ -118,10 +118,11 @@ def warn_uncollected(layers: Iterable[tuple[str, nn.Module]], stacklevel: int) -
 
 def _uncollected(model: GraphModuleWithAttr) -> Iterator[tuple[str, nn.Module]]:
     """Every QAT module in use whose output quantizer still has the scale it was made with."""
-    view = GraphView(model.graph, {})
-    called = (count_calls(view) + uses_in_wrapped_methods(model)).keys()
-    for name, module in swappable(model, TABLES.quantized_modules):
-        if never_observed(module) and _is_used(name, called) and not _is_optional(model, name):
+    swapped = swappable(model, TABLES.quantized_modules)
+    waiting = [(name, module) for name, module in swapped if never_observed(module)]
+    called = (count_calls(GraphView(model.graph, {})) + uses_in_wrapped_methods(model)).keys() if waiting else ()
+    for name, module in waiting:
+        if _is_used(name, called) and not _is_optional(model, name):
             yield name, module
 
 

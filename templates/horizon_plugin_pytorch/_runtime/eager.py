@@ -13,7 +13,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase
 
 from .._tables import TABLES
-from .convert import convert_modules, finish, warn_uncollected
+from .convert import convert_modules, convertible, finish, warn_uncollected
 from .fake_quant_state import never_observed
 from .graph_module import GraphModuleWithAttr
 from .hybrid_run import allow_float_operations, require_quantized_inputs
@@ -106,7 +106,8 @@ def convert(
     own.eval()
     layers = swappable(own, TABLES.quantized_modules)
     warn_uncollected(((name, layer) for name, layer in layers if never_observed(layer)), stacklevel=3)
-    convert_modules(own, mapping or TABLES.quantized_modules, fast_mode)
+    table = mapping or TABLES.quantized_modules
+    convert_modules(own, dict(convertible(own, table)), table, fast_mode)
     finish(own, remove_qconfig)
     require_quantized_inputs(own)
     return own

@@ -22,6 +22,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from .bind import bind_scales
 from .exact import may_choose, proved_region
 from .graph_module import QuantizedGraphModule, original_class
+from .module_tree import all_modules
 from .one_pass import is_plain
 from .qtensor import QTensor
 from .quantized_module import QuantizedModule, Scaled
@@ -128,7 +129,7 @@ class FlatRun:
         flat = {node: scaled for node, scaled in near.items() if isinstance(scaled, Scaled)}
         inputs = tuple(node for node in nodes if node.op == "placeholder")
         layers = tuple(model.get_submodule(str(node.target)) for node in ways)
-        found = tuple((module, _Found.of(module)) for module in model.modules())
+        found = tuple((module, _Found.of(module)) for module in all_modules(model))
         return cls(model.graph, inputs, tuple(_steps(model, nodes, ways, flat)), layers, found)
 
     def __reduce__(self) -> tuple[Any, ...]:

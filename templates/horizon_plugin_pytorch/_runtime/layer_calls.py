@@ -22,8 +22,6 @@ from .locate import calling_place
 from .qtensor import QTensor
 
 _FUNCTIONS = {func: rule.op for rule in TABLES.tensor_rules if rule.op for func in rule.functions}
-METHODS = {row.method: row.op for row in TABLES.replacements if row.method is not None}
-"""Methods of modules that are used by their methods -> their operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class _Recorder:
 
     def watch_methods(self, name: str, module: nn.Module) -> None:
         """Note each call of a method of a module that is used by its methods."""
-        for method, op in METHODS.items():
+        for method, op in TABLES.functional_methods.items():
             if (original := getattr(module, method, None)) is not None:
                 module.__dict__[method] = self.noting(name, op, module, original)
 
@@ -117,9 +115,11 @@ class _Recorder:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self.depth += 1
+            before = self.seen[name]
             result = original(*args, **kwargs)
             self.depth -= 1
-            self.note(name, op, module, _bound(signature, args, kwargs), result)
+            if self.seen[name] == before:  # else it has called the method that computes, which was noted
+                self.note(name, op, module, _bound(signature, args, kwargs), result)
             return result
 
         return call

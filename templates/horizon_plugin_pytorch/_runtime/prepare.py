@@ -19,7 +19,7 @@ from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGra
 from .host import HostModule
 from .hybrid import insert_stubs, parse_cpu_rules, quantized_side
 from .march import require_march
-from .module_tree import swap
+from .module_tree import all_modules, swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, qconfig_at, resolve
 from .recognize import replace_recognized
 from .shared_calls import watch_shared
@@ -111,6 +111,8 @@ def prepare_modules(model: nn.Module, quantized: Mapping[str, Choice], table: Cl
 
 def _check_host_modules(fused: GraphModuleWithAttr, march: str) -> None:
     """Raise NotImplementedError when the model holds a host operator that the march's tools do not have."""
+    if not any(isinstance(module, HostModule) for module in all_modules(fused)):
+        return
     for name, module in fused.named_modules():
         if isinstance(module, HostModule):
             require_operator(module._OP, march, f"{name}: {type(module).__name__}")
@@ -153,8 +155,9 @@ def warn_of_rules(model: nn.Module, report: QConfigReport) -> None:
             UserWarning,
             stacklevel=3,
         )
-    for name, module in model.named_modules():
-        if name and (base := _swapped_base(type(module))) is not None:
+    bases = {cls: _swapped_base(cls) for cls in set(map(type, all_modules(model)))}
+    for name, module in model.named_modules() if any(bases.values()) else ():
+        if name and (base := bases[type(module)]) is not None:
             warnings.warn(
                 f"{name!r} is a {type(module).__name__}, a sub-class of {base.__name__}: classes are matched exactly, "
                 f"so it is not quantized and stays float. Hold a {base.__name__} in a module of your own instead",

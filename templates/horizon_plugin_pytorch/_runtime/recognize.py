@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from .._tables import TABLES
-from .module_tree import swap
+from .module_tree import all_modules, swap
 
 
 def recognized(module: nn.Module) -> type[nn.Module] | None:
@@ -20,10 +20,11 @@ def recognized(module: nn.Module) -> type[nn.Module] | None:
 
 def replace_recognized(model: nn.Module) -> None:
     """Replace every such module, in place."""
+    if not any(map(recognized, all_modules(model))):
+        return
     new: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
         target: Any = recognized(module)
         if name and target is not None:
             new[name] = target.from_float(module)
-    if new:
-        swap(model, new)
+    swap(model, new)

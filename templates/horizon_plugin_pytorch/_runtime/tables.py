@@ -109,6 +109,7 @@ class Tables:
         recognized: qualified name of a class of a package that need not be installed -> the float class in its place.
         leaf_modules: classes never traced into, beside torch.nn's own.
         leaf_method_modules: classes that are used by their methods; a method call is one node.
+        functional_methods: method of a functional module -> its operator.
         method_modules: method of a functional module -> the float module that a traced call of it becomes.
         tensor_rules: what torch functions do with a QTensor.
         passthrough: functions whose result keeps scale and dtype.
@@ -126,6 +127,7 @@ class Tables:
     recognized: Mapping[str, type[nn.Module]]
     leaf_modules: tuple[type[nn.Module], ...]
     leaf_method_modules: tuple[type[nn.Module], ...]
+    functional_methods: Mapping[str, str]
     method_modules: Mapping[str, type[nn.Module]]
     tensor_rules: tuple[TensorRule, ...]
     passthrough: frozenset[Callable[..., object]]

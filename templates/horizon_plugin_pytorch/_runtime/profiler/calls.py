@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..layer_calls import METHODS, tensors_in
+from ..._tables import TABLES
+from ..layer_calls import tensors_in
 from .layers import is_used_by_methods, layers_of, with_tensors
 
 
@@ -104,7 +105,7 @@ class _Watcher:
 
     def watch_methods(self, name: str, module: nn.Module) -> Iterator[Callable[[], object]]:
         """Tell of the calls of a module's methods; gives what ends that."""
-        for method in METHODS:
+        for method in TABLES.functional_methods:
             if inspect.ismethod(original := getattr(module, method, None)):
                 module.__dict__[method] = self.telling(name, method, module, original)
                 yield lambda method=method: module.__dict__.pop(method)  # type: ignore[misc]
