@@ -44,9 +44,8 @@ def test_transposed_convolutions(layer: nn.Module) -> None:
     assert "one pass" in check(fast(layer))
 
 
-@pytest.mark.parametrize("march", ["bernoulli2", "bayes"])
-def test_a_transposed_convolution_with_relu(march: str) -> None:
-    assert "one pass" in check(fast(nn.ConvTranspose2d(8, 5, 3, 2, 1), nn.ReLU(), march=march))
+def test_a_transposed_convolution_with_relu_on_another_march() -> None:
+    assert "one pass" in check(fast(nn.ConvTranspose2d(8, 5, 3, 2, 1), nn.ReLU(), march="bernoulli2"))
 
 
 @pytest.mark.parametrize(
