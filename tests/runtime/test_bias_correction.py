@@ -175,6 +175,16 @@ class TestNetworks:
         product = layer.bn(layer._product(x))
         assert torch.equal(layer._weighted(x), product + first.shift.reshape(-1, 1, 1))
 
+    def test_a_normalization_alone_trains_with_the_shift_behind_it(self) -> None:
+        net = Parts(lambda self, x: self.norm(self.quant(x)), quant=QuantStub(scale=1 / 64), norm=nn.BatchNorm2d(3))
+        model, (x, _) = calibrated("bernoulli2", randomized(net)), images(0)
+        (layer,) = correct_bias(model, images(0)).layers
+        assert bool(layer.shift.any())
+        set_fake_quantize(model.train(), FakeQuantState.QAT)
+        model.norm.activation_post_process = None
+        normalized = nn.BatchNorm2d.forward(model.norm, model.quant(x).dequantize())
+        assert torch.equal(model(x), normalized + layer.shift.reshape(-1, 1, 1))
+
     def test_a_layer_without_a_bias_gets_one(self) -> None:
         net = Parts(lambda self, x: self.a(self.quant(x)), quant=QuantStub(scale=1 / 64), a=conv(3, 3, bias=False))
         model = calibrated("bernoulli2", net.eval())

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from horizon_plugin_pytorch._runtime import one_pass
-from horizon_plugin_pytorch._runtime.one_pass import extremes
+from horizon_plugin_pytorch._runtime.one_pass import extremes, magnitudes
 from horizon_plugin_pytorch._runtime.passes import torch_operations_only
 from horizon_plugin_pytorch._runtime.straight_through import fake_quantize_values, quantized_values
 from horizon_plugin_pytorch.dtype import qint4, qint8, qint16
@@ -147,3 +147,20 @@ def test_integers_of_weights(march: str, dtype, axis: int) -> None:
     with torch_operations_only():
         assert torch.equal(compiled, quantized_values(x, scale, dtype, march, axis=axis))
     assert compiled.dtype == dtype.storage
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (1, 1), (2, 40_000), (0, 4), (4, 0)])
+def test_magnitudes_are_those_of_torch(shape: tuple[int, int]) -> None:
+    rows = torch.randint(-128, 128, shape).to(torch.int8)
+    rows[:, :1] = -128
+    found = magnitudes(rows, "bayes")
+    assert found is not None
+    assert torch.equal(found, rows.to(torch.int64).abs().sum(1))
+
+
+def test_magnitudes_of_what_is_no_plain_matrix_are_left_to_torch() -> None:
+    rows = torch.zeros(4, 6, dtype=torch.int8)
+    assert magnitudes(rows.t(), "bayes") is None
+    assert magnitudes(rows.to(torch.int16), "bayes") is None
+    with torch_operations_only():
+        assert magnitudes(rows, "bayes") is None

@@ -141,15 +141,15 @@ def _filled(fixed: list[Any], tensors: list[Tensor]) -> list[Any]:
 
 
 @_as_node  # type: ignore[untyped-decorator]
-def _find_constants(name: str, generations: list[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
-    """Let the model know its tensors, before the compiler reads them; what it returns says nothing."""
+def _find_constants(name: str, generations: list[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """Let the model know its tensors, before the compiler reads them; the result is empty."""
     model, found = model_of(name), tuple(generations)
     known: _Constants | None = vars(model).get(_CONSTANTS)
     if not _is_real((args, kwargs)) and (known is None or known.generations != found):
         search = _Search()
         _run(model, args, kwargs, search)
         vars(model)[_CONSTANTS] = _Constants(found, list(search.found.values()))
-    return 0
+    return torch.empty(0)
 
 
 @_as_node  # type: ignore[untyped-decorator]

@@ -89,6 +89,18 @@ def integers(x: Tensor, scale: Tensor, axis: int, bounds: tuple[int, int], march
     return found
 
 
+def magnitudes(rows: Tensor, march: str) -> Tensor | None:
+    """The sum of the magnitudes of each row of an int8 matrix, int64; None when there is no code for it."""
+    if not is_plain(rows) or rows.dtype is not torch.int8 or not rows.is_contiguous():
+        return None
+    function = compiled_pass(march, "magnitudes")
+    if function is None:
+        return None
+    sums = torch.empty(len(rows), dtype=torch.int64)
+    function(rows.data_ptr(), sums.data_ptr(), *rows.shape, torch.get_num_threads())
+    return sums
+
+
 def extremes(x: Tensor, march: str) -> tuple[Tensor, Tensor] | None:
     """(smallest, largest) of each row of a float32 matrix, NaN where there is one; None when there is no code for it."""
     if not is_plain(x) or x.dtype is not torch.float32 or not x.is_contiguous() or not x.numel():

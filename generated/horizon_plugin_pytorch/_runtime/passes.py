@@ -23,6 +23,7 @@ _TEXTS = ("passes.h", "histogram.h", "range_search.h")
 _POINTER, _COUNT, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
 _TYPES = {
     "integers": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
+    "magnitudes": (*[_POINTER] * 2, _COUNT, _COUNT, _INT),
     "squared_errors": (*[_POINTER] * 2, _COUNT, _COUNT, _POINTER, _COUNT, _POINTER, _INT, _FLOAT, _FLOAT, _INT),
     "fake_quantize": (*[_POINTER] * 3, _COUNT, _COUNT, _POINTER, _COUNT, _INT, *[_FLOAT] * 4, _INT),
     "pass_inside": (*[_POINTER] * 3, _COUNT, _INT),

@@ -87,10 +87,7 @@ class QATWithNorm(QATWeighted):
             bias = self.kernels.simulate_bias(self.shifted(bias)) if self.quantizes else bias
             return self._multiply(x, self._stored(self._deployed_weight()), bias)
         product = self._unfolded_product(x) if self.reverse_fold else self._product(x)
-        normalized: Tensor = self.bn(product)
-        if self.quantizes and self.bias_shift.numel():
-            normalized = normalized + per_channel(self.bias_shift, normalized.dim() - 2)
-        return normalized
+        return self.moved(self.bn(product))
 
     def _product(self, x: Tensor) -> Tensor:
         return self._multiply(x, self.fake_quantized_weight(), self.bias)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .recording import is_tracing, unrecorded
+from .weights import per_channel
 
 _KEY = "bias_shift"
 
@@ -42,6 +43,12 @@ class HasBiasShift(nn.Module):
         if shift is None or not shift.numel():
             return bias
         return shift if bias is None else bias + shift
+
+    def moved(self, out: Tensor) -> Tensor:
+        """Values [N, C, ...] of a normalization by the batch, behind which no bias is added; with the shift as elsewhere."""
+        if not self.quantizes or not self.bias_shift.numel():
+            return out
+        return out + per_channel(self.bias_shift, out.dim() - 2)
 
     def simulated_bias(self) -> Tensor | None:
         """The bias as the march's integers will hold it, if the model quantizes; its gradient is straight-through."""

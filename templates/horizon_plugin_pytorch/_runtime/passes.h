@@ -74,6 +74,23 @@ void integers(const float *x, int8_t *y, int64_t rows, int64_t inner, const floa
     }
 }
 
+/* The sum of |w| of each row. */
+void magnitudes(const int8_t *w, int64_t *sums, int64_t rows, int64_t inner, int threads)
+{
+    #pragma omp parallel for num_threads(threads) schedule(static) if (rows * inner > 2 * BLOCK && threads > 1)
+    for (int64_t row = 0; row < rows; row++) {
+        sums[row] = 0;
+        for (int64_t first = 0; first < inner; first += BLOCK) {
+            const int8_t *const part = w + row * inner + first;
+            const int64_t count = inner - first < BLOCK ? inner - first : BLOCK;
+            int32_t sum = 0;
+            for (int64_t i = 0; i < count; i++)
+                sum += part[i] < 0 ? -part[i] : part[i];
+            sums[row] += sum;
+        }
+    }
+}
+
 /* The extremes of a run; `odd` is NaN where one of its values is NaN or infinite. */
 #define RUN(NAME, PRAGMA)                                                                                       \
 static inline void NAME(const float *x, int64_t n, float *lowest, float *highest, float *odd, int threads)      \

@@ -56,7 +56,7 @@ class QATNorm(HasBiasShift, QATModule):
         x = self._admit(input)
         if self.training or not self.quantizes:
             normalized: Tensor = super().forward(x)
-            return self._finish(normalized)
+            return self._finish(self.moved(normalized))
         integers, scale = self.integer_weight()
         weight, bias = integers * scale, self.kernels.simulate_bias(self.shifted(self.affine_map()[1]))
         return self._finish(x * per_channel(weight, x.dim() - 2) + per_channel(bias, x.dim() - 2))

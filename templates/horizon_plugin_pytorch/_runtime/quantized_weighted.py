@@ -18,8 +18,9 @@ from .exact import Accumulator, as_integers, channel_sums, may_choose, proved_re
 from .int8_products import Int8Products, wants_products
 from .int8_sums import Int8Sums, Window
 from .layer_way import Way
+from .one_pass import magnitudes
 from .one_pass_conv import OnePassConv
-from .one_pass_forms import OnePassRows, OnePassSpread, Spread, ungrouped
+from .one_pass_forms import OnePassRows, OnePassSpread, Spread, of_groups
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -135,7 +136,7 @@ class QuantizedWeighted(QuantizedModule):
         if not self.compiles or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
         if window is not None:
-            return OnePassConv.prove(*ungrouped(self.weight, window), tail.program, added)
+            return of_groups(self.weight, window, tail.program, added)
         if spread is not None and not added:
             return OnePassSpread.prove(out_channels_first(self.weight, self._LAYOUT, 1), spread, tail.program)
         return OnePassRows.prove(self.weight, tail.program, added) if self._TRAILING == 0 else None
@@ -221,9 +222,9 @@ class QuantizedWeighted(QuantizedModule):
         """Sum of |weight|, int64 [out_channels], added up once."""
         if self._sums is None:
             with deriving(self):
-                self._sums = channel_sums(
-                    out_channels_first(self.weight, self._LAYOUT, int(getattr(self, "groups", 1)))
-                )
+                first = out_channels_first(self.weight, self._LAYOUT, int(getattr(self, "groups", 1)))
+                sums = magnitudes(first.flatten(1), self.march)
+                self._sums = channel_sums(first) if sums is None else sums
         return self._sums
 
     def _forget(self) -> None:
