@@ -76,13 +76,15 @@ def exact_result(
 
 def _is_named(module: Any, op: str, computed: Any, args: tuple[Any, ...]) -> bool:
     """Whether the specs want the integers of this call; not for a recorder, which is shown plain operators."""
+    if not module.quantizes:
+        return False
     if module.of_composite is not None:
         named = module.of_composite
     else:
         target = str(computed.dtype) if isinstance(computed, QTensor) else ACCUMULATOR
         sources = integer_sources(op, module.march, target)
         named = bool(sources) and any(str(x.dtype) in sources for x in _flat(args) if isinstance(x, QTensor))
-    return named and module.quantizes and not (is_recorded() or is_marked())
+    return named and not (is_recorded() or is_marked())
 
 
 def exact_call(call: Call, behaviour: Callable[[Call], Any], computed: Any) -> Any:

@@ -20,8 +20,6 @@ from .straight_through import is_marked
 
 _Marks = tuple[object, ...]
 _SAMPLES = 32
-_BUFFERS = ("scale", "fake_quant_enabled", "observer_enabled")
-_RANGE = ("min_val", "max_val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,18 @@ def forget(fake_quant: nn.Module) -> None:
 def _marks(fake_quant: Any, weight: Tensor) -> _Marks:
     """What the values depend on: memory, how often it was written to, a sample of the weight, settings."""
     observer = fake_quant._modules["activation_post_process"]
-    memory = [(id(x), x._version) for x in _held(fake_quant)]
+    scale, quantizes, observes, lowest, highest = _held(fake_quant)
     settings = fake_quant.march, fake_quant.rounded_as, fake_quant.saturate, fake_quant.training, fake_quant.frozen
     grid = observer.quant_min, observer.quant_max, observer.ch_axis, observer.averaging_constant
-    return (*settings, *grid, *memory, compiled_code_is_off(), weight.data_ptr(), weight._version, *_sample(weight))
+    memory = id(scale), id(quantizes), id(observes), id(lowest), id(highest), weight.data_ptr()
+    writes = scale._version, quantizes._version, observes._version, lowest._version, highest._version, weight._version
+    return settings, grid, memory, writes, compiled_code_is_off(), _sample(weight)
 
 
-def _held(fake_quant: Any) -> list[Tensor]:
-    buffers, ranges = fake_quant._buffers, fake_quant._modules["activation_post_process"]._buffers
-    return [*(buffers[name] for name in _BUFFERS), *(ranges[name] for name in _RANGE)]
+def _held(fake_quant: Any) -> tuple[Tensor, ...]:
+    own, ranges = fake_quant._buffers, fake_quant._modules["activation_post_process"]._buffers
+    switches = own["fake_quant_enabled"], own["observer_enabled"]
+    return own["scale"], *switches, ranges["min_val"], ranges["max_val"]
 
 
 def _sample(weight: Tensor) -> list[float]:
