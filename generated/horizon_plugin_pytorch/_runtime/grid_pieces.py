@@ -54,9 +54,7 @@ def values_in_pieces(
     if rows is None and not small:
         return None
     values = x if overwrite else torch.empty_like(x)
-    inside = (
-        torch.empty_like(x, dtype=torch.int8) if mask else None
-    )  # conversion to int8 takes a third of that to uint8
+    inside = torch.empty_like(x, dtype=torch.int8) if mask else None  # made faster than uint8
     if rows is None:
         _quantize(x, broadcast_scale(scale, x.dim(), axis), values, bounds, rounding, inside, ends)
     else:

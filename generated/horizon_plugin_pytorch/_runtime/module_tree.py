@@ -18,8 +18,8 @@ _FORWARD_HOOKS = (
 )
 
 
-_DICTS = frozenset({dict, OrderedDict})
-_CONTAINERS = _DICTS | {list, tuple}
+_COPIED = frozenset({dict, OrderedDict, set})
+_CONTAINERS = frozenset({dict, OrderedDict, list, tuple})
 _WITHOUT_MODULES = frozenset({"_parameters", "_buffers"})
 _ATOMS = frozenset({bool, int, float, str, type(None)})
 
@@ -43,8 +43,8 @@ def clone_state(module: nn.Module, memo: dict[int, nn.Module]) -> dict[str, Any]
 
 
 def _dict_copy(value: Any) -> Any:
-    """A dictionary as `copy.copy` makes it, in a tenth of the time; anything else as it is."""
-    if type(value) in _DICTS:
+    """A dictionary or a set as `copy.copy` makes it, in a tenth of the time; anything else as it is."""
+    if type(value) in _COPIED:
         return value.copy()
     return copy.copy(value) if isinstance(value, dict) else value
 

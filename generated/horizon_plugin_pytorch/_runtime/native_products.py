@@ -74,12 +74,7 @@ class NativeProduct:
         kinds = tuple(dtype.storage for dtype, _ in operands)
         largest = operands[0][1] * operands[1][1]
         pairs = (_INT32 - 1) // (2 * largest)
-        if (
-            not pairs
-            or not {*kinds} <= set(_NARROW)
-            or output.storage not in TYPES
-            or any(p.numel() > 1 for p in params)
-        ):
+        if not pairs or not {*kinds} <= set(_NARROW) or any(p.numel() > 1 for p in params):
             return None
         run = _compiled(header_of(kernel[0]), kernel[1], len(params), (*kinds, output.storage))
         proof = f"products in one pass: {2 * pairs} * {largest} = {2 * pairs * largest} < 2**31, then int64"
@@ -112,23 +107,17 @@ def _compiled(header: Path, name: str, params: int, kinds: tuple[torch.dtype, ..
     function = functions_of(header).get(name)
     if function is None:
         return None
-    arguments = [f"bpu_word p{i}" for i in range(params + 2)]
-    passed = ", ".join(f"p{i}" for i in range(params + 2))
-    types = (f"typedef {TYPES[kind]} {role};" for kind, role in zip(kinds, ("left", "right", "result"), strict=True))
-    built = library(
-        "\n".join(
-            (
-                "#define WORD_BITS 64",
-                header.with_name("elements.h").read_text(encoding="utf-8"),
-                function.text,
-                *types,
-                f"#define ARGUMENTS , {', '.join(arguments)}",
-                f"#define PASSED , {passed}",
-                f"#define FINISH(sum) {name}(sum, {passed})",
-                Path(__file__).with_name("products.h").read_text(encoding="utf-8"),
-            )
-        )
+    names = [f"p{i}" for i in range(params + 2)]
+    parts = (header.with_name("elements.h"), Path(__file__).with_name("products.h"))
+    elements, loops = (path.read_text(encoding="utf-8") for path in parts)
+    lines = (
+        *("#define WORD_BITS 64", elements, function.text),
+        *(f"typedef {TYPES[kind]} {role};" for kind, role in zip(kinds, ("left", "right", "result"), strict=True)),
+        f"#define ARGUMENTS , {', '.join(f'bpu_word {argument}' for argument in names)}",
+        f"#define PASSED , {', '.join(names)}",
+        f"#define FINISH(sum) {name}(sum, {', '.join(names)})",
     )
+    built = library("\n".join((*lines, loops)))
     if built is None:
         return None
     run: Any = built.run

@@ -7,17 +7,20 @@ results lie.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .in_place import Program
 from .int8_sums import Window
-from .one_pass_conv import OnePassConv
+from .one_pass_conv import OnePassConv, kinds_of
 
 _POINT = Window((1, 1), (0, 0), (1, 1), 1)
 _MOST_GROUPS = 8
-"""Groups whose products with zeros cost less than what a pass over the sums does."""
+"""Groups whose products with zeros cost less than a pass over the sums."""
+_MOST_CHANNELS = 64
+"""Channels of which that is so where products are not those of matrix tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,17 @@ class OnePassRows:
         return None if made is None else made.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
 
-def ungrouped(weight: Tensor, window: Window) -> tuple[Tensor, Window]:
-    """A convolution of few groups as one of all channels, with zeros where a group does not look; others as they are."""
+def of_groups(weight: Tensor, window: Window, program: Program | None, added: int) -> OnePassConv | None:
+    """A convolution of whatever groups; few of them as one of all channels, with zeros where a group does not look."""
     groups, (out, inner) = window.groups, weight.shape[:2]
     if not 1 < groups <= _MOST_GROUPS or inner == 1:
-        return weight, window
+        return OnePassConv.prove(weight, window, program, added)
     dense = weight.new_zeros(groups, out // groups, groups, inner, *weight.shape[2:])
     for group, part in enumerate(weight.chunk(groups)):
         dense[group, :, group] = part
-    return dense.flatten(2, 3).flatten(0, 1), replace(window, groups=1)
+    whole = replace(window, groups=1)
+    kinds = kinds_of(whole) if groups * inner <= _MOST_CHANNELS else kinds_of(whole)[:-1]
+    return OnePassConv.prove(dense.flatten(2, 3).flatten(0, 1), whole, program, added, kinds) if kinds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +117,14 @@ class OnePassSpread:
         made = None if others else self.conv(x)
         if made is None:
             return None
-        high, wide = self.spread.stride
-        lengths = [self.spread.length(dim, x.shape[2 + dim]) for dim in range(2)]
-        if min(lengths) < 1:
+        high, wide = (self.spread.length(dim, x.shape[2 + dim]) for dim in range(2))
+        if min(high, wide) < 1:
             return None
-        last = made.permute(0, 2, 3, 1).reshape(
-            *made.shape[:1], *made.shape[2:], high, wide, -1
-        )  # with the channels behind
+        images, _, rows, columns = made.shape
+        last = made.permute(0, 2, 3, 1).reshape(images, rows, columns, *self.spread.stride, -1)
         apart = last.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
-        (top, left), (rows, columns) = self.spread.padding, lengths
-        return apart[:, top : top + rows, left : left + columns].permute(0, 3, 1, 2)
+        top, left = self.spread.padding
+        return apart[:, top : top + high, left : left + wide].permute(0, 3, 1, 2)
 
 
 def _phase(weight: Tensor, spread: Spread, first: tuple[int, int]) -> Tensor:
@@ -136,10 +139,9 @@ def _phase(weight: Tensor, spread: Spread, first: tuple[int, int]) -> Tensor:
 
 def _repeated(program: Program, times: int) -> Program:
     """The same for so many runs of its channels, one after the other."""
-    steps = (
-        replace(
-            step, operands=tuple(x.repeat(times) if isinstance(x, Tensor) and x.dim() else x for x in step.operands)
-        )
-        for step in program.steps
-    )
+
+    def repeated(x: Any) -> Any:
+        return x.repeat(times) if isinstance(x, Tensor) and x.dim() else x
+
+    steps = (replace(step, operands=tuple(map(repeated, step.operands))) for step in program.steps)
     return replace(program, steps=tuple(steps))

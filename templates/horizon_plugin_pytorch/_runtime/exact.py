@@ -149,7 +149,7 @@ def exact_product(multiply: Multiply, x: Tensor, y: Tensor, count: int) -> Tenso
     """
     proof = _prove(torch.iinfo(x.dtype).min * torch.iinfo(y.dtype).min, count)
     with proved_region(x.device.type):
-        return multiply(x.to(proof.kind), y.to(proof.kind)).to(proof.integer)
+        return multiply(x.to(proof.used), y.to(proof.used)).to(proof.integer)
 
 
 def exact_window_sum(total: Callable[[Tensor], Tensor], x: Tensor, count: int, dtype: QuantDType) -> Tensor:
@@ -169,7 +169,7 @@ def exact_window_sum(total: Callable[[Tensor], Tensor], x: Tensor, count: int, d
     """
     proof = _prove(max(-dtype.min, dtype.max), count)
     with proved_region(x.device.type):
-        return total(x.to(proof.kind)).to(proof.integer)
+        return total(x.to(proof.used)).to(proof.integer)
 
 
 def exact_float(select: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -187,6 +187,11 @@ class _Proof:
     kind: torch.dtype
     integer: torch.dtype
     text: str
+
+    @property
+    def used(self) -> torch.dtype:
+        """The type to compute in: by definition the widest."""
+        return torch.float64 if _DEFINITION.wanted else self.kind
 
 
 def _prove(largest: int, sum_of_weights: int) -> _Proof:

@@ -2,7 +2,8 @@
 """The kernel plan of a converted model: how each layer computes, and why that is exact.
 
 In: a converted model. Out: a table, a row a layer that chose. Conversion chooses for the scales that the graph shows; a layer
-that has met none yet has chosen nothing. Other layers compute by the definition.
+that has met none yet has chosen nothing, and kernels that fast mode compiles stand there once they were called. Other layers
+compute by the definition.
 """
 
 from dataclasses import dataclass

@@ -62,7 +62,7 @@ class NativeGrid:
     @classmethod
     def nearest(cls, kernels: ModuleType, rows: Tensor, columns: Tensor) -> "NativeGrid | None":
         """Of elements at some indices; None where nothing can be compiled."""
-        built = _compiled(kernels, 64)
+        built = _compiled(kernels, 32)
         places = [index.to(torch.int32)[None] for index in (rows, columns)]
         return None if built is None else cls(built, False, places[0], places[1], "one pass: elements are copied")
 

@@ -23,6 +23,7 @@ from .march import require_march
 from .module_tree import adopt
 from .qconfig import QConfig
 from .qtensor import QTensor
+from .quantizer_copies import made_by
 from .recording import is_recorded
 from .straight_through import RoundedAs
 from .support import dtype_name, require_cell, require_operator
@@ -125,7 +126,7 @@ class QATModule(nn.Module):
     def _activation_fake_quant(self) -> FakeQuantizeBase | None:
         if self.qconfig.activation is None:
             return None
-        made = self.qconfig.activation()
+        made = made_by(self.qconfig.activation)
         if not isinstance(made, FakeQuantizeBase):
             msg = f"{type(self).__name__}: qconfig.activation makes a {type(made).__name__}, which is no fake quantizer"
             raise TypeError(msg)
@@ -188,7 +189,7 @@ class QATWeighted(HasBiasShift, QATModule):
             output.owns_input = True
         self._swap_inputs = False
         channels = out_channels_first(self.weight, self._LAYOUT, self._groups).shape[0]
-        weight_fake_quant: Any = self.qconfig.weight(channel_len=channels)
+        weight_fake_quant: Any = made_by(self.qconfig.weight, channel_len=channels)
         weight_fake_quant.owns_gradient = True
         self.weight_fake_quant = weight_fake_quant
         self._make_shift(channels)

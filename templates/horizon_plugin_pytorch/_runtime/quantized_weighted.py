@@ -20,7 +20,7 @@ from .int8_sums import Int8Sums, Window
 from .layer_way import Way
 from .one_pass import magnitudes
 from .one_pass_conv import OnePassConv
-from .one_pass_forms import OnePassRows, OnePassSpread, Spread, ungrouped
+from .one_pass_forms import OnePassRows, OnePassSpread, Spread, of_groups
 from .qat_modes import QATWithNorm
 from .qat_module import QATModule, QATWeighted
 from .qtensor import QTensor
@@ -136,7 +136,7 @@ class QuantizedWeighted(QuantizedModule):
         if not self.compiles or any(x.dtype.storage != torch.int8 for x in inputs):
             return None
         if window is not None:
-            return OnePassConv.prove(*ungrouped(self.weight, window), tail.program, added)
+            return of_groups(self.weight, window, tail.program, added)
         if spread is not None and not added:
             return OnePassSpread.prove(out_channels_first(self.weight, self._LAYOUT, 1), spread, tail.program)
         return OnePassRows.prove(self.weight, tail.program, added) if self._TRAILING == 0 else None

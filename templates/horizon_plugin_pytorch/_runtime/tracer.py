@@ -43,6 +43,7 @@ class QuantTracer(fx.Tracer):
 
     def __init__(self) -> None:
         super().__init__(autowrap_functions=noted_functions())
+        self._leaves: dict[type[nn.Module], bool] = {}
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
         """The graph of `root`'s forward.
@@ -64,8 +65,12 @@ class QuantTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers of torch.nn, classes of the tables, wrapped classes."""
-        known = isinstance(m, TABLES.leaf_modules) or type(m) in TABLES.qat_modules or recognized(m) is not None
-        return known or is_leaf_class(type(m)) or super().is_leaf_module(m, module_qualified_name)
+        kind = type(m)
+        if kind not in self._leaves:
+            known = isinstance(m, TABLES.leaf_modules) or kind in TABLES.qat_modules or recognized(m) is not None
+            leaf = known or is_leaf_class(kind) or super().is_leaf_module(m, module_qualified_name)
+            self._leaves[kind] = leaf
+        return self._leaves[kind]
 
     def call_leaf_method(
         self, owner: nn.Module, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
