@@ -242,7 +242,7 @@ def paired(theirs: list[float], ours: list[float]) -> tuple[float, float]:
     """Mean of theirs minus ours, and its standard error, over pairs of one network and seed each."""
     differences = [a - b for a, b in zip(theirs, ours, strict=True)]
     error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
-    return statistics.fmean(differences), error
+    return round(statistics.fmean(differences), 9), error  # equal counts of digits differ by nothing
 
 
 def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, float]]:

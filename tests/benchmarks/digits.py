@@ -88,4 +88,4 @@ def points(model: nn.Module, data: Digits) -> float:
     """The share of digits that are named right, in percent."""
     with torch.no_grad():
         right = [model(x).argmax(1) == y for x, y in zip(data.images.split(128), data.labels.split(128), strict=True)]
-    return 100 * torch.cat(right).to(torch.float32).mean().item()
+    return 100 * torch.cat(right).to(torch.float64).mean().item()
