@@ -65,6 +65,7 @@ DIAGNOSTICS: Mapping[str, str] = {
     "C060": "a pattern can never match, for others always win",
     "C061": "a metric of the analysis tools that is not computed",
     "C062": "a dtype of the analysis tools that is not declared",
+    "C063": "a gap of ONNX that names no operator or no reason, or a reason that no operator names",
     "C020": "the range of a dtype is not of its width",
     "C021": "unknown rounding mode",
     "C022": "no kernel reads a rounding site",
