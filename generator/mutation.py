@@ -12,7 +12,7 @@ from generator.schema_mutation import Counts, FileScore, Mutation
 from generator.source import Doc
 
 UNCHANGEABLE = frozenset({"ratchet", "mutation", "waivers", "onnx"})
-"""Kinds of specs that commands write from measurements, or that say why: no policy, so that nothing of them is changed."""
+"""Kinds of specs that are no policy, so that nothing of them is changed: what commands measured, why something is, what tests found."""
 CHANGES = ("numbers", "words", "operators", "orders", "entries")
 NOTHING: Counts = (0, 0, 0)
 

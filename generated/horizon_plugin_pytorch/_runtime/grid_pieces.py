@@ -33,15 +33,8 @@ def values_in_pieces(
 ) -> tuple[Tensor, Tensor | None] | None:
     """clamp(R(clamp(x, ends) / scale), bounds) * scale, and where neither of them clamped.
 
-    Args:
-        x: float32.
-        scale: float32, one element, or one for each channel of `axis`.
-        axis: the channels' dimension; -1: one scale for all.
-        bounds: the smallest and the largest integer.
+    Args: as for `one_pass.grid_values`, except
         rounding: R; what it gives may be overwritten.
-        mask: whether the mask is wanted.
-        overwrite: whether the values may be written into `x`.
-        ends: of an activation before it.
 
     Returns:
         Values, float32, and mask, uint8 of 0 and 1, in the memory layout of `x`; None when it is no plain memory of the CPU,

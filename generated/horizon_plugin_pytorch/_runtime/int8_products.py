@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from .dtype import QuantDType
 from .int8_sums import Window
+from .interval import INT32
 
 _MULTIPLE = 8
 _LEAST_ROWS = 32
 """What `torch._int_mm` demands on a GPU: multiples of 8, and more than 16 rows."""
-_INT32 = 1 << 31
 _BYTE = 8
 
 
@@ -77,7 +77,7 @@ class Int8Products:
             dtype: of the features.
         """
         largest = max(-dtype.min, dtype.max) * int(sums.max())
-        if weight.dtype != torch.int8 or dtype.bits > _BYTE or largest >= _INT32:
+        if weight.dtype != torch.int8 or dtype.bits > _BYTE or largest > INT32.max:
             return None
         proof, out = f"int8 matrix: {largest} < 2**31", len(weight)
         if window is None:

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from .dtype import QuantDType
 from .exact import may_choose
+from .interval import INT32
 from .native_build import library
 from .native_loop import TYPES, functions_of, header_of
 
 _NARROW = (torch.int8, torch.int16)
 _MATRIX, _MOST_BATCHES = 2, 2
-_INT32 = 1 << 31
 
 
 class _Shape(ctypes.Structure):
@@ -73,7 +73,7 @@ class NativeProduct:
         """
         kinds = tuple(dtype.storage for dtype, _ in operands)
         largest = operands[0][1] * operands[1][1]
-        pairs = (_INT32 - 1) // (2 * largest)
+        pairs = INT32.max // (2 * largest)
         if not pairs or not {*kinds} <= set(_NARROW) or any(p.numel() > 1 for p in params):
             return None
         run = _compiled(header_of(kernel[0]), kernel[1], len(params), (*kinds, output.storage))

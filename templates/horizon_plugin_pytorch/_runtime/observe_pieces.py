@@ -25,13 +25,8 @@ def average_extremes(
 ) -> bool:
     """Let the extremes of a batch into a moving average, and write the scale that follows.
 
-    Args:
-        x: float32.
-        axis: 0: a range for each channel of the first dimension; -1: one range.
-        held: the smallest and the largest value so far, and the scale; float32 [ranges], written to.
-        constant: the weight of the batch, 0..1.
+    Args: as for `one_pass.observe`, except
         scale_of: (smallest, largest) -> scale.
-        ends: what values are clamped to before they count.
 
     Returns:
         False: nothing happened, for a value is not finite, there is none, or these tensors are no plain memory of the CPU.

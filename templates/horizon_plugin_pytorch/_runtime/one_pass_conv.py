@@ -22,13 +22,13 @@ from .. import kernels
 from .exact import channel_sums
 from .in_place import Program
 from .int8_sums import OFFSET, Window
+from .interval import INT32
 from .layout import IMAGE_DIMS
 from .native_build import library, processor
 from .program_c import LANES, TYPES, Finish, whole_lanes
 
 _QUAD = 4
 _LARGEST = 2 * OFFSET - 1
-_INT32 = 1 << 31
 _MOST_RUNS = 64
 _MOST_SHAPES = 64
 ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 3, ctypes.c_int)
@@ -85,10 +85,10 @@ class OnePassConv:
         largest = OFFSET * weight[0].numel()
         if program is None or program.result not in TYPES or not possible(weight, window):
             return None
-        if _LARGEST * largest >= _INT32:
+        if _LARGEST * largest > INT32.max:
             largest = int(channel_sums(weight).max())
         finish = Finish.of(program, 1 + added)
-        kind, run = _fastest(finish.text, kinds or kinds_of(window)) if _LARGEST * largest < _INT32 else ("", None)
+        kind, run = _fastest(finish.text, kinds or kinds_of(window)) if _LARGEST * largest <= INT32.max else ("", None)
         if run is None:
             return None
         proof = f"one pass, {kind}: {_LARGEST} * {largest} = {_LARGEST * largest} < 2**31"
