@@ -197,10 +197,17 @@ class TorchLowering(Lowering):
         return self._rounding(call, "")
 
     def call_whole(self, call: Call) -> Code:
-        """A rounding that stays float32; a value that has no name is overwritten, for this is the work of fake quantization."""
-        whole = self._whole(call, self.lower(call.args[0]))
-        in_place = isinstance(call.args[0], Binary) and whole.text.startswith("torch.")
+        """A rounding that stays float32; what is rounded is overwritten, for this is the work of fake quantization."""
+        whole = self._whole(call, self._overwritten(call.args[0]))
+        in_place = whole.text.startswith("torch.")
         return Code(whole.text.replace("(", "_(", 1), whole.precedence, whole.kind) if in_place else whole
+
+    def _overwritten(self, expr: Expr) -> Code:
+        """A tensor, or a sum of a tensor and a number in the memory of the tensor."""
+        code = self.lower(expr)
+        if not (isinstance(expr, Binary) and expr.op == "+" and isinstance(expr.right, Num)):
+            return code
+        return Code(f"{self._as_real(expr.left).within(ATOM)}.add_({self.lower(expr.right).text})", ATOM, code.kind)
 
     def call_frexp(self, call: Call) -> Code:
         """Mantissa and exponent."""

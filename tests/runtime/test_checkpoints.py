@@ -16,6 +16,7 @@ from horizon_plugin_pytorch.quantization import (
     CheckpointError,
     FakeQuantState,
     QuantStub,
+    calibrate,
     convert_fx,
     freeze_activation_scale,
     get_default_qconfig,
@@ -179,6 +180,25 @@ class TestStates:
         load_observer_params(calibration, qat)
         assert torch.equal(qat.conv1.activation_post_process.scale, calibration.conv1.activation_post_process.scale)
         assert qat.conv1.activation_post_process.fake_quant_enabled
+
+    def test_observer_params_bring_the_shifts_that_belong_to_them(self) -> None:
+        calibration, qat = calibrate(prepared(CALIBRATION), [X]), prepared()
+        load_observer_params(calibration, qat)
+        assert calibration.conv1.bias_shift.numel()
+        assert torch.equal(qat.conv1.bias_shift, calibration.conv1.bias_shift)
+
+    def test_observer_params_without_shifts_end_those_of_other_scales(self) -> None:
+        qat = calibrate(prepared(CALIBRATION), [X])
+        load_observer_params(calibrate(prepared(CALIBRATION), [X], bias_correction=False), qat)
+        assert not qat.conv1.bias_shift.numel()
+
+    def test_shifts_of_other_layers_are_refused_with_everything_else(self) -> None:
+        calibration, qat = calibrate(prepared(CALIBRATION), [X]), prepared()
+        calibration.conv1.set_bias_shift(torch.zeros(3))
+        before = qat.conv1.activation_post_process.scale.clone()
+        with pytest.raises(ValueError, match=r"conv1: bias_shift has shape \[3\] in the source"):
+            load_observer_params(calibration, qat)
+        assert torch.equal(qat.conv1.activation_post_process.scale, before)
 
     def test_a_checkpoint_of_the_unmodified_float_model(self) -> None:
         plain = nn.ModuleDict({"conv1": conv(), "bn": nn.BatchNorm2d(4), "conv2": conv()})

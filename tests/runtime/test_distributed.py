@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from two_processes import batch, half, on_both, trained
+from two_processes import batch, calibrated, half, on_both, trained
 
 import horizon_plugin_pytorch as horizon
 from horizon_plugin_pytorch.quantization.observer_v2 import MinMaxObserver
@@ -15,12 +15,12 @@ def ranks():
 
 @pytest.fixture
 def states(ranks):
-    return [state for state, _ in ranks]
+    return [state for state, _, _ in ranks]
 
 
 @pytest.fixture
 def scales(ranks):
-    return [scales for _, scales in ranks]
+    return [scales for _, scales, _ in ranks]
 
 
 def _scales(state):
@@ -61,3 +61,17 @@ def test_channels_are_united_one_by_one(scales) -> None:
     observer = MinMaxObserver(qscheme=torch.per_channel_symmetric, ch_axis=1)
     observer(batch())
     assert all(torch.equal(rank[2], observer.calculate_qparams()[0]) for rank in scales)
+
+
+def test_ranks_correct_biases_equally(ranks) -> None:
+    (_, _, first), (_, _, second) = ranks
+    assert first["conv.bias_shift"].count_nonzero()
+    assert all(torch.equal(first[name], second[name]) for name in first if name.endswith("bias_shift"))
+
+
+def test_two_halves_correct_biases_as_the_whole_batch(ranks) -> None:
+    whole, (_, _, state) = calibrated(batch()), ranks[0]
+    shifts = [name for name in whole if name.endswith("bias_shift")]
+    assert shifts
+    for name in shifts:
+        torch.testing.assert_close(state[name], whole[name], rtol=1e-5, atol=1e-7)

@@ -14,6 +14,7 @@ import horizon_plugin_pytorch as horizon
 from horizon_plugin_pytorch.quantization import (
     FakeQuantState,
     QuantStub,
+    calibrate,
     get_default_qconfig,
     prepare_qat_fx,
     set_fake_quantize,
@@ -57,14 +58,24 @@ def batch() -> Tensor:
     return torch.randn(8, 2, 8, 8) * torch.linspace(0.5, 2.0, 8).reshape(8, 1, 1, 1)
 
 
-def trained(x: Tensor, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> dict[str, Tensor]:
-    """Three steps of QAT on a batch; the state afterwards."""
+def _prepared() -> nn.Module:
+    """With observers that unite ranges."""
     horizon.march.set_march("bayes")
     torch.manual_seed(3)
     synchronized = {"is_sync_quantize": True}
     weight = {"qscheme": torch.per_channel_symmetric, "ch_axis": 0, **synchronized}
     qconfig = get_default_qconfig(activation_qkwargs={"averaging_constant": 1.0, **synchronized}, weight_qkwargs=weight)
-    model = prepare_qat_fx(Net(), {"": qconfig}).train()
+    return prepare_qat_fx(Net(), {"": qconfig})
+
+
+def calibrated(x: Tensor) -> dict[str, Tensor]:
+    """Calibration, with correction of biases, on a batch; the state afterwards."""
+    return dict(calibrate(_prepared(), [x]).state_dict())
+
+
+def trained(x: Tensor, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> dict[str, Tensor]:
+    """Three steps of QAT on a batch; the state afterwards."""
+    model = _prepared().train()
     set_fake_quantize(model, FakeQuantState.QAT)
     wrapped = wrap(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
@@ -75,10 +86,10 @@ def trained(x: Tensor, wrap: Callable[[nn.Module], nn.Module] = lambda model: mo
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def half(rank: int) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """(state after DDP, scales of observers) on one half of the batch."""
-    state = trained(batch().chunk(WORLD)[rank], nn.parallel.DistributedDataParallel)
-    return state, _observed(rank)
+def half(rank: int) -> tuple[dict[str, Tensor], list[Tensor], dict[str, Tensor]]:
+    """(state after DDP, scales of observers, state after calibration) on one half of the batch."""
+    part = batch().chunk(WORLD)[rank]
+    return trained(part, nn.parallel.DistributedDataParallel), _observed(rank), calibrated(part)
 
 
 def _observed(rank: int) -> list[Tensor]:

@@ -13,7 +13,7 @@ from torch import nn
 from .._tables import TABLES
 from ..qat_mode import QATMode, fused_activation_mode, get_qat_mode
 from .fold import fold
-from .module_tree import attribute_of, clone_structure
+from .module_tree import attribute_of, clone_structure, set_mode
 from .tables import FusionPattern
 
 Folds = dict[tuple[nn.Module, nn.Module], nn.Module]
@@ -38,7 +38,7 @@ def fuse_chain(pattern: FusionPattern, parts: Mapping[str, nn.Module], folds: Fo
     others = [part for part in (parts["norm"] if keeps_norm else None, activation) if part is not None]
     fused: nn.Module = layer if container is None else container.from_parts(layer, *others)
     norm_mode = parts["norm"].training if keeps_norm else False
-    fused.train(base.training)
+    set_mode(fused, base.training)
     if keeps_norm:
         parts["norm"].train(norm_mode)
     _take_over(fused, parts)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .qtensor import QTensor
-from .recording import is_recorded
+from .recording import graph_observer, is_recorded
 from .straight_through import is_marked
 from .support import ACCUMULATOR, integer_sources
 from .tensor_call import Call
@@ -23,6 +23,10 @@ from .tensor_call import Call
 _State = tuple[object, ...]
 
 _TWINS: WeakKeyDictionary[nn.Module, tuple[_State, nn.Module]] = WeakKeyDictionary()
+
+
+class NotInGraphError(RuntimeError):
+    """A graph of `torch.compile` cannot hold what a QAT module does; it runs as it is."""
 
 
 class _Values(torch.autograd.Function):
@@ -66,6 +70,8 @@ def exact_result(
 
     if type(module) not in TABLES.quantized_modules or not _has_integers(args, kwargs):
         return computed
+    if graph_observer() is not None:
+        raise NotInGraphError(f"the values of {op} are those of integers here, which follow from scales as they are")
     with torch.no_grad():
         twin = _twin(module)
         run = twin if method is None else getattr(twin, method)
@@ -84,7 +90,8 @@ def _is_named(module: Any, op: str, computed: Any, args: tuple[Any, ...]) -> boo
         target = str(computed.dtype) if isinstance(computed, QTensor) else ACCUMULATOR
         sources = integer_sources(op, module.march, target)
         named = bool(sources) and any(str(x.dtype) in sources for x in _flat(args) if isinstance(x, QTensor))
-    return named and not (is_recorded() or is_marked())
+    plain_only = is_recorded() and graph_observer() is None
+    return named and not (plain_only or is_marked())
 
 
 def exact_call(call: Call, behaviour: Callable[[Call], Any], computed: Any) -> Any:

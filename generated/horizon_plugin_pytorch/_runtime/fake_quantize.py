@@ -10,13 +10,13 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.ao.quantization import FakeQuantizeBase
 
 from .checkpoints import note_march
 from .clamp import Clamp
 from .compiled_quantize import in_one_call
 from .dtype import QuantDType
 from .errors import ArgumentError
+from .fake_quant_switches import SwitchedFakeQuantize
 from .kept_weights import forget
 from .locate import calling_place
 from .march import require_march
@@ -26,12 +26,13 @@ from .observers_v1 import MovingAverageMinMaxObserver
 from .one_pass import NO_ENDS
 from .partial_class import PartialClass
 from .qtensor import QTensor
+from .recording import graph_observer
 from .straight_through import RoundedAs, default_rounding, fake_quantize_values, is_marked
 
 __all__ = ["FakeQuantize", "fake_quantize_values"]
 
 
-class FakeQuantize(FakeQuantizeBase):
+class FakeQuantize(SwitchedFakeQuantize):
     """Simulates quantization; `set_fake_quantize` says when it observes and when it quantizes.
 
     Args:
@@ -59,8 +60,6 @@ class FakeQuantize(FakeQuantizeBase):
     scale: Tensor
     zero_point: Tensor
     activation_post_process: ObserverBase
-    frozen: bool = False
-    """Whether the scale stays what it is in every state; `freeze_activation_scale` says so."""
     rounded_as: RoundedAs | None = None
     """What its values are rounded as: a layer's sums as its last shift rounds; None: a weight, or an activation."""
     owns_input: bool = False
@@ -149,7 +148,7 @@ class FakeQuantize(FakeQuantizeBase):
             made = in_one_call(self, data, activation)
             if made is not None:
                 return made
-        observes, quantizes = self._observes(), self._is_on("fake_quant_enabled")
+        observes, quantizes = self._observes(), self._quantizes()
         if observes:
             self._observe(data, activation)
         if quantizes:
@@ -182,7 +181,7 @@ class FakeQuantize(FakeQuantizeBase):
             ArgumentError: not positive, not 0, or a wrong number of scales.
         """
         given = torch.as_tensor(scale, dtype=torch.float32, device=self.scale.device).detach().reshape(-1)
-        if not bool((torch.isfinite(given) & (given > 0)).all()):
+        if graph_observer() is None and not bool((torch.isfinite(given) & (given > 0)).all()):
             raise ArgumentError(f"{self._place()}: scale must be positive, not {scale}")
         if zero_point is not None and bool(torch.as_tensor(zero_point).ne(0).any()):
             raise ArgumentError(f"{self._place()}: zero_point must be 0 (dtypes are symmetric), not {zero_point}")
@@ -222,28 +221,36 @@ class FakeQuantize(FakeQuantizeBase):
     def _is_fixed(self) -> bool:
         return isinstance(self.activation_post_process, FixedScaleObserver)
 
-    def _observes(self) -> bool:
-        """What `set_fake_quantize` said; where it also said to quantize, only while the model trains."""
-        observes = not self.frozen and self._is_on("observer_enabled")
-        return observes and (self.training or not self._is_on("fake_quant_enabled"))
-
-    def _is_on(self, switch: str) -> bool:
-        buffer = self._buffers[switch]
-        return buffer is not None and bool(buffer.item())
-
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         note_march(destination, prefix, self.march)
 
     def _observe(self, data: Tensor, activation: Clamp | None) -> None:
+        instead = graph_observer()
+        if instead is None:
+            self.observe(data, NO_ENDS if activation is None else activation.ends)
+        else:
+            instead(self, data)
+
+    def observe(self, data: Tensor, ends: tuple[float, float] = NO_ENDS, place: str = "") -> None:
+        """Let a tensor into the range, and take the scale that follows, whatever the switches say.
+
+        Args:
+            data: floating point.
+            ends: what it is clamped to before.
+            place: which layer this is, for the message; "": what the call stack says.
+
+        Raises:
+            ValueError: NaN or Inf.
+        """
         observer = self.activation_post_process
-        if observer.observe_into(data, self.scale, NO_ENDS if activation is None else activation.ends):
+        if observer.observe_into(data, self.scale, ends):
             return
         try:
-            observer(data.detach() if activation is None else data.detach().clamp(*activation.ends))
+            observer(data.detach() if ends == NO_ENDS else data.detach().clamp(*ends))
         except ValueError as error:
-            place = calling_place()
-            raise type(error)(f"{place}: {error}" if place else str(error)) from error
+            where = place or calling_place()
+            raise type(error)(f"{where}: {error}" if where else str(error)) from error
         if observer.has_data:
             self._write_scale(observer.calculate_qparams()[0])
 

@@ -52,6 +52,11 @@ class GraphModuleWithAttr(fx.GraphModule):
     def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
         raise TypeError(f"{type(self).__name__} is made by fuse_fx, prepare_qat_fx and convert_fx, not constructed")
 
+    def recompile(self) -> Any:
+        """As of every graph module: the graph was edited."""
+        self.__dict__["_identity"] = introduce(self)
+        return super().recompile()
+
     @property
     def _self(self) -> Self:
         """The module itself, so that a graph can call a method of it."""
@@ -109,12 +114,18 @@ class ObservedGraphModule(GraphModuleWithAttr):
 
     qconfig_report: Any
 
-    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
-        """As of every module; within `torch.compile` the graph breaks, and the model runs as it is."""
-        if torch.compiler.is_dynamo_compiling():
-            from .in_graph import as_it_is  # it imports the compiler
+    def recompile(self) -> Any:
+        """As of every graph module, but errors pass as they are: `torch.compile` cannot look into torch.fx's way to print them."""
+        code = super().recompile()
+        del type(self).__call__
+        return code
 
-            return as_it_is(self, args, kwargs)
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        """As of every module; `torch.compile` sees its layers and fake quantizers as plain operators."""
+        if torch.compiler.is_dynamo_compiling():
+            from .qat_in_graph import call  # it imports the compiler
+
+            return call(self, args, kwargs)
         module: Any = super()
         return module._call_impl(*args, **kwargs)
 
@@ -143,7 +154,6 @@ class QuantizedGraphModule(GraphModuleWithAttr):
     def recompile(self) -> Any:
         """As of every graph module: the graph was edited."""
         self.__dict__.pop("_flat_run", None)
-        self.__dict__["_identity"] = introduce(self)
         return super().recompile()
 
     def kernel_plan(self) -> Any:

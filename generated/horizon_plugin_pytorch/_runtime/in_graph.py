@@ -32,8 +32,8 @@ from .quantized_module import QuantizedModule
 from .recording import capturing
 
 _break: Any = torch.compiler.disable
-_as_node: Any = getattr(torch._dynamo, "nonstrict_trace", _break)  # torch 2.6 has no such nodes
-_called: Any = nn.Module._call_impl
+as_node: Any = getattr(torch._dynamo, "nonstrict_trace", _break)  # torch 2.6 has no such nodes
+called: Any = nn.Module._call_impl
 _Mode: Any = TorchDispatchMode
 _REAL = (Tensor, nn.Parameter)
 _CONSTANTS = "_constants"
@@ -98,7 +98,7 @@ def call(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def as_it_is(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The result of a model, or a module, outside of the graph."""
     result = attempt(model, args, kwargs) if isinstance(model, QuantizedGraphModule) else NOT_RUN
-    return _called(model, *args, **kwargs) if result is NOT_RUN else result
+    return called(model, *args, **kwargs) if result is NOT_RUN else result
 
 
 @_break  # type: ignore[untyped-decorator]
@@ -107,7 +107,7 @@ def apart(function: Any, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
-@_as_node  # type: ignore[untyped-decorator]
+@as_node  # type: ignore[untyped-decorator]
 def _as_operator(name: str, generations: list[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     leaves, vars(model_of(name))[_INPUTS] = pytree.tree_flatten((args, kwargs))
     tensors = _whole_model(name, leaves)
@@ -125,7 +125,7 @@ def _whole_model(name: str, inputs: list[Tensor]) -> list[Tensor]:
 @_whole_model.register_fake
 def _(name: str, inputs: list[Tensor]) -> list[Tensor]:
     args, kwargs = pytree.tree_unflatten(inputs, vars(model_of(name))[_INPUTS])
-    return _tensors_of(name, _run(model_of(name), args, kwargs, _Exchange({})))
+    return _tensors_of(name, _run(model_of(name), args, kwargs, Exchange({})))
 
 
 def _tensors_of(name: str, result: Any) -> list[Tensor]:
@@ -140,34 +140,34 @@ def _filled(fixed: list[Any], tensors: list[Tensor]) -> list[Any]:
     return [next(rest) if x is None else x for x in fixed]
 
 
-@_as_node  # type: ignore[untyped-decorator]
+@as_node  # type: ignore[untyped-decorator]
 def _find_constants(name: str, generations: list[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     """Let the model know its tensors, before the compiler reads them; the result is empty."""
     model, found = model_of(name), tuple(generations)
     known: _Constants | None = vars(model).get(_CONSTANTS)
-    if not _is_real((args, kwargs)) and (known is None or known.generations != found):
+    if not is_real((args, kwargs)) and (known is None or known.generations != found):
         search = _Search()
         _run(model, args, kwargs, search)
         vars(model)[_CONSTANTS] = _Constants(found, list(search.found.values()))
     return torch.empty(0)
 
 
-@_as_node  # type: ignore[untyped-decorator]
+@as_node  # type: ignore[untyped-decorator]
 def _recorded(
     name: str, generations: list[int], constants: list[Tensor], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
     model = model_of(name)
-    if _is_real((args, kwargs)):
+    if is_real((args, kwargs)):
         return pytree.tree_map(_apart, as_it_is(model, args, kwargs))
     known = vars(model)[_CONSTANTS].tensors
-    return _run(model, args, kwargs, _Exchange({id(x): y for x, y in zip(known, constants, strict=True)}))
+    return _run(model, args, kwargs, Exchange({id(x): y for x, y in zip(known, constants, strict=True)}))
 
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], mode: TorchDispatchMode) -> Any:
     """On stand-ins; where the graph will run with arithmetic that rounds earlier than float32, in float64."""
     on_gpu = any(x.is_cuda for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor))
     with torch.no_grad(), capturing(), _integers_alone() if on_gpu else _exact_arithmetic(), mode:
-        return pytree.tree_map(_apart, _called(model, *args, **kwargs))
+        return pytree.tree_map(_apart, called(model, *args, **kwargs))
 
 
 @contextmanager
@@ -194,7 +194,7 @@ class _Search(_Mode):  # type: ignore[misc]
         return func(*args, **(kwargs or {}))
 
 
-class _Exchange(_Mode):  # type: ignore[misc]
+class Exchange(_Mode):  # type: ignore[misc]
     """Puts the graph's inputs into the place of the model's tensors; others are copied into the graph."""
 
     def __init__(self, inputs: Mapping[int, Tensor]) -> None:
@@ -213,7 +213,7 @@ class _Exchange(_Mode):  # type: ignore[misc]
         return torch.ops.aten.lift_fresh_copy(x) if found is None else found
 
 
-def _is_real(tree: Any) -> bool:
+def is_real(tree: Any) -> bool:
     """Whether tensors are there to compute with: the backend runs nodes as they are."""
     return all(type(x) in _REAL for x in pytree.tree_leaves(tree) if isinstance(x, Tensor))
 

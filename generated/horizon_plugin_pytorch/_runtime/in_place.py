@@ -17,8 +17,8 @@ from torch import Tensor
 
 from .interval import Interval, Reach
 
-_PIECE = 1 << 15
-"""Elements of a piece: its buffers, int32, stay in a core's cache."""
+_PIECE = 1 << 17
+"""Elements of a piece for each thread: its few buffers, int32, stay in a core's cache, and starting threads costs little beside."""
 _ROW = 1 << 11
 """Elements that one row of a piece has at least: short rows cost more than their elements."""
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {

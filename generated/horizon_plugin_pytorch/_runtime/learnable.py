@@ -60,7 +60,7 @@ class _LearnableFakeQuantize(FakeQuantize):
         self.scale = nn.Parameter(torch.ones(self.channel_len))
 
     def _observes(self) -> bool:
-        calibrating = not bool(self.fake_quant_enabled[0])
+        calibrating = not self._quantizes()
         return super()._observes() and (calibrating or not self.activation_post_process.has_data)
 
     def _rescale(self, ratio: float) -> None:
@@ -85,7 +85,7 @@ class _LearnedStep(torch.autograd.Function):
         ctx: Any, x: Tensor, scale: Tensor, axis: int, rounding: Rounding, low: int, high: int, factor: float
     ) -> Tensor:
         steps = x / broadcast_scale(scale, x.dim(), axis)
-        rounded = rounding(steps)
+        rounded = rounding(steps.clone())
         clamped = rounded.clamp(low, high)
         inside = clamped == rounded
         ctx.save_for_backward(inside, torch.where(inside, clamped - steps, clamped))

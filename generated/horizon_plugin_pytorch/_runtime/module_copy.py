@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from .module_tree import all_modules
+
 M = TypeVar("M", bound=nn.Module)
 
 _ATOMS = frozenset({bool, int, float, str, type(None)})
@@ -55,7 +57,7 @@ def copy_model(model: M, caller: str) -> tuple[M, Callable[[], None]]:
 
 def _aliased(model: nn.Module) -> Iterator[Tensor]:
     """The tensors to copy late."""
-    for module in model.modules():
+    for module in all_modules(model):
         yield from (p for p in module._parameters.values() if type(p) is nn.Parameter)
         if _is_layer_of_torch(type(module)):
             yield from (b for b in module._buffers.values() if type(b) is Tensor and not b.requires_grad)
@@ -80,7 +82,7 @@ def deep_copy(value: Any, memo: dict[int, Any]) -> Any:
         memo[id(value)] = twin = {}
         twin.update({deep_copy(key, memo): deep_copy(item, memo) for key, item in value.items()})
         return twin
-    if kind is tuple and all(type(item) in _ATOMS for item in value):
+    if kind is tuple and _ATOMS.issuperset(map(type, value)):
         return value
     if isinstance(value, nn.Module) and _is_plain(value):
         return _module_copy(value, memo)
@@ -89,7 +91,8 @@ def deep_copy(value: Any, memo: dict[int, Any]) -> Any:
 
 def _module_copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     memo[id(module)] = twin = object.__new__(type(module))
-    vars(twin).update({key: deep_copy(value, memo) for key, value in vars(module).items()})
+    held = {key: value if type(value) in _ATOMS else deep_copy(value, memo) for key, value in vars(module).items()}
+    vars(twin).update(held)
     return twin
 
 

@@ -5,14 +5,21 @@ In: a batch on the CPU, the range so far. Out: the same range and scale as the s
 small networks take less time than those steps.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .grid_pieces import parts_of, rows_of
+from .grid_pieces import pieces_of, rows_of
 from .one_pass import NO_ENDS, is_plain
+
+_ZERO = torch.zeros(1)
+_SAMPLE = 1 << 11
+"""Elements among which one is looked for that an activation clamps from below."""
+_CACHED = 1 << 18
+"""Elements, float32, that stay in a core's cache, so that they are soon read twice."""
 
 
 def average_extremes(
@@ -33,31 +40,67 @@ def average_extremes(
     """
     if not (x.is_cpu and x.dtype is torch.float32 and is_plain(x) and x.numel()):
         return False
-    x = x.detach()
-    rows = x if axis < 0 else rows_of(x, axis)
-    if rows is None or any(tensor.shape != (1 if axis < 0 else len(rows),) for tensor in held):
+    rows = rows_of(x.detach(), axis)
+    if rows is None or any(tensor.shape != (len(rows),) for tensor in held):
         return False
-    *so_far, scale = held
     with torch.no_grad():
-        batch = _extremes(rows, axis) if ends == NO_ENDS else [end.clamp(*ends) for end in _extremes(rows, axis)]
-        lowest, highest = batch
-        if not math.isfinite((highest - lowest).max().item()):
-            return False
-        for value, current in zip(so_far, batch, strict=True):
-            if constant == 1.0:
-                value.copy_(current)
-            elif constant > 0.0:
-                value.add_(torch.sub(current, value).mul_(constant))
-        scale.copy_(scale_of(*so_far))
+        return average_rows(rows, held, constant, scale_of, ends)
+
+
+def average_rows(
+    rows: Tensor,
+    held: tuple[Tensor, Tensor, Tensor],
+    constant: float,
+    scale_of: Callable[[Tensor, Tensor], Tensor],
+    ends: tuple[float, float] = NO_ENDS,
+) -> bool:
+    """The same of float32 [ranges, elements of one], not empty, which need no gradient; False: a value is not finite."""
+    *so_far, scale = held
+    batch = _extremes(rows, ends)
+    width = torch.sub(batch[1], batch[0])
+    if not math.isfinite((width if len(rows) == 1 else width.max()).item()):
+        return False
+    for value, current in zip(so_far, batch, strict=True):
+        if current is not _ZERO or value.item() != 0.0:  # an average of zeros is zero
+            averaged(value, current, constant, out=value)
+    scale.copy_(scale_of(*so_far))
     return True
 
 
-def _extremes(rows: Tensor, axis: int) -> Sequence[Tensor]:
-    """(smallest, largest) of all, or of each row."""
-    if axis < 0:
-        return [end.view(1) for end in torch.aminmax(rows)]
-    parts = list(parts_of(rows))
-    if len(parts) == 1 or parts[0][1] != slice(None):  # a row is longer than a piece
+def averaged(value: Tensor, current: Tensor, constant: float, out: Tensor | None = None) -> Tensor:
+    """A moving average with what is seen now, of some weight: into memory, or anew where it is neither of the two."""
+    if constant == 0.0:
+        return value
+    if constant == 1.0:
+        return current if out is None else out.copy_(current)
+    return torch.add(value, torch.sub(current, value).mul_(_number(constant)), out=out)
+
+
+@functools.cache
+def _number(x: float) -> Tensor:
+    """A number as torch's operations take it fastest, with the same result."""
+    with torch.inference_mode(False):
+        return torch.tensor(x, dtype=torch.float32)
+
+
+def _extremes(rows: Tensor, ends: tuple[float, float]) -> Sequence[Tensor]:
+    """(smallest, largest) of each row, clamped to `ends`."""
+    if len(rows) == 1:
+        return _of_all(rows, ends)
+    pieces = pieces_of(rows)
+    if len(pieces) == 1 or pieces[0].shape != rows[: len(pieces[0])].shape:  # a row is longer than a piece
         return rows.amin(1), rows.amax(1)
-    found = [(piece.amin(1), piece.amax(1)) for piece in (rows[part] for part in parts)]
-    return [torch.cat(ends) for ends in zip(*found, strict=True)]
+    found = [(piece.amin(1), piece.amax(1)) for piece in pieces]
+    return [torch.cat(part) for part in zip(*found, strict=True)]
+
+
+def _of_all(row: Tensor, ends: tuple[float, float]) -> Sequence[Tensor]:
+    """(smallest, largest) of one row, each [1]."""
+    low, high = ends
+    if low > -math.inf and row[:, :_SAMPLE].amin().item() <= low:  # so nothing is less once it is clamped
+        largest = row.amax(1)
+        lowest = _ZERO if low == 0.0 else _number(low).view(1)
+        return lowest, largest if high == math.inf else largest.clamp_(max=high)
+    near = row.shape[1] <= _CACHED
+    batch = [row.amin(1), row.amax(1)] if near else [end.view(1) for end in torch.aminmax(row)]
+    return batch if ends == NO_ENDS else [end.clamp_(low, high) for end in batch]

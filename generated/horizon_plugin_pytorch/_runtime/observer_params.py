@@ -1,8 +1,9 @@
 # mirrored to generated/ by the generator; edit only templates/horizon_plugin_pytorch/_runtime/observer_params.py
-"""Copy what was observed from one prepared model to another: from a calibrated one to one for QAT.
+"""Copy what calibration found from one prepared model to another: from a calibrated one to one for QAT.
 
-In: two models prepared from the same float model. Out: the second one with the scales and ranges of the first; its
-states (what observes, what quantizes) stay as they are. Either everything is copied or nothing.
+In: two models prepared from the same float model. Out: the second one with the scales, ranges and bias shifts of the first, as
+if it had loaded the other's state; its states (what observes, what quantizes) and parameters stay as they are. Either everything
+is copied or nothing.
 """
 
 from collections.abc import Iterator
@@ -11,28 +12,54 @@ import torch
 from torch import Tensor, nn
 from torch.ao.quantization import FakeQuantizeBase
 
+from .bias_shift import HasBiasShift
+
 _STATES = ("fake_quant_enabled", "observer_enabled")
 _OF_ANY_SHAPE = ("activation_post_process.min_val", "activation_post_process.max_val")
 
 
 def load_observer_params(src_model: nn.Module, dst_model: nn.Module) -> None:
-    """Copy scales and observed ranges by module name.
+    """Copy scales, observed ranges and bias shifts by module name.
+
+    A shift belongs to the scales that it was measured with: scales without it would lose what `calibrate` corrected, and a shift
+    that the destination had from other scales is replaced, or ended if the source was not corrected.
 
     Args:
         src_model: a calibrated model.
         dst_model: a model prepared from the same float model.
 
     Raises:
-        ValueError: fake quantizers do not correspond; all differences are listed and nothing was copied.
+        ValueError: fake quantizers or shifts do not correspond; all differences are listed and nothing was copied.
     """
     source, target = _fake_quants(src_model), _fake_quants(dst_model)
-    problems = [*_unpaired(source, target), *_unequal(source, target)]
+    shifts, shifted = _shifts(src_model), dict(_layers(dst_model))
+    problems = [*_unpaired(source, target), *_unequal(source, target), *_misplaced(shifts, shifted)]
     if problems:
         lines = "\n  ".join(problems)
         raise ValueError(f"load_observer_params: nothing was copied, because the models differ:\n  {lines}")
     for name, fake_quant in target.items():
         state = {**fake_quant.state_dict(), **_observed(source[name], fake_quant)}
         fake_quant.load_state_dict(state)
+    for name, layer in shifted.items():
+        layer.set_bias_shift(shifts.get(name, layer.bias_shift.new_empty(0)))
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[str, HasBiasShift]]:
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, HasBiasShift))
+
+
+def _shifts(model: nn.Module) -> dict[str, Tensor]:
+    """Those that were measured."""
+    return {name: layer.bias_shift for name, layer in _layers(model) if layer.bias_shift.numel()}
+
+
+def _misplaced(shifts: dict[str, Tensor], layers: dict[str, HasBiasShift]) -> Iterator[str]:
+    for name, shift in shifts.items():
+        if name not in layers:
+            yield f"{name}: has a bias_shift in the source and takes none in the destination"
+        elif shift.shape != layers[name]._shift_shape:
+            shapes = f"{list(shift.shape)} in the source and {list(layers[name]._shift_shape)} in the destination"
+            yield f"{name}: bias_shift has shape {shapes}"
 
 
 def _fake_quants(model: nn.Module) -> dict[str, FakeQuantizeBase]:

@@ -19,7 +19,7 @@ from .graph_module import GraphModuleWithAttr, ObservedGraphModule, QuantizedGra
 from .host import HostModule
 from .hybrid import insert_stubs, parse_cpu_rules, quantized_side
 from .march import require_march
-from .module_tree import all_modules, swap
+from .module_tree import all_modules, named_modules, swap
 from .qconfig_resolution import Choice, QConfigReport, check_stages, parse_rules, qconfig_at, resolve
 from .recognize import replace_recognized
 from .shared_calls import watch_shared
@@ -124,7 +124,7 @@ def check_is_float(model: nn.Module, caller: str) -> None:
         raise ValueError(f"{caller} takes a float model; this one is already converted")  # noqa: TRY004 - right type
     qat = set(TABLES.qat_modules.values()) - TABLES.qat_modules.keys()
     integer = set(TABLES.quantized_modules.values()) - TABLES.qat_modules.keys() - qat - {TABLES.identity}
-    for name, module in model.named_modules():
+    for name, module in named_modules(model):
         if type(module) in integer:
             raise ValueError(f"{caller} takes a float model; {name!r} is a quantized {type(module).__name__} already")
         if type(module) in qat or isinstance(module, FakeQuantizeBase | ObservedGraphModule):

@@ -23,6 +23,7 @@ from .module_tree import adopt
 from .observers import FixedScaleObserver
 from .qat_module import QATWeighted, raw
 from .qconfig import QConfig
+from .recording import is_on
 from .weights import as_stored, out_channels_first, per_channel
 
 
@@ -105,7 +106,7 @@ class QATWithNorm(QATWeighted):
             return self._observed(self._folded_weight())
         self._observed(self._channels_first())  # calibration observes the weight as training does
         weight, fake_quant = self._folded_weight(), self.weight_fake_quant
-        if not fake_quant.fake_quant_enabled[0]:
+        if not is_on(fake_quant.fake_quant_enabled):
             return weight
         return fake_quantize_values(
             weight, self._folded_scale(), fake_quant.activation_post_process.range, self.march, axis=0

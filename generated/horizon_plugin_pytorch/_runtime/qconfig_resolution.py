@@ -18,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from .graph_module import FusedPart, original_class
-from .module_tree import attribute_of, swappable
+from .module_tree import attribute_of, named_modules, swappable
 from .user_input import did_you_mean
 
 _UNSET: Any = object()
@@ -138,7 +138,7 @@ def qconfig_at(model: nn.Module, rules: tuple[Rule, ...], name: str) -> Choice |
 def _resolver(model: nn.Module, rules: tuple[Rule, ...]) -> "_Resolver":
     """A model that was not traced has no fused parts and no generated modules."""
     scopes, parts = getattr(model, "_generated_scopes", {}), getattr(model, "_fused_parts", {})
-    return _Resolver(scopes, parts, dict(model.named_modules(remove_duplicate=False)), rules)
+    return _Resolver(scopes, parts, dict(named_modules(model, all_names=True)), rules)
 
 
 def _describe(qconfig: Any) -> str:

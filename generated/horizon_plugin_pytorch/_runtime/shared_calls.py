@@ -17,6 +17,7 @@ from .fake_quantize import FakeQuantize
 from .match import called_module
 from .module_tree import all_modules
 from .qtensor import QTensor
+from .recording import graph_observer
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class CallRanges:
 
     def __call__(self, fake_quant: FakeQuantize, args: tuple[Tensor, ...]) -> None:
         """Note one call; every run of the model makes them all, in order."""
+        if graph_observer() is not None:
+            return  # a stand-in
         site, self.next = self.sites[self.next], (self.next + 1) % len(self.sites)
         x = args[0].dequantize() if isinstance(args[0], QTensor) else args[0]
         if x.numel() and fake_quant._observes():
@@ -61,7 +64,7 @@ def shared_module_ranges(model: nn.Module) -> dict[str, dict[str, tuple[float, f
     """What the call sites of shared modules had to say.
 
     Args:
-        model: what `prepare_qat_fx` returned, after calibration or training.
+        model: what `prepare_qat_fx` returned, after calibration or training; what it saw within `torch.compile` does not count.
 
     Returns:
         Qualified name of a module that is called several times -> call site -> (lowest, highest).

@@ -5,6 +5,7 @@ In: float32 values and scales. Out: float32 values `q * scale` with the very int
 Backward, rounding counts as the identity (straight-through); saturation may stop the gradient.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ def default_rounding(axis: int) -> RoundedAs:
 
 
 def rounding_of(march: str, rounded_as: RoundedAs) -> Rounding:
-    """How a march rounds quotients."""
+    """How a march rounds quotients; it may write into them."""
     rounding: Rounding = getattr(load(march), f"round_{rounded_as}")
     return rounding
 
@@ -195,6 +196,9 @@ class Grid:
         return passed
 
 
+grid_of = functools.lru_cache(Grid)
+
+
 class _StraightThrough(torch.autograd.Function):
     """See `fake_quantize_values`."""
 
@@ -215,3 +219,22 @@ class _StraightThrough(torch.autograd.Function):
         if ctx.saved_tensors:
             gradient = ctx.grid.gradient(gradient, *ctx.saved_tensors)
         return gradient, None, None, None, None
+
+
+class Saturated(torch.autograd.Function):
+    """Values that were computed, and the gradient where nothing was saturated."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, made: tuple[Tensor, Tensor], grid: Grid, in_place: bool) -> Tensor:
+        values, inside = made
+        ctx.save_for_backward(inside)
+        ctx.grid = grid
+        if in_place:
+            ctx.mark_dirty(x)
+            return x
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (inside,) = ctx.saved_tensors
+        return ctx.grid.gradient(*gradients, inside), None, None, None

@@ -23,6 +23,7 @@ from torch.fx.proxy import TraceError
 
 from .._tables import TABLES
 from .graph_module import SELF
+from .module_tree import named_modules
 from .recognize import recognized
 from .wrap import is_leaf_class, methods_recorded, noted_functions, noted_names_replaced
 
@@ -104,6 +105,10 @@ class QuantTracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         """As torch.fx does; the root is an argument like any other module, and `training` is read when the graph runs."""
+        if type(a) is fx.Proxy:  # most are; torch.fx asks after all that is rare before
+            return a.node
+        if type(a) is tuple:
+            return tuple([self.create_arg(item) for item in a])
         if isinstance(a, _TrainingFlag):
             return self.create_node("get_attr", f"{a.module}.training" if a.module else "training", (), {})
         if isinstance(a, nn.Module):
@@ -141,7 +146,7 @@ class _TrainingFlag(int):
 @contextmanager
 def _training_watched(tracer: QuantTracer, root: nn.Module) -> Iterator[None]:
     traced = [
-        (name, module) for name, module in root.named_modules() if not name or not tracer.is_leaf_module(module, name)
+        (name, module) for name, module in named_modules(root) if not name or not tracer.is_leaf_module(module, name)
     ]
     for name, module in traced:
         flag = _TrainingFlag(module.training)

@@ -16,6 +16,7 @@ from torch import fx, nn
 from .._tables import TABLES
 from .dispatch import has_quantized_form
 from .graph_module import SELF, GraphModuleWithAttr
+from .module_tree import named_modules
 from .qconfig_resolution import Choice
 from .tracer import source_line
 
@@ -23,7 +24,7 @@ from .tracer import source_line
 def unconverted(model: GraphModuleWithAttr, quantized: Mapping[str, Choice]) -> Iterator[str]:
     """One sentence for each operation that takes a quantized tensor and will refuse it."""
     flowing: set[fx.Node] = set()
-    names = {SELF, *(name for name, _ in model.named_modules())}
+    names = {SELF, *(name for name, _ in named_modules(model))}
     for node in model.graph.nodes:
         takes = not flowing.isdisjoint(node.all_input_nodes)
         if node.op == "call_module":

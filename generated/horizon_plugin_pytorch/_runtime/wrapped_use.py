@@ -16,6 +16,7 @@ from torch import nn
 
 from .graph_module import SELF, GraphModuleWithAttr
 from .match import called_module
+from .module_tree import named_modules
 
 
 def uses_in_wrapped_methods(model: GraphModuleWithAttr) -> Counter[str]:
@@ -23,8 +24,8 @@ def uses_in_wrapped_methods(model: GraphModuleWithAttr) -> Counter[str]:
     used: set[str] = set()
     if not any(node.op == "call_method" and called_module(node) for node in model.graph.nodes):
         return Counter()
-    names = {id(module): name for name, module in model.named_modules()}
-    owners = {name or SELF: module for name, module in model.named_modules(remove_duplicate=False)}
+    names = {id(module): name for name, module in named_modules(model)}
+    owners = {name or SELF: module for name, module in named_modules(model, all_names=True)}
     for node in model.graph.nodes:
         owner = owners.get(called_module(node) or "") if node.op == "call_method" else None
         if owner is not None:

@@ -1030,19 +1030,19 @@ def quantize_weight(x: Tensor, s: Tensor, *, output: QuantDType) -> Tensor:
 
 
 def round_activation(v: Tensor) -> Tensor:
-    """A quotient x / s rounded as quantize_activation does, float32, not saturated.
+    """A quotient x / s rounded as quantize_activation does, float32, not saturated; torch overwrites it.
 
     Source: numerics 2.2.
     """
-    return torch.floor_(v + 0.5)
+    return torch.floor_(v.add_(0.5))
 
 
 def round_weight(v: Tensor) -> Tensor:
-    """A quotient x / s rounded as quantize_weight does, float32, not saturated.
+    """A quotient x / s rounded as quantize_weight does, float32, not saturated; torch overwrites it.
 
     Source: numerics 2.2.
     """
-    return torch.floor_(v + 0.5)
+    return torch.floor_(v.add_(0.5))
 
 
 def dequantize(q: Tensor, s: Tensor) -> Tensor:
@@ -2317,11 +2317,11 @@ def weighted_add_accumulator(acc: Tensor, e: Tensor, p: WeightedAddAccumulatorPa
 
 
 def round_weighted(v: Tensor) -> Tensor:
-    """A sum of products over the output's scale, rounded as the last shift of `weighted` does, float32, not saturated.
+    """A sum of products over the output's scale, rounded as the last shift of `weighted` does, float32, not saturated; torch overwrites it.
 
     Source: numerics 3.2.
     """
-    return torch.floor_(v + 0.5)
+    return torch.floor_(v.add_(0.5))
 
 
 def weighted_scale(s_in: Tensor, s_w: Tensor) -> Tensor:

@@ -369,12 +369,12 @@ def quantize_weight(x: int, s: float, *, output: QuantDType) -> int:
 
 
 def round_activation(v: int) -> float:
-    """A quotient x / s rounded as quantize_activation does, float32, not saturated."""
+    """A quotient x / s rounded as quantize_activation does, float32, not saturated; torch overwrites it."""
     return float(to_int(v, math.floor))
 
 
 def round_weight(v: int) -> float:
-    """A quotient x / s rounded as quantize_weight does, float32, not saturated."""
+    """A quotient x / s rounded as quantize_weight does, float32, not saturated; torch overwrites it."""
     return float(to_int(f32(v + 0.5), math.floor))
 
 
@@ -1134,7 +1134,7 @@ def weighted_add_accumulator(acc: int, e: int, p: WeightedAddAccumulatorParams) 
 
 
 def round_weighted(v: int) -> float:
-    """A sum of products over the output's scale, rounded as the last shift of `weighted` does, float32, not saturated."""
+    """A sum of products over the output's scale, rounded as the last shift of `weighted` does, float32, not saturated; torch overwrites it."""
     return float(to_int(v, math.floor))
 
 

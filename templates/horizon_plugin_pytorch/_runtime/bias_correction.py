@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, fx, nn
 
 from .bias_shift import HasBiasShift
@@ -87,6 +88,9 @@ def correct_bias(model: nn.Module, batches: Iterable[Any]) -> BiasCorrection:
     quantizes: parameters and scales do not change, observers go on seeing the float model, and a model that is corrected
     again gets new shifts in place of the old. It may be trained or converted afterwards, in any state.
 
+    Where observers unite their ranges over the processes of `torch.distributed` (`is_sync_quantize`), means are united too: each
+    process gives its own batches, at least one, and all get the shifts of all batches together.
+
     Args:
         model: what `prepare_qat_fx` returned, calibrated or trained. Its shifts change, at the very end.
         batches: each a tensor, or a tuple or list of the arguments of forward; some hundred images, those of
@@ -105,7 +109,7 @@ def correct_bias(model: nn.Module, batches: Iterable[Any]) -> BiasCorrection:
     with torch.no_grad():
         layers = dict(_weighted_layers(model))
         integers = _integers(model, layers.values())
-        shifts = tuple(_shifts(_unquantized(model), integers, inputs, layers))
+        shifts = tuple(_shifts(_unquantized(model), integers, inputs, layers, _is_united(model)))
     for found in shifts:
         layers.pop(found.layer).set_bias_shift(found.shift)
     return BiasCorrection(shifts, tuple((name, "the graph calls no integers of it") for name in layers))
@@ -131,6 +135,12 @@ def _unquantized(model: nn.Module) -> fx.GraphModule:
     return twin
 
 
+def _is_united(model: nn.Module) -> bool:
+    """Whether every process of several is here, for observers wait for each other too."""
+    several = dist.is_available() and dist.is_initialized()
+    return several and any(getattr(module, "is_sync_quantize", False) for module in model.modules())
+
+
 def _weighted_layers(model: nn.Module) -> Iterator[tuple[str, HasBiasShift]]:
     return ((name, x) for name, x in model.named_modules() if isinstance(x, HasBiasShift))
 
@@ -154,7 +164,7 @@ class _Run(fx.Interpreter):
 
 
 def _shifts(
-    reference: fx.GraphModule, integers: fx.GraphModule, inputs: Sequence[Any], layers: Iterable[str]
+    reference: fx.GraphModule, integers: fx.GraphModule, inputs: Sequence[Any], layers: Iterable[str], united: bool
 ) -> Iterator[BiasShift]:
     """Correct the converted model layer by layer; the nodes of both graphs correspond."""
     floats, runs = ([_Run(model, batch) for batch in inputs] for model in (reference, integers))
@@ -166,7 +176,7 @@ def _shifts(
         layer = integers.get_submodule(name) if node.op == "call_module" and name in waiting else None
         if isinstance(layer, QuantizedWeighted):
             waiting.discard(name)
-            yield _corrected(name, layer, expected, given, partial(_values, runs, node))
+            yield _corrected(name, layer, expected, given, partial(_values, runs, node), united)
         for run, done in (*((run, exact) for run in floats), *((run, node) for run in runs)):
             run.forget(done)
 
@@ -182,15 +192,17 @@ def _corrected(
     expected: Sequence[Any],
     given: Sequence[Any],
     again: Callable[[], Sequence[Any]],
+    united: bool,
 ) -> BiasShift:
     """Give a layer the best shift that was found; its outputs are then those with it."""
     axis = given[0].dim() - 1 - layer._TRAILING
-    bias, target = layer.bias.double(), _means(name, expected, axis)
-    before = _means(name, given, axis) - target
+    mean = partial(_means, name, axis, united)
+    bias, target = layer.bias.double(), mean(expected)
+    before = mean(given) - target
 
     def error(shift: Tensor) -> Tensor:
         layer.set_bias((bias + shift).to(layer.bias))
-        return _means(name, again(), axis) - target
+        return mean(again()) - target
 
     shift = best_shift(error, before)
     return BiasShift(name, shift.float(), before.float(), error(shift).float(), _step(given[0]))
@@ -212,11 +224,14 @@ def best_shift(error: Shifted, unshifted: Tensor) -> Tensor:
     return shifts.gather(0, errors.abs().argmin(0, keepdim=True))[0]
 
 
-def _means(name: str, batches: Sequence[Any], axis: int) -> Tensor:
-    """Mean of each channel over batches and places, float64."""
+def _means(name: str, axis: int, united: bool, batches: Sequence[Any]) -> Tensor:
+    """Mean of each channel over batches and places, float64; `united`: over those of all processes."""
     count = sum(batch.numel() // batch.shape[axis] for batch in batches)
     sums = torch.stack([_sums(batch, axis) for batch in batches]).sum(0)
-    means = sums / count if count else torch.full((1,), torch.nan)
+    totals = torch.cat([sums, sums.new_tensor([count])])
+    if united:
+        dist.all_reduce(totals)
+    means = totals[:-1] / totals[-1]  # NaN where there are no values
     if not bool(torch.isfinite(means).all()):
         raise ArgumentError(f"correct_bias: {name} gave no values, NaN or Inf; check the batches. Nothing was changed")
     return means

@@ -58,6 +58,9 @@ def calibrate(model: M, batches: Iterable[Any], validate: bool = True, bias_corr
     end the features that they have at one place of the network. What was observed does not depend on it: calibration that is
     continued, also from a checkpoint, gives the scales of one that was not interrupted, and corrects biases anew.
 
+    Under `torch.distributed`, with observers that unite their ranges (`is_sync_quantize`), every process calls this with its own
+    batches, as many as the others have, and all get equal scales and shifts. Without, each calibrates on its own.
+
     Args:
         model: what `prepare_qat_fx` or `prepare_qat` returned; it is put into eval mode.
         batches: each a tensor, or a tuple or list of the arguments of forward.

@@ -6,7 +6,6 @@ of `observer_base` and `straight_through`; these also do what there is no compil
 time than the checks around each step, so here each check is made once.
 """
 
-import functools
 from typing import Any
 
 import torch
@@ -15,11 +14,11 @@ from torch import Tensor
 from .clamp import Clamp
 from .one_pass import MOVED, NO_ENDS, ROUNDED_AS, average_of, elements_per_scale, is_float_memory
 from .passes import compiled_pass
+from .quantize_pieces import in_pieces
 from .recording import is_recorded
-from .straight_through import Grid, default_rounding, is_marked
+from .straight_through import Saturated, default_rounding, grid_of, is_marked
 
 _Held = tuple[Tensor, Tensor, Tensor]
-_grid = functools.lru_cache(Grid)
 
 
 def in_one_call(fake_quant: Any, x: Tensor, activation: Clamp | None) -> Tensor | None:
@@ -38,17 +37,22 @@ def in_one_call(fake_quant: Any, x: Tensor, activation: Clamp | None) -> Tensor 
     scale = buffers["scale"]
     if is_recorded() or is_marked() or not is_float_memory(x) or not is_float_memory(scale):
         return None
-    quantizes = buffers["fake_quant_enabled"].item()
+    quantizes, held = buffers["fake_quant_enabled"].item(), None
     inner = elements_per_scale(x, observer.ch_axis)
-    if not inner or not scale.is_contiguous() or compiled_pass(fake_quant.march, "fake_quantize") is None:
+    if not inner or not scale.is_contiguous():
         return None
     if not fake_quant.frozen and buffers["observer_enabled"].item() and (fake_quant.training or not quantizes):
         extremes = observer.averaged_extremes()
         if extremes is None or not all(_fits(tensor, x, inner) for tensor in (*extremes, scale)):
             return None
         held = (*extremes, scale)
-        return (_quantized if quantizes else _observed)(fake_quant, x, inner, held, activation)
-    return _quantized(fake_quant, x, inner, scale, activation) if quantizes else None
+    if not (quantizes or held):
+        return None
+    if compiled_pass(fake_quant.march, "fake_quantize") is None:
+        return in_pieces(fake_quant, x, held, quantizes, activation)
+    if held is not None and not quantizes:
+        return _observed(fake_quant, x, inner, held, activation)
+    return _quantized(fake_quant, x, inner, held or scale, activation)
 
 
 def _fits(tensor: Tensor, x: Tensor, inner: int) -> bool:
@@ -96,8 +100,8 @@ def _quantized(
         done = _observe_and_put(inner, scales, observer.averaging_constant, fake_quant.march, memory, how)
     if not done or inside is None:
         return values if done else None
-    grid = _grid(axis, *bounds, fake_quant.march, rounded_as, fake_quant.owns_gradient, ends)
-    made: Tensor = _Saturated.apply(x, (values, inside), grid, in_place)  # type: ignore[no-untyped-call]
+    grid = grid_of(axis, *bounds, fake_quant.march, rounded_as, fake_quant.owns_gradient, ends)
+    made: Tensor = Saturated.apply(x, (values, inside), grid, in_place)  # type: ignore[no-untyped-call]
     return made
 
 
@@ -125,22 +129,3 @@ def _observe_and_put(inner: int, held: _Held, constant: float, march: str, memor
     if done:
         torch.autograd.graph.increment_version(held)
     return bool(done)
-
-
-class _Saturated(torch.autograd.Function):
-    """Values that were computed, and the gradient where nothing was saturated."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, made: tuple[Tensor, Tensor], grid: Grid, in_place: bool) -> Tensor:
-        values, inside = made
-        ctx.save_for_backward(inside)
-        ctx.grid = grid
-        if in_place:
-            ctx.mark_dirty(x)
-            return x
-        return values
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (inside,) = ctx.saved_tensors
-        return ctx.grid.gradient(*gradients, inside), None, None, None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .exact_qat import exact_result
 from .qat_module import QATModule, like, raw
 from .qtensor import QTensor
+from .recording import is_on
 from .straight_through import fake_quantize_values
 from .support import require_cell
 from .uncompiled import uncompiled
@@ -161,7 +162,7 @@ class QATFunctional(QATModule, FunctionalModule):
 
     def _quantizes(self) -> bool:
         fake_quant: Any = self.activation_post_process
-        return fake_quant is None or bool(fake_quant.fake_quant_enabled[0])
+        return fake_quant is None or is_on(fake_quant.fake_quant_enabled)
 
     def _set_up(self) -> None:
         super()._set_up()

@@ -17,7 +17,7 @@ from .chain import Folds, fuse_chain
 from .graph_module import FusedPart, GraphModuleWithAttr, become, set_graph
 from .match import GraphView, Match
 from .module_copy import copy_model
-from .module_tree import set_modules
+from .module_tree import named_modules, set_modules
 from .place import Fusion, count_calls, plan_fusions
 from .replace import replace_calls
 from .tracer import QuantTracer
@@ -67,7 +67,7 @@ def _traced(model: nn.Module) -> GraphModuleWithAttr:
 
 def _fuse_once(model: GraphModuleWithAttr) -> bool:
     """Fuse all chains of the graph as it is, in place; False when there is none."""
-    modules = dict(model.named_modules(remove_duplicate=False))
+    modules = dict(named_modules(model, all_names=True))
     view = GraphView(model.graph, modules)
     reserved = uses_in_wrapped_methods(model)
     fusions = plan_fusions(view, TABLES.patterns, reserved, duplicate=tricks.fx_force_duplicate_shared_convbn)

@@ -36,7 +36,10 @@ class Match:
 
     def node(self, role: str) -> fx.Node | None:
         """The node of the step with that role; None if the pattern has none."""
-        return next((n for n, step in zip(self.nodes, self.pattern.steps, strict=True) if step.role == role), None)
+        for node, step in zip(self.nodes, self.pattern.steps, strict=True):
+            if step.role == role:
+                return node
+        return None
 
     def target(self, role: str) -> str | None:
         """The qualified name of the module that the step with that role calls, or calls a method of."""

@@ -178,7 +178,7 @@ def errors_of(
     weights = (None,) * x.shape[1] if counts is None else torch.split(counts, size)
     for block, weight in zip(torch.split(x, size, dim=1), weights, strict=False):
         steps = block / scales[:, :, None]
-        lost = rounded(steps).clamp_(observer.quant_min, observer.quant_max).sub_(steps)
+        lost = rounded(steps.clone()).clamp_(observer.quant_min, observer.quant_max).sub_(steps)
         lost = lost.square_() if norm == _SQUARED else lost.abs_().pow_(norm)
         errors += lost.sum(-1) if weight is None else lost.to(torch.float64) @ weight
     return errors * scales.to(torch.float64).pow(norm)

@@ -20,7 +20,7 @@ from .exact_qat import exact_result
 from .fake_quantize import FakeQuantize, fake_quantize_values
 from .fused_module import FusedModule
 from .march import require_march
-from .module_tree import adopt
+from .module_tree import adopt, set_mode
 from .qconfig import QConfig
 from .qtensor import QTensor
 from .quantizer_copies import made_by
@@ -93,10 +93,8 @@ class QATModule(nn.Module):
     def _build(cls, mod: nn.Module, qconfig: QConfig, march: str) -> Self:
         module = cls.__new__(cls)
         adopt(module, mod.base if isinstance(mod, FusedModule) else mod)
-        module.qconfig = qconfig
-        module.march = march
-        module._admitted = set()
-        module.train(mod.training)
+        module.__dict__.update(qconfig=qconfig, march=march, _admitted=set())
+        set_mode(module, mod.training)
         module._check_attributes()
         module._set_up()
         return module

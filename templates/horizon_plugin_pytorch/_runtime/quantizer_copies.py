@@ -52,11 +52,12 @@ def _first(cls: type[nn.Module], arguments: tuple[_Argument, ...], march: str, d
 
 def _copy(first: nn.Module) -> nn.Module:
     twin = clone_structure(first)
-    for module in all_modules(twin):
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                module._parameters[name] = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[name] = buffer.detach().clone()
+    with torch.no_grad():
+        for module in all_modules(twin):
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    module._parameters[name] = nn.Parameter(parameter.clone(), parameter.requires_grad)
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    module._buffers[name] = buffer.clone()
     return twin

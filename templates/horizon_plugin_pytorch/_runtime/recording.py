@@ -7,7 +7,7 @@ can be derived, so there the integers must have been derived before.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -20,9 +20,13 @@ from torch.utils._python_dispatch import _disable_current_modes
 _TRACER: Any = torch._C
 _REAL = (Tensor, torch.nn.Parameter)
 
+Observe = Callable[[torch.nn.Module, Tensor], None]
+"""What lets a fake quantizer observe a stand-in: a node of the graph that will do it."""
+
 
 class _Capture(threading.local):
     active = False
+    observe: Observe | None = None
 
 
 _CAPTURE = _Capture()
@@ -44,13 +48,31 @@ def is_tracing() -> bool:
 
 
 @contextmanager
-def capturing() -> Iterator[None]:
-    """Tell modules that operators are recorded, where torch itself does not."""
-    before, _CAPTURE.active = _CAPTURE.active, True
+def capturing(observe: Observe | None = None) -> Iterator[None]:
+    """Tell modules that operators are recorded, where torch itself does not.
+
+    Args:
+        observe: how fake quantizers observe meanwhile; None: by the operators that are recorded.
+    """
+    before = _CAPTURE.active, _CAPTURE.observe
+    _CAPTURE.active, _CAPTURE.observe = True, observe
     try:
         yield
     finally:
-        _CAPTURE.active = before
+        _CAPTURE.active, _CAPTURE.observe = before
+
+
+def graph_observer() -> Observe | None:
+    """How fake quantizers observe in a graph of `torch.compile` that may train; None where none is made."""
+    return _CAPTURE.observe
+
+
+def is_on(switch: Tensor) -> bool:
+    """A tensor that says how a module runs: in a recorded graph no datum, but a constant."""
+    if not _CAPTURE.active:
+        return bool(switch.item())
+    with unrecorded():
+        return bool(switch.item())
 
 
 @contextmanager

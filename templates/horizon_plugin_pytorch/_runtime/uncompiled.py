@@ -2,7 +2,8 @@
 """Modules that `torch.compile` calls as they are: the graph breaks around them.
 
 In: modules whose scales, integers and observers are Python objects. Out: the same, called outside of the compiler, wherever they
-stand: in a model of the eager interface, or in one of the user's own. A converted graph as a whole is compiled (`in_graph`).
+stand: in a model of the eager interface, or in one of the user's own. A graph as a whole is compiled: a converted one by
+`in_graph`, a prepared one by `qat_in_graph`.
 """
 
 import functools

@@ -189,6 +189,12 @@ def _added_methods(cls: type[nn.Module]) -> tuple[tuple[str, FunctionType], ...]
     )
 
 
+@functools.cache
+def _recording(method: FunctionType) -> Callable[..., Any]:
+    """`leaf_call` of a method of a class of ours, made once."""
+    return leaf_call(method)
+
+
 @contextmanager
 def methods_recorded(classes: tuple[type[nn.Module], ...]) -> Iterator[None]:
     """While open, every public method that these classes add to nn.Module is recorded as one node."""
@@ -196,7 +202,7 @@ def methods_recorded(classes: tuple[type[nn.Module], ...]) -> Iterator[None]:
     for cls in classes:
         for name, method in _added_methods(cls):
             undo.append((cls, name, vars(cls).get(name)))
-            setattr(cls, name, leaf_call(method))
+            setattr(cls, name, _recording(method))
     try:
         yield
     finally:
