@@ -28,6 +28,7 @@ comparison.
 
 import argparse
 import copy
+import itertools
 import math
 import multiprocessing
 import os
@@ -39,7 +40,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -81,14 +81,16 @@ BESIDE_TORCH_AO = ("bernoulli2", "bayes", "bayes-e")
 """Marches whose integers after QAT are not to be below torch.ao's."""
 
 Row = tuple[str, str, float]  # march, stage, value
+FLOAT, TORCH_AO, INTEGERS = "float", "torch.ao", "QAT integers"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One network, trained from one seed."""
+    """One network, trained from one seed on all digits but those of one fold."""
 
     net: str
     seed: int
+    fold: int
     epochs: int
     marches: tuple[str, ...]
     qat_only: bool
@@ -102,7 +104,7 @@ def rules(observer: str, dtype: str = "qint8") -> dict[str, object]:
 
 def calibration_images(data: Digits) -> list[Tensor]:
     batches = data.batches(torch.Generator().manual_seed(0))
-    return [batch.images for batch in islice(batches, CALIBRATION_BATCHES)]
+    return [batch.images for batch in itertools.islice(batches, CALIBRATION_BATCHES)]
 
 
 def qat_trained(
@@ -128,8 +130,8 @@ def torch_ao(model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterat
     """torch's own FX QAT of the same network."""
     training, validation = data
     qat = torch_ao_trained(model, training, seed, TORCH_AO_RATE)
-    yield "torch.ao", "QAT", points(qat, validation)
-    yield "torch.ao", "QAT integers", points(quantize_fx.convert_fx(qat), validation)
+    yield TORCH_AO, "QAT", points(qat, validation)
+    yield TORCH_AO, INTEGERS, points(quantize_fx.convert_fx(qat), validation)
 
 
 def torch_ao_trained(model: nn.Module, data: Digits, seed: int, rate: float) -> nn.Module:
@@ -167,7 +169,7 @@ def calibrated(march: str, model: nn.Module, data: tuple[Digits, Digits], seed: 
 def qat_only(march: str, model: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
     """QAT as in all stages, and nothing else."""
     start = calibrate(prepare_qat_fx(model, rules("mse")), calibration_images(data[0]))
-    yield march, "QAT integers", points(convert_fx(qat_trained(model, start, data[0], seed, QAT_EPOCHS)), data[1])
+    yield march, INTEGERS, points(convert_fx(qat_trained(model, start, data[0], seed, QAT_EPOCHS)), data[1])
 
 
 def trained(march: str, model: nn.Module, start: nn.Module, data: tuple[Digits, Digits], seed: int) -> Iterator[Row]:
@@ -177,7 +179,7 @@ def trained(march: str, model: nn.Module, start: nn.Module, data: tuple[Digits, 
     qat = qat_trained(model, start, training, seed, QAT_EPOCHS)
     ordinary = (time.process_time() - began) / QAT_EPOCHS
     yield march, "QAT", points(qat, validation)
-    yield march, "QAT integers", points(convert_fx(qat), validation)
+    yield march, INTEGERS, points(convert_fx(qat), validation)
     began = time.process_time()
     exact = qat_trained(model, start, training, seed, 1, exact=True)
     yield march, "exact QAT / QAT time", (time.process_time() - began) / ordinary
@@ -188,14 +190,14 @@ def trained(march: str, model: nn.Module, start: nn.Module, data: tuple[Digits, 
 
 
 def run(task: Task) -> list[Row]:
-    """Every stage of one network: on torch.ao and on every march."""
+    """The stages of one network: on torch.ao and on every march."""
     warnings.simplefilter("ignore", DeprecationWarning)  # torch.ao says so of itself, at every call
-    data = fold(task.seed % FOLDS)
+    data = fold(task.fold)
     torch.manual_seed(task.seed)
     model = NETS[task.net]()
     train(model, data[0], task.epochs, FLOAT_RATE, task.seed)
-    rows = [("float", "float", points(model.eval(), data[1])), *torch_ao(model, data, task.seed)]
-    stages = qat_only if task.qat_only else calibrated
+    rows = [(FLOAT, FLOAT, points(model.eval(), data[1])), *torch_ao(model, data, task.seed)]
+    stages = qat_only if task.qat_only or task.fold != task.seed % FOLDS else calibrated
     for march in task.marches:
         set_march(march)
         rows.extend(stages(march, model, data, task.seed))
@@ -217,29 +219,34 @@ def alike(marches: list[str]) -> dict[str, str]:
 
 
 class Results:
-    """Values by (march, stage), one a network and seed; prints means."""
+    """Values by (march, stage) and network; prints means."""
 
-    def __init__(self, rows: list[Row], alike: Mapping[str, str]) -> None:
+    def __init__(self, alike: Mapping[str, str]) -> None:
         self.alike = alike
-        self.values: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.values: dict[tuple[str, str], dict[Task, float]] = defaultdict(dict)
+
+    def add(self, task: Task, rows: list[Row]) -> None:
         for march, stage, value in rows:
-            self.values[march, stage].append(value)
+            self.values[march, stage][task] = value
 
-    def of(self, march: str, stage: str) -> list[float]:
-        return self.values[self.alike.get(march, march), stage]
+    def of(self, march: str, stage: str) -> dict[Task, float]:
+        return self.values.get((self.alike.get(march, march), stage), {})
 
-    def mean(self, march: str, stage: str) -> float:
-        return statistics.fmean(self.of(march, stage))
+    def below(self, base: str, base_stage: str, march: str, stage: str) -> tuple[float, float]:
+        """Mean of the base minus that of the march, over the networks of both, and its standard error."""
+        theirs, ours = self.of(base, base_stage), self.of(march, stage)
+        both = [task for task in ours if task in theirs]
+        return paired([theirs[task] for task in both], [ours[task] for task in both])
 
     def print(self) -> None:
         for (march, stage), values in self.values.items():
             names = [name for name, first in self.alike.items() if first == march] or [march]
-            each = " ".join(f"{value:6.2f}" for value in values)
-            print(f"{', '.join(names):16} {stage:34} {statistics.fmean(values):7.2f}   {each}")
+            each = " ".join(f"{value:6.2f}" for value in values.values())
+            print(f"{', '.join(names):16} {stage:34} {statistics.fmean(values.values()):7.2f}   {each}")
 
 
 def paired(theirs: list[float], ours: list[float]) -> tuple[float, float]:
-    """Mean of theirs minus ours, and its standard error, over pairs of one network and seed each."""
+    """Mean of theirs minus ours, and its standard error, over pairs of one network each."""
     differences = [a - b for a, b in zip(theirs, ours, strict=True)]
     error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
     return round(statistics.fmean(differences), 9), error  # equal counts of digits differ by nothing
@@ -247,42 +254,41 @@ def paired(theirs: list[float], ours: list[float]) -> tuple[float, float]:
 
 def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, float]]:
     """(what, measured, bound): measured may not be above the bound."""
-    full = results.mean("float", "float")
     for march in marches:
-        yield f"{march}: points lost after QAT", full - results.mean(march, "QAT integers"), AFTER_QAT[march]
+        yield f"{march}: points lost after QAT", results.below(FLOAT, FLOAT, march, INTEGERS)[0], AFTER_QAT[march]
         for name, loss in (("mse", AFTER_CALIBRATION), ("int16", INT16)):
-            if march in loss and results.of(march, f"integers {name}"):
-                lost = full - results.mean(march, f"integers {name}")
+            if march in loss and results.of(march, stage := f"integers {name}"):
+                lost, _ = results.below(FLOAT, FLOAT, march, stage)
                 yield f"{march}: points lost after calibration ({name})", lost, loss[march]
         if march in BESIDE_TORCH_AO:
-            below, error = paired(results.of("torch.ao", "QAT integers"), results.of(march, "QAT integers"))
+            below, error = results.below(TORCH_AO, INTEGERS, march, INTEGERS)
             yield f"{march}: points below torch.ao's QAT, standard error {error:.2f}", below, 0.0
         if unequal := results.of(march, "exact QAT, unequal logits"):
-            yield f"{march}: unequal logits of exact QAT", statistics.fmean(unequal), 0.0
+            yield f"{march}: unequal logits of exact QAT", statistics.fmean(unequal.values()), 0.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=FOLDS)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--marches", nargs="+", default=list(AFTER_QAT), choices=list(AFTER_QAT))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument(
-        "--qat-only", action="store_true", help="float, torch.ao and QAT, to compare them on more seeds"
+        "--qat-only", action="store_true", help="float, torch.ao and QAT of every network, nothing else"
     )
     options = parser.parse_args()
     same = alike(options.marches)
     marches = tuple(dict.fromkeys(same.values()))
     seeds = range(options.seeds)
-    tasks = [Task(net, seed, options.epochs, marches, options.qat_only) for net in NETS for seed in seeds]
-    rows: list[Row] = []
+    kinds = itertools.product(NETS, seeds, range(FOLDS))
+    tasks = [Task(*kind, options.epochs, marches, options.qat_only) for kind in kinds]
+    results = Results(same)
     with ProcessPoolExecutor(
         options.jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, initargs=(1,)
     ) as pool:
         for task, found in zip(tasks, pool.map(run, tasks), strict=True):
-            rows += found
-            print(f"seed {task.seed}, {task.net}: done", file=sys.stderr)
-    results = Results(rows, same)
+            results.add(task, found)
+            print(f"{task.net}, seed {task.seed}, fold {task.fold}: done", file=sys.stderr)
     results.print()
     missed = 0
     for what, measured, bound in bounds(results, options.marches):

@@ -61,8 +61,7 @@ def values_in_pieces(
 
 def gradient_in_pieces(gradient: Tensor, inside: Tensor, *, in_place: bool) -> Tensor | None:
     """The gradient where the mask is 1, else 0; None when they do not lie alike, or it has a gradient of its own."""
-    plain = _is_float_memory(gradient) and not (torch.is_grad_enabled() and gradient.requires_grad)
-    if not plain or not lie_alike(gradient, inside):
+    if not is_last_gradient(gradient) or not lie_alike(gradient, inside):
         return None
     rows = rows_of(gradient, -1)
     if rows is None:
@@ -99,6 +98,11 @@ def _quantize(
         torch.ops.aten.hardtanh_backward.grad_input(inside, x, *ends, grad_input=inside)
     mark.copy_(inside)
     torch.mul(clamped, step, out=out)
+
+
+def is_last_gradient(gradient: Tensor) -> bool:
+    """Whether a gradient is plain memory, and has no gradient of its own."""
+    return _is_float_memory(gradient) and not (torch.is_grad_enabled() and gradient.requires_grad)
 
 
 def rows_of(x: Tensor, axis: int) -> Tensor | None:

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from .borders import Borders
-from .grid_pieces import lie_alike, pieces_of, put, rows_of, same_rows, scratch, steps_of
+from .grid_pieces import is_last_gradient, lie_alike, pieces_of, put, rows_of, same_rows, scratch, steps_of
 from .observe_pieces import averaged
-from .one_pass import is_float_memory
 from .qtensor import broadcast_scale
 
 Held = tuple[Tensor, Tensor, Tensor]
@@ -122,7 +121,7 @@ class SaturatedRows(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,), (x, scale) = gradients, ctx.saved_tensors
         rows = rows_of(x.detach(), 0)
-        if rows is None or not lie_alike(gradient, x) or not _is_free(gradient):
+        if rows is None or not lie_alike(gradient, x) or not is_last_gradient(gradient):
             quotients = x.detach() / broadcast_scale(scale, x.dim(), 0)
             return inside(gradient, quotients, *ctx.limits), None, None, None
         passed = gradient if ctx.owns_gradient else torch.empty_like(gradient)
@@ -150,7 +149,7 @@ class SaturatedBlocks(torch.autograd.Function):
         if not len(places):
             return gradient, None, None, None
         alike = gradient.stride() == ctx.stride or (ctx.is_contiguous and gradient.is_contiguous())
-        if alike and _is_free(gradient):
+        if alike and is_last_gradient(gradient):
             passed = gradient if ctx.owns_gradient else gradient.clone()
             blocks = _blocks(passed, quotients.shape[1])
             part = blocks.index_select(0, places)
@@ -160,11 +159,6 @@ class SaturatedBlocks(torch.autograd.Function):
         marks = inside(torch.ones_like(quotients), quotients, *ctx.limits)
         _blocks(mask, quotients.shape[1]).index_copy_(0, places, marks)
         return inside(gradient, mask, *_ABOUT_ONE), None, None, None
-
-
-def _is_free(gradient: Tensor) -> bool:
-    """Whether a gradient is memory, and needs none itself."""
-    return is_float_memory(gradient) and not (torch.is_grad_enabled() and gradient.requires_grad)
 
 
 def _blocks(x: Tensor, size: int) -> Tensor:
