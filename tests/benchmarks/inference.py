@@ -2,8 +2,8 @@
 
 Four networks; ours by the definition, eager and fast, and two whose arithmetic is no NPU's: torch.ao's FX int8 (x86) and,
 where it is installed, onnxruntime on our export with QuantizeLinear and DequantizeLinear. Rounds are interleaved, so that
-other load on the machine meets all alike; a ratio is of the medians. Every output of ours is compared with the
-definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
+other load on the machine meets all alike, with a short pause before each run; a ratio is of the medians. Every output
+of ours is compared with the definition's, bit for bit. Run: python tests/benchmarks/inference.py [--nets ...] [--threads 1 2] [--rounds 5]
 [--march bayes] [--growth | --families | --ladder] [--cpu-time]; it ends with 1 when bits differ or a bound of acceptance is
 missed.
 """
@@ -50,6 +50,8 @@ NETS: Mapping[str, tuple[Callable[[int], nn.Module], int, int]] = {
 """Network, image size, batch."""
 BOUNDS = {"fast": (0.26, 0.24, 0.25, 0.33), "eager": (0.8, 1.3, 1.0, 1.6)}
 """The largest ratios, in the order of `NETS`."""
+PAUSE = 0.03
+"""Seconds before each run: for a while after its last task a thread of another library spins, and takes a core from the next."""
 
 
 def randomized(net: nn.Module) -> nn.Module:
@@ -126,6 +128,7 @@ def rungs(net: nn.Module, x: Tensor) -> dict[str, Run]:
 
 
 def seconds(run: Run, x: Tensor, clock: Clock) -> float:
+    time.sleep(PAUSE)
     begin = clock()
     run(x)
     return clock() - begin

@@ -37,7 +37,6 @@ from horizon_plugin_pytorch.quantization import (
     FakeQuantState,
     calibrate,
     convert_fx,
-    correct_bias,
     freeze_activation_scale,
     prepare_qat_fx,
     set_fake_quantize,
@@ -47,7 +46,7 @@ PARTS = 4
 FIRST_SEED = 100
 FLOAT_EPOCHS = 10
 RATES = (3e-4, 1e-3, 3e-3)
-Train = Callable[[nn.Module, Digits, int], nn.Module]  # float model, training images, seed -> integers
+Train = Callable[..., nn.Module]  # float model, training images, seed, rate -> integers
 
 
 def split(number: int) -> tuple[Digits, Digits]:
@@ -57,18 +56,10 @@ def split(number: int) -> tuple[Digits, Digits]:
     return Digits(images.images[~held], images.labels[~held]), Digits(images.images[held], images.labels[held])
 
 
-def folded(model: nn.Module, data: Digits, seed: int, rate: float) -> nn.Module:
-    """The flow of accuracy.py: normalizations folded, calibrated scales kept."""
+def folded(model: nn.Module, data: Digits, seed: int, rate: float, *, corrected: bool) -> nn.Module:
+    """The flow of accuracy.py: normalizations folded, calibrated scales kept; biases are corrected once more, or not."""
     start = calibrate(prepare_qat_fx(model, rules("mse")), calibration_images(data))
-    return convert_fx(qat_trained(model, start, data, seed, QAT_EPOCHS, rate=rate))
-
-
-def corrected_again(model: nn.Module, data: Digits, seed: int, rate: float) -> nn.Module:
-    """The same, biases corrected once more after training, which moved the weights and knows no rounding of sums."""
-    start = calibrate(prepare_qat_fx(model, rules("mse")), calibration_images(data))
-    qat = qat_trained(model, start, data, seed, QAT_EPOCHS, rate=rate)
-    correct_bias(qat, calibration_images(data))
-    return convert_fx(qat)
+    return convert_fx(qat_trained(model, start, data, seed, QAT_EPOCHS, rate=rate, corrected=corrected))
 
 
 def with_norm(model: nn.Module, data: Digits, seed: int, rate: float) -> nn.Module:
@@ -96,16 +87,13 @@ def torch_ao(model: nn.Module, data: Digits, seed: int, rate: float) -> nn.Modul
     return quantize_fx.convert_fx(torch_ao_trained(model, data, seed, rate))
 
 
-SETTINGS: dict[str, Train] = {
-    f"{side}, {rate:g}": partial(way, rate=rate)
-    for side, way in (
-        ("torch.ao", torch_ao),
-        ("ours", folded),
-        ("ours corrected", corrected_again),
-        ("ours WithBN", with_norm),
-    )
-    for rate in RATES
+WAYS: dict[str, Train] = {
+    "torch.ao": torch_ao,
+    "ours": partial(folded, corrected=True),
+    "ours corrected once": partial(folded, corrected=False),
+    "ours WithBN": with_norm,
 }
+SETTINGS = {f"{side}, {rate:g}": partial(way, rate=rate) for side, way in WAYS.items() for rate in RATES}
 
 
 def cross_entropy(model: nn.Module, data: Digits) -> float:
