@@ -8,6 +8,7 @@ on the CPU. Modules that were exchanged and buffers that were written to are not
 """
 
 import operator
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -110,14 +111,16 @@ class FlatRun:
         inputs: its placeholders, whose values come first.
         steps: the calls in order; the last one's result is the model's.
         ways: the layers that are called without their modules.
-        found: of each module what it had when this was made.
+        found: what the modules had when this was made, and whose that was, if it computes on integers.
+
+    A model that keeps its run is in no cycle with it, so that its memory is free when it is dropped.
     """
 
     graph: fx.Graph
     inputs: tuple[fx.Node, ...]
     steps: tuple[_Step, ...]
     ways: tuple[nn.Module, ...]
-    found: tuple[tuple[nn.Module, _Found], ...]
+    found: tuple[tuple[QuantizedModule | None, _Found], ...]
 
     @classmethod
     def of(cls, model: QuantizedGraphModule) -> "FlatRun":
@@ -129,8 +132,9 @@ class FlatRun:
         flat = {node: scaled for node, scaled in near.items() if isinstance(scaled, Scaled)}
         inputs = tuple(node for node in nodes if node.op == "placeholder")
         layers = tuple(model.get_submodule(str(node.target)) for node in ways)
-        found = tuple((module, _Found.of(module)) for module in all_modules(model))
-        return cls(model.graph, inputs, tuple(_steps(model, nodes, ways, flat)), layers, found)
+        modules, weak = all_modules(model), weakref.proxy(model)
+        found = tuple((x if isinstance(x, QuantizedModule) else None, _Found.of(x)) for x in modules)
+        return cls(model.graph, inputs, tuple(_steps(weak, nodes, ways, flat)), layers, found)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Nothing: a copy of a model makes its own."""
@@ -140,7 +144,7 @@ class FlatRun:
         """Itself, or where something was exchanged or written to, another; modules with such buffers forget what followed."""
         changed = [module for module, found in self.found if not found.holds()]
         for module in changed:
-            if isinstance(module, QuantizedModule):
+            if module is not None:
                 module._forget()
         return FlatRun.of(model) if changed or model.graph is not self.graph else self
 
@@ -219,7 +223,7 @@ def _way(model: nn.Module, node: fx.Node, known: _Known) -> Callable[..., Tensor
 
 
 def _steps(
-    model: nn.Module,
+    model: Any,
     nodes: list[fx.Node],
     ways: Mapping[fx.Node, Callable[..., Tensor]],
     flat: Mapping[fx.Node, Scaled],
@@ -235,7 +239,7 @@ def _steps(
         yield _Step(call, tuple(places[x] for x in read), places[node], dead, node in ways)
 
 
-def _called(model: nn.Module, node: fx.Node, flat: Mapping[fx.Node, Scaled]) -> _Called:
+def _called(model: Any, node: fx.Node, flat: Mapping[fx.Node, Scaled]) -> _Called:
     name = str(node.target)
     targets: dict[str, Any] = {
         "get_attr": partial(operator.attrgetter(name), model),

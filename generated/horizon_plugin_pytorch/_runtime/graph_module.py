@@ -9,6 +9,7 @@ model from its own parts all hold, which a graph module made of the graph's targ
 import copy
 import functools
 import types
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
@@ -55,6 +56,7 @@ class GraphModuleWithAttr(fx.GraphModule):
     def recompile(self) -> Any:
         """As of every graph module: the graph was edited."""
         self.__dict__["_identity"] = introduce(self)
+        _own(self, self.graph)
         return super().recompile()
 
     @property
@@ -184,8 +186,14 @@ def become(model: nn.Module, kind: type[G], graph: fx.Graph) -> G:
 
 def set_graph(model: fx.GraphModule, graph: fx.Graph) -> None:
     """Give a graph module another graph without compiling it, which takes as long as tracing."""
-    graph.owning_module = model
+    _own(model, graph)
     model.__dict__["_graph"] = printable(graph)
+
+
+def _own(model: fx.GraphModule, graph: fx.Graph) -> None:
+    """As torch.fx does, but weakly: a model that is dropped frees its memory at once, without waiting for the collector."""
+    proxy: Any = weakref.proxy(model, lambda _: setattr(graph, "owning_module", None))
+    graph.owning_module = proxy
 
 
 @functools.cache

@@ -63,6 +63,8 @@ class QuantTracer(fx.Tracer):
                     raise
                 place = _line_of(*_raising_frame(error))
                 raise TraceError(f"{place}: {error}. {_REMEDY}") from error
+            finally:  # torch's closures keep the tracer until the collector comes; the model shall not wait for it
+                self.root, self.tensor_attrs = nn.Module(), {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Layers of torch.nn, classes of the tables, wrapped classes."""

@@ -28,6 +28,7 @@ from .quantized_module import Input, QuantizedModule, Scaled
 from .recording import deriving
 from .straight_through import quantized_values
 from .tail import Chain, Tail, whole_range
+from .weak_method import weakly
 from .weights import WeightLayout, as_stored, out_channels_first, per_channel
 
 
@@ -106,7 +107,7 @@ class QuantizedWeighted(QuantizedModule):
         found = self._ways.get(id(p))
         if found is None or found.params is not p:
             tail = self._tail(p, x, *others)
-            sums, accumulator = partial(self._int8_sums, x.dtype), partial(self._accumulator, x.dtype)
+            sums, accumulator = partial(weakly(self._int8_sums), x.dtype), partial(weakly(self._accumulator), x.dtype)
             found = Way(p, tail, self._one_pass(tail, x, *others), sums, accumulator, -1 - self._TRAILING)
             self._ways[id(p)] = found
         return found
@@ -172,7 +173,7 @@ class QuantizedWeighted(QuantizedModule):
         accumulator = self._accumulators.get(dtype)
         if accumulator is None:
             with deriving(self):
-                accumulator = Accumulator.prove(self._multiply, self.weight, self._weight_sums(), dtype)
+                accumulator = Accumulator.prove(weakly(self._multiply), self.weight, self._weight_sums(), dtype)
             self._accumulators[dtype] = accumulator
         return accumulator
 

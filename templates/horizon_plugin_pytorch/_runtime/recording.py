@@ -84,7 +84,7 @@ def deriving(module: object, *scales: Tensor) -> Iterator[None]:
     """
     if is_exporting() or any(type(scale) not in _REAL for scale in scales):
         raise RuntimeError(
-            f"{type(module).__name__} has not met these scales or sizes yet, and integers cannot be derived while a graph is "
+            f"{module.__class__.__name__} has not met these scales or sizes yet, and integers cannot be derived while a graph is "
             f"recorded: run the model once with the example inputs before torch.export or torch.compile"
         )
     with torch.no_grad(), unrecorded():
