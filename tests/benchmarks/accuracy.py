@@ -20,8 +20,9 @@ errors 0.08 and 0.10); ours with the second correction at 1e-3 97.87 (0.08), at 
 
 Bounds are those of the project. Calibration is what `calibrate` does, which trains nothing: it observes and corrects biases; the
 rows "observers only" are without the correction. Where a march rounds sums of products down, each layer moves all its channels by
-half a step, which no scale makes up for. Beside the bound to torch.ao stands the standard error of the paired differences, one
-pair a network that was trained: training again with another seed moves a network by several digits.
+half a step, which no scale makes up for. Ours is not below torch.ao's where the mean of the paired differences, one pair a network
+that was trained, is not below 0 by more than its standard error: training again with another seed moves a network by several
+digits, and which of two equal methods comes out ahead is chance.
 """
 
 import argparse
@@ -264,7 +265,7 @@ def bounds(results: Results, marches: list[str]) -> Iterator[tuple[str, float, f
                 yield f"{march}: points lost after calibration ({name})", lost, loss[march]
         if march in BESIDE_TORCH_AO:
             below, error = results.below(TORCH_AO, INTEGERS, march, INTEGERS)
-            yield f"{march}: points below torch.ao's QAT, standard error {error:.2f}", below, 0.0
+            yield f"{march}: points below torch.ao's QAT, standard error {error:.3f}", below, error
         if unequal := results.of(march, "exact QAT, unequal logits"):
             yield f"{march}: unequal logits of exact QAT", statistics.fmean(unequal.values()), 0.0
 

@@ -7,6 +7,7 @@ saturation that nothing reaches, a shift by 0; and half a unit is added before a
 the bit that was shifted out.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,11 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "and": torch.bitwise_and,
     "clamp": torch.clamp,
 }
+_MOST_PLANS = 8
+"""Sizes of tensors for which a program knows its calls."""
 _Call = tuple[Callable[..., Tensor], list[Any], Tensor]
+_Piece = tuple[int, int, tuple[int, int], list[Tensor], tuple[_Call, ...]]
+"""Of flat tensors, from where to where, as which shape, and with which buffers and calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class _Plan:
+    """A program for tensors of one size.
+
+    Attributes:
+        memory: of a thread, in which its buffers lie.
+        size: elements of a piece.
+        pieces: the parts of the tensors.
+    """
+
+    memory: Tensor
+    size: int
+    pieces: tuple[_Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A kernel's operations in order.
 
@@ -58,12 +78,14 @@ class Program:
         buffers: how many there are.
         last: where the result is.
         result: its type.
+        plans: by elements and channels, of the tensors that were met last.
     """
 
     steps: tuple[Step, ...]
     buffers: int
     last: Buffer
     result: torch.dtype
+    plans: dict[tuple[int, int], _Plan] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, operands: list[Interval], expression: Interval, result: torch.dtype) -> "Program | None":
@@ -98,22 +120,41 @@ class Program:
         return results[0]
 
     def _fill(self, out: Tensor, operands: list[Tensor], channels: int) -> None:
-        count = out.numel()
-        rows = max(1, min(_ROW, count) // channels)
-        constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
-        size = min(_PIECE * torch.get_num_threads(), count)
-        memory = [torch.empty(max(size, min(rows * channels, count)), dtype=torch.int32) for _ in range(self.buffers)]
-        values: list[Tensor] = memory
-        calls: tuple[_Call, ...] = ()
-        for *given, to in _pieces((*operands, out), size, rows * channels):
-            if not calls or values[0].shape != to.shape:
-                values = [buffer[: to.numel()].view(to.shape) for buffer in memory]
-                calls = self._calls(values, {key: x[: to.shape[1]] for key, x in constants.items()})
-            for value, x in zip(values, given, strict=False):
-                value.copy_(x)
+        last = self.last.index
+        for begin, end, shape, values, calls in self._plan(out.numel(), channels).pieces:
+            for value, x in zip(values, operands, strict=False):
+                value.copy_(x[begin:end].view(shape))
             for function, read, result in calls:
                 function(*read, out=result)
-            to.copy_(values[self.last.index])
+            out[begin:end].view(shape).copy_(values[last])
+
+    def _plan(self, count: int, channels: int) -> "_Plan":
+        """The one for so many elements, which is made once for each thread that comes by turns."""
+        size = min(_PIECE * torch.get_num_threads(), count)
+        rows = max(1, min(_ROW, count) // channels)
+        memory = _memory(self.buffers * max(size, min(rows * channels, count)))
+        plan = self.plans.get((count, channels))
+        if plan is None or plan.memory is not memory or plan.size != size:
+            if len(self.plans) >= _MOST_PLANS:
+                self.plans.clear()
+            with torch.inference_mode(False):  # it outlives the caller's mode
+                plan = _Plan(memory, size, tuple(self._pieces(memory, size, count, rows, channels)))
+            self.plans[count, channels] = plan
+        return plan
+
+    def _pieces(self, memory: Tensor, size: int, count: int, rows: int, channels: int) -> Iterator[_Piece]:
+        """Pieces of about a size as rows of whole pixels; and what is left, which is one shorter row."""
+        constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
+        width, made = rows * channels, dict[tuple[int, int], tuple[list[Tensor], tuple[_Call, ...]]]()
+        whole, step = count // width * width, max(size // width, 1) * width
+        for begin in (*range(0, whole, step), *range(whole, count, width)):
+            end = min(begin + step, whole) if begin < whole else count
+            shape = ((end - begin) // width, width) if begin < whole else (1, end - begin)
+            if shape not in made:
+                elements = end - begin
+                values = [memory[i * elements : (i + 1) * elements].view(shape) for i in range(self.buffers)]
+                made[shape] = values, self._calls(values, {key: x[: shape[1]] for key, x in constants.items()})
+            yield begin, end, shape, *made[shape]
 
     def _calls(self, values: list[Tensor], constants: Mapping[int, Tensor]) -> tuple[_Call, ...]:
         """The steps with tensors in the place of buffers, and constants as long as a row."""
@@ -124,20 +165,25 @@ class Program:
         return tuple((s.function, [given(x) for x in s.operands], values[s.out.index]) for s in self.steps)
 
 
+class _Scratch(threading.local):
+    memory: Tensor | None = None
+
+
+_SCRATCH = _Scratch()
+
+
+def _memory(count: int) -> Tensor:
+    """Memory for so many int32; the same at each call of a thread, so that it stays in the cache."""
+    held = _SCRATCH.memory
+    if held is None or held.numel() < count:
+        with torch.inference_mode(False):
+            held = _SCRATCH.memory = torch.empty(count, dtype=torch.int32)
+    return held
+
+
 def _varies(x: Any) -> bool:
     """Whether an operand runs along the channels."""
     return isinstance(x, Tensor) and x.dim() > 0
-
-
-def _pieces(tensors: tuple[Tensor, ...], size: int, width: int) -> Iterator[tuple[Tensor, ...]]:
-    """Pieces of about a size of each flat tensor as rows of a width; and what is left, which is one shorter row."""
-    count = tensors[0].numel()
-    whole = count // width * width
-    if whole:
-        rows = max(size // width, 1)
-        yield from zip(*(torch.split(x[:whole].view(-1, width), rows) for x in tensors), strict=True)
-    if whole < count:
-        yield tuple([x[whole:].view(1, -1) for x in tensors])
 
 
 @dataclass(slots=True)
