@@ -1,6 +1,7 @@
 """Programs: a kernel's operations in place give the integers of its expression, without those that change nothing."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -52,6 +53,28 @@ def test_a_program_computes_its_expression(kernel: Kernel, piece: int, monkeypat
     results = found.empty((5, 37, 1), axis=-3)
     found.fill(results, (columns[0].float(), columns[1]), axis=-3)
     assert torch.equal(found.finished(results), kernel(*columns).to(torch.int32))
+
+
+def test_threads_and_sizes_by_turns_do_not_disturb_each_other() -> None:
+    def kernel(x: Any) -> Any:
+        return half_up(x * VARYING + 3, VARYING)
+
+    found = program(kernel)
+    assert found is not None
+
+    def run(seed: int) -> bool:
+        generator = torch.Generator().manual_seed(seed)
+        equal = True
+        for pixels in (1, 700, 3000, *range(2, 12), 700):  # more sizes than plans
+            x = torch.randint(-LARGEST, LARGEST + 1, (5, pixels, 1), dtype=torch.int32, generator=generator)
+            results = found.empty((5, pixels, 1), axis=-3)
+            found.fill(results, (x,), axis=-3)
+            equal &= torch.equal(results[0], kernel(x).to(torch.int32))
+        return equal
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(run, range(16)))
+    assert len(found.plans) < 2 * in_place._MOST_PLANS
 
 
 @pytest.mark.parametrize(("kernel", "left"), [

@@ -21,8 +21,8 @@ from .observe_pieces import averaged
 from .qtensor import broadcast_scale
 
 Held = tuple[Tensor, Tensor, Tensor]
-_GROUP = 1 << 18
-"""Elements of rows for each thread, float32, that stay in a core's cache while they are observed and quantized."""
+_GROUP = 1 << 20
+"""Elements of rows for each thread, float32, that stay in the caches while they are observed and quantized."""
 _BLOCKS = range(128, 15, -1)
 """Elements of a block: as many as cost little to go through, and at least what makes its extremes worth a place."""
 _ABOUT_ONE = (0.5, 1.5)
