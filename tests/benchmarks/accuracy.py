@@ -1,8 +1,8 @@
 """What quantization costs in accuracy, on real data: float, calibrated, QAT and integers, beside torch.ao's FX QAT.
 
 Handwritten digits (scikit-learn's, 8x8, enlarged to 32x32) and two small networks. Each seed trains each network three times, and
-each time another third of the digits is held back to validate on; the first of the three goes through all stages, the others
-through QAT only. Run: python tests/benchmarks/accuracy.py [--seeds 3] [--epochs 10] [--marches bayes ...] [--jobs 2] [--qat-only];
+each time another third of the digits is held back to validate on; one of the three, another one for each seed, goes through all
+stages, the others through QAT only. Run: python tests/benchmarks/accuracy.py [--seeds 3] [--epochs 10] [--marches bayes ...] [--jobs 2] [--qat-only];
 it ends with 1 when a bound of the last table is missed. Networks are distributed over processes of one thread each; figures do
 not depend on their number.
 
