@@ -3,8 +3,7 @@
 Handwritten digits (scikit-learn's, 8x8, enlarged to 32x32) and two small networks. Each seed trains each network three times, and
 each time another third of the digits is held back to validate on; one of the three, another one for each seed, goes through all
 stages, the others through QAT only. Run: python tests/benchmarks/accuracy.py [--seeds 3] [--epochs 10] [--marches bayes ...] [--jobs 2] [--qat-only];
-it ends with 1 when a bound of the last table is missed. Networks are distributed over processes of one thread each; figures do
-not depend on their number.
+it ends with 1 when a bound of the last table is missed. Figures do not depend on the number of jobs, of one thread each.
 
 How both sides train: from the same float network, for the same epochs of the same batches in the same order, with the same
 optimizer and schedule (SGD and half a cosine). Each follows its own documented flow for the rest: ours calibrates, which corrects
@@ -20,8 +19,7 @@ errors 0.08 and 0.10); ours with the second correction at 1e-3 97.87 (0.08), at 
 
 Bounds are those of the project. Calibration is what `calibrate` does, which trains nothing: it observes and corrects biases; the
 rows "observers only" are without the correction. Where a march rounds sums of products down, each layer moves all its channels by
-half a step, which no scale makes up for. Beside the bound to torch.ao stands the standard error of the paired differences, one pair
-a network that was trained.
+half a step, which no scale makes up for.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from horizon_plugin_pytorch._runtime import grid_pieces
+from horizon_plugin_pytorch._runtime import scratch
 from horizon_plugin_pytorch._runtime.grid_pieces import gradient_in_pieces, values_in_pieces
 from horizon_plugin_pytorch._runtime.passes import torch_operations_only
 from horizon_plugin_pytorch.march import set_march
@@ -18,7 +18,7 @@ ENDS = [(-math.inf, math.inf), (0.0, math.inf), (0.0, 6.0)]
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid_pieces, "_PIECE", 16)
+    monkeypatch.setattr(scratch, "PIECE", 16)
 
 
 def _features(*shape: int) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from horizon_plugin_pytorch._runtime import in_place
+from horizon_plugin_pytorch._runtime import in_place, scratch
 from horizon_plugin_pytorch._runtime.in_place import Program
 from horizon_plugin_pytorch._runtime.interval import run_on_intervals
 
@@ -43,7 +43,7 @@ def names(kernel: Kernel, operands: int = 1) -> list[str]:
     lambda x, y: torch.clamp(5 - x, min=0) + (y + 3 - 3) + x, lambda x, y: -(x >> 2) + y * 3 + (y << 1),
 ])  # fmt: skip
 def test_a_program_computes_its_expression(kernel: Kernel, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_place, "_PIECE", piece)
+    monkeypatch.setattr(scratch, "PIECE", piece)
     monkeypatch.setattr(in_place, "_ROW", 10)  # two rows of channels side by side, and one left
     x, y = torch.randint(-LARGEST, LARGEST + 1, (2, 37, 5), dtype=torch.int32)
     x[0], x[1], y[2] = LARGEST, -LARGEST, LARGEST

@@ -5,7 +5,6 @@ In: what a kernel computed on intervals (`interval`): an expression with the int
 its operations, as far as they change anything (`simplify`), on a few buffers that stay in a core's cache.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +14,9 @@ import torch
 from torch import Tensor
 
 from .interval import Interval, Reach
+from .scratch import memory, piece
 from .simplify import Simplifier
 
-_PIECE = 1 << 17
-"""Elements of a piece for each thread: its few buffers, int32, stay in a core's cache, and starting threads costs little beside."""
 _ROW = 1 << 11
 """Elements that one row of a piece has at least: short rows cost more than their elements."""
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
@@ -129,19 +127,19 @@ class Program:
 
     def _plan(self, count: int, channels: int) -> "_Plan":
         """The one for so many elements, which is made once for each thread that comes by turns."""
-        size = min(_PIECE * torch.get_num_threads(), count)
+        size = min(piece(), count)
         rows = max(1, min(_ROW, count) // channels)
-        memory = _memory(self.buffers * max(size, min(rows * channels, count)))
+        held = memory(self.buffers * max(size, min(rows * channels, count)), torch.int32)
         plan = self.plans.get((count, channels))
-        if plan is None or plan.memory is not memory or plan.size != size:
+        if plan is None or plan.memory is not held or plan.size != size:
             if len(self.plans) >= _MOST_PLANS:
                 self.plans.clear()
             with torch.inference_mode(False):  # it outlives the caller's mode
-                plan = _Plan(memory, size, tuple(self._pieces(memory, size, count, rows, channels)))
+                plan = _Plan(held, size, tuple(self._pieces(held, size, count, rows, channels)))
             self.plans[count, channels] = plan
         return plan
 
-    def _pieces(self, memory: Tensor, size: int, count: int, rows: int, channels: int) -> Iterator[_Piece]:
+    def _pieces(self, held: Tensor, size: int, count: int, rows: int, channels: int) -> Iterator[_Piece]:
         """Pieces of about a size as rows of whole pixels; and what is left, which is one shorter row."""
         constants = {id(x): x.expand(rows, -1).reshape(-1) for step in self.steps for x in step.operands if _varies(x)}
         width, made = rows * channels, dict[tuple[int, int], tuple[list[Tensor], tuple[_Call, ...]]]()
@@ -151,7 +149,7 @@ class Program:
             shape = ((end - begin) // width, width) if begin < whole else (1, end - begin)
             if shape not in made:
                 elements = end - begin
-                values = [memory[i * elements : (i + 1) * elements].view(shape) for i in range(self.buffers)]
+                values = [held[i * elements : (i + 1) * elements].view(shape) for i in range(self.buffers)]
                 made[shape] = values, self._calls(values, {key: x[: shape[1]] for key, x in constants.items()})
             yield begin, end, shape, *made[shape]
 
@@ -162,22 +160,6 @@ class Program:
             return values[x.index] if isinstance(x, Buffer) else constants.get(id(x), x)
 
         return tuple((s.function, [given(x) for x in s.operands], values[s.out.index]) for s in self.steps)
-
-
-class _Scratch(threading.local):
-    memory: Tensor | None = None
-
-
-_SCRATCH = _Scratch()
-
-
-def _memory(count: int) -> Tensor:
-    """Memory for so many int32; the same at each call of a thread, so that it stays in the cache."""
-    held = _SCRATCH.memory
-    if held is None or held.numel() < count:
-        with torch.inference_mode(False):
-            held = _SCRATCH.memory = torch.empty(count, dtype=torch.int32)
-    return held
 
 
 def _varies(x: Any) -> bool:

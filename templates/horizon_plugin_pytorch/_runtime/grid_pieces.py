@@ -6,7 +6,6 @@ whole tensors, which go through memory once an operation, and for a large tensor
 instead of a result means that a tensor does not lie as this needs it, and the caller takes whole tensors.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,9 +13,8 @@ from torch import Tensor
 
 from .one_pass import NO_ENDS, is_dense, is_plain
 from .qtensor import broadcast_scale
+from .scratch import memory, piece
 
-_PIECE = 1 << 17
-"""Elements of a piece for each thread: its few buffers, float32, stay in a core's cache, and starting threads costs little beside."""
 _BETWEEN = 0.5
 """The threshold between a mask's 0 and 1."""
 
@@ -131,11 +129,6 @@ def same_rows(x: Tensor, rows: Tensor) -> Tensor:
     return x.as_strided(rows.shape, rows.stride())
 
 
-def piece() -> int:
-    """Elements of a piece for all threads."""
-    return _PIECE * torch.get_num_threads()
-
-
 def pieces_of(rows: Tensor) -> Sequence[Tensor]:
     """Pieces of rows: parts of one row, or several whole ones."""
     inner, size = rows.shape[1], piece()
@@ -179,19 +172,10 @@ def steps_of(rows: Tensor, scale: Tensor) -> Sequence[Tensor]:
     return _parts(steps, max(1, size // inner))
 
 
-class _Memory(threading.local):
-    held: Tensor | None = None
-
-
-_MEMORY = _Memory()
-
-
 def scratch(x: Tensor, count: int) -> Sequence[Tensor]:
     """Memory of the shape of a piece, several times; the same at each call, so that it stays in the cache."""
-    held, size = _MEMORY.held, x.numel()
-    if held is None or held.numel() < count * size:
-        with torch.inference_mode(False):
-            held = _MEMORY.held = torch.empty(count * max(size, 2 * piece()))
+    size = x.numel()
+    held = memory(count * max(size, 2 * piece()), torch.float32)
     return [held[i * size : (i + 1) * size].view(x.shape) for i in range(count)]
 
 
